@@ -1,0 +1,1 @@
+"""Plain structs every room shares. Nothing here imports another room."""

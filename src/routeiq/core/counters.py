@@ -1,0 +1,133 @@
+"""Counters that several processes share without a lock.
+
+A table is a memory-mapped file of 64-bit integers with one row a counter and one column a process; a process
+writes its own column only and a reader adds the columns up. Column 0 is the control plane's.
+
+    counters.bin    header | row 0: c0 c1 c2 … | row 1: c0 c1 c2 … | …
+    counters.names  one line a row: "kind<TAB>name", appended under a file lock
+
+The page cache outlives `kill -9` of every writer; only a crash of the machine loses counts. Names are never
+removed while the file lives, so a full table refuses new names (`TableFull`) and keeps the old ones right.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from pathlib import Path
+
+MAGIC = b"RIQCNT01"
+HEADER = 64
+COUNTER, GAUGE, CELL = "c", "g", "w"
+"""Kinds: a counter only grows; a gauge is zeroed when its process starts; a cell is one word of a limit's window."""
+
+
+class TableFull(RuntimeError):
+    """No row is left for a new name."""
+
+
+class CounterTable:
+    """One process's view of the table.
+
+    `cells` is the flat view for hot code: `table.cells[table.slot(name)] += 1`.
+    """
+
+    def __init__(self, directory: Path, *, column: int, columns: int, capacity: int = 131_072) -> None:
+        """Open or create. An existing file wins over `capacity`; one with fewer `columns` is refused (`ValueError`)."""
+        if not 0 <= column < columns:
+            raise ValueError(f"column {column} of {columns}")
+        self.column = column
+        self._names_fd = os.open(directory / "counters.names", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        fd = os.open(directory / "counters.bin", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._names_fd, fcntl.LOCK_EX)
+            try:
+                head = os.pread(fd, HEADER, 0)
+                if head[:8] != MAGIC:
+                    os.ftruncate(fd, 0)
+                    os.ftruncate(fd, HEADER + capacity * columns * 8)
+                    os.ftruncate(self._names_fd, 0)
+                    numbers = columns.to_bytes(8, "little") + capacity.to_bytes(8, "little")
+                    os.pwrite(fd, MAGIC + numbers, 0)
+                else:
+                    found = int.from_bytes(head[8:16], "little")
+                    if found < columns:
+                        raise ValueError(f"counters.bin has {found} columns, {columns} are needed")
+                    columns, capacity = found, int.from_bytes(head[16:24], "little")
+            finally:
+                fcntl.flock(self._names_fd, fcntl.LOCK_UN)
+            self._map = mmap.mmap(fd, HEADER + capacity * columns * 8)
+        finally:
+            os.close(fd)
+        self.columns = columns
+        self.capacity = capacity
+        self.cells = memoryview(self._map)[HEADER:].cast("q")
+        self._rows: dict[str, int] = {}
+        self._kinds: list[str] = []
+        self._read = 0
+        self.refresh()
+
+    def slot(self, name: str, kind: str = COUNTER) -> int:
+        """Index into `cells` of this process's cell of a counter, made when new. Raises `TableFull`."""
+        return self.row(name, kind) * self.columns + self.column
+
+    def row(self, name: str, kind: str = COUNTER) -> int:
+        """The row of a counter, made when new. `name` holds no newline."""
+        row = self._rows.get(name)
+        if row is not None:
+            return row
+        fcntl.flock(self._names_fd, fcntl.LOCK_EX)
+        try:
+            self.refresh()
+            row = self._rows.get(name)
+            if row is None:
+                if len(self._kinds) >= self.capacity:
+                    raise TableFull(f"all {self.capacity} counters are in use")
+                os.write(self._names_fd, f"{kind}\t{name}\n".encode())
+                self.refresh()
+                row = self._rows[name]
+        finally:
+            fcntl.flock(self._names_fd, fcntl.LOCK_UN)
+        return row
+
+    def refresh(self) -> None:
+        """Learn the names other processes have added."""
+        size = os.fstat(self._names_fd).st_size
+        if size <= self._read:
+            return
+        data = os.pread(self._names_fd, size - self._read, self._read)
+        end = data.rfind(b"\n") + 1
+        for line in data[:end].decode().splitlines():
+            kind, _, name = line.partition("\t")
+            self._rows[name] = len(self._kinds)
+            self._kinds.append(kind)
+        self._read += end
+
+    def total(self, row: int) -> int:
+        """The sum over all processes."""
+        start = row * self.columns
+        return sum(self.cells[start : start + self.columns])
+
+    def values(self, row: int) -> list[int]:
+        """One number a process, the control plane's first."""
+        start = row * self.columns
+        return list(self.cells[start : start + self.columns])
+
+    def items(self) -> list[tuple[str, str, int]]:
+        """Every (name, kind, row)."""
+        self.refresh()
+        return [(name, self._kinds[row], row) for name, row in self._rows.items()]
+
+    def zero_gauges(self) -> None:
+        """Forget what this column's process of before had in flight: called once at the start of a process."""
+        self.refresh()
+        for row, kind in enumerate(self._kinds):
+            if kind == GAUGE:
+                self.cells[row * self.columns + self.column] = 0
+
+    def close(self) -> None:
+        """Unmap. The file stays."""
+        self.cells.release()
+        self._map.close()
+        os.close(self._names_fd)

@@ -1,0 +1,224 @@
+"""The Snapshot: what the data plane knows, immutable, as configuration was compiled to it.
+
+    config files ──► schema ──► compile ──► Snapshot (msgpack over a pipe) ──► every worker
+
+Secrets are in here (request heads hold provider keys): a Snapshot is never logged and never written to disk.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from routeiq.core.money import Prices
+
+CHAT = "chat"
+COMPLETION = "completion"
+EMBEDDING = "embedding"
+ENDPOINTS = (CHAT, COMPLETION, EMBEDDING)
+"""The hot endpoints; keys of `Deployment.heads` and values of `Event.endpoint`."""
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model at one provider under one credential.
+
+    `heads[endpoint]` is the rendered request head up to and without `Content-Length`: request line, Host,
+    credentials, Content-Type, each line ended by CRLF.
+    """
+
+    id: str
+    group: str
+    provider: str
+    model: str
+    """The provider's model name; for a wildcard the pattern, whose `*` the requested suffix replaces."""
+    litellm_model: str
+    """As written in `litellm_params.model`: `openai/gpt-4o`."""
+    kind: str = "http"
+    """`http`, `demo` (the embedded provider) or `mock` (`mock_response`)."""
+    scheme: str = "https"
+    host: str = ""
+    port: int = 443
+    heads: dict[str, bytes] = {}
+    api_base: str = ""
+    """For people and headers; holds no secret."""
+    via: str = "direct"
+    """`direct`: our own HTTP/1.1 pool. `library`: through a proxy, or HTTP/2 only."""
+    proxy: str | None = None
+    http2: bool = False
+    verify_tls: bool = True
+    ca_file: str | None = None
+    weight: float | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    order: int = 0
+    """Lower is tried first; deployments of the next order only when no lower one can serve."""
+    timeout: float | None = None
+    stream_timeout: float | None = None
+    max_retries: int | None = None
+    allowed_fails: int | None = None
+    cooldown_time: float | None = None
+    prices: Prices | None = None
+    mock_response: str | None = None
+    mode: str = CHAT
+    info: msgspec.Raw = msgspec.Raw(b"{}")
+    """`model_info` as `/v1/model/info` shows it, JSON."""
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A public model name and the deployments behind it."""
+
+    name: str
+    deployments: tuple[int, ...]
+    """Positions in `Snapshot.deployments`."""
+    strategy: str = "simple-shuffle"
+    num_retries: int = 2
+    fallbacks: tuple[str, ...] = ()
+    """Names tried in turn on an error; `default_fallbacks` are already appended."""
+    context_window_fallbacks: tuple[str, ...] = ()
+    content_policy_fallbacks: tuple[str, ...] = ()
+    hidden: bool = False
+    """Reachable as a fallback or alias target but not listed by `/v1/models`."""
+
+
+class Wildcard(msgspec.Struct, frozen=True):
+    """A group whose name holds one `*`: `openai/*` or `*`."""
+
+    prefix: str
+    suffix: str
+    group: str
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A caller: what a key digest resolves to. Limits of `None` are no limits."""
+
+    id: str
+    """Lower-case hex SHA-256 of the key."""
+    name: str = ""
+    admin: bool = False
+    models: tuple[str, ...] = ()
+    """Allowed public names or patterns (`gpt-*`); empty allows all."""
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    max_budget: int | None = None
+    """Nano-dollars per `budget_seconds`, or for ever when that is 0."""
+    budget_seconds: int = 0
+    expires: float | None = None
+    """Unix seconds."""
+    blocked: bool = False
+    tags: tuple[str, ...] = ()
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds. The upstream four, then the client's three."""
+
+    connect: float = 10.0
+    first_byte: float = 600.0
+    idle: float = 120.0
+    total: float = 6000.0
+    client_header: float = 10.0
+    client_body_idle: float = 30.0
+    client_keepalive: float = 75.0
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker takes from clients and gives to upstreams."""
+
+    max_in_flight: int = 10_000
+    max_body: int = 10 * 1024 * 1024
+    """Bytes (413 above)."""
+    max_head: int = 32 * 1024
+    max_headers: int = 100
+    max_url: int = 8 * 1024
+    max_connections: int = 20_000
+    max_frame: int = 16 * 1024 * 1024
+    """One server-sent event, bytes."""
+    pool_per_host: int = 1000
+    pool_idle_seconds: float = 60.0
+    dns_ttl: float = 30.0
+    drain_seconds: float = 60.0
+
+
+class Resilience(msgspec.Struct, frozen=True, kw_only=True):
+    """Retries, fallbacks, cooldowns, breakers, hedging. Times in seconds."""
+
+    max_fallbacks: int = 5
+    retry_after: float = 0.0
+    """The shortest wait between two attempts."""
+    backoff_base: float = 0.5
+    backoff_max: float = 8.0
+    retry_budget: float = 0.2
+    """Retries in flight may be this share of the requests in flight, and `retry_budget_min` at least."""
+    retry_budget_min: int = 3
+    retries: dict[str, int] = {}
+    """`retry_policy` by error class: `RateLimitErrorRetries` is under `RateLimitError`."""
+    allowed_fails: int | None = None
+    cooldown_time: float = 5.0
+    disable_cooldowns: bool = False
+    breaker_failures: int = 5
+    """Consecutive failures that open a deployment's circuit; 0 is never."""
+    breaker_seconds: float = 30.0
+    """How long it stays open before one probe request is let through."""
+    hedge_after: float | None = None
+    """Start a second attempt when the first has shown no byte after this long; `None` is off."""
+    hedge_quantile: float | None = None
+    """Or after this quantile of the group's recent times to first byte."""
+    hedge_max_share: float = 0.05
+    """Hedges may be at most this share of requests."""
+    hedge_max_cost: int | None = None
+    """Nano-dollars a hedge may be expected to cost (its prompt); `None` is any."""
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may call."""
+
+    master_key: str | None = None
+    """Hex SHA-256 of the master key; with `None` and no keys nobody may call, unless `open`."""
+    open: bool = False
+    """No key asked for: the configuration has no master key, no keys and no key source, on loopback, or says so."""
+    keys: dict[str, Key] = {}
+    """Static keys by hex SHA-256."""
+    lookup: bool = False
+    """Ask the control plane about unknown keys."""
+    key_header: str | None = None
+    """`litellm_key_header_name`, lower case."""
+    budget_exceeded_status: int = 422
+    metrics_public: bool = False
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Events go, in bytes."""
+
+    segment_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = 4 * 1024 * 1024 * 1024
+    on_full: str = "reject"
+    """`reject` answers 503 when the journal can't take the Event; `drop` serves and counts the loss."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a worker needs to serve, under one revision."""
+
+    revision: str
+    """First 12 hex digits of the SHA-256 of the resolved configuration (secrets are hashed first)."""
+    created: float
+    deployments: tuple[Deployment, ...]
+    groups: dict[str, Group]
+    wildcards: tuple[Wildcard, ...] = ()
+    """Most specific first."""
+    aliases: dict[str, str] = {}
+    """`model_group_alias`: requested name to group name."""
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    resilience: Resilience = Resilience()
+    auth: Auth = Auth()
+    journal: Journal = Journal()
+    timeout_status: int = 504
+    """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
+    mock_testing: bool = False
+    """`dangerously_allow_mock_testing_request_params`: honour `mock_testing_fallbacks` and `mock_response` in bodies."""
+    drop_unpriced: bool = False
+    """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Snapshot).decode

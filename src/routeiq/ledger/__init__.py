@@ -1,0 +1,1 @@
+"""What happened: Events, the Journal they travel in, and the ledger they end in."""
