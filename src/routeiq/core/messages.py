@@ -2,8 +2,8 @@
 
 A frame is four bytes of length, big endian, and a msgpack map with a `type` tag.
 
-    supervisor ─► process   Publish, Drain
-    process ─► supervisor   Ready, Refused
+    supervisor ─► process   Publish, Drain, Invalidate
+    process ─► supervisor   Ready, Refused, Invalidate (from the control plane, passed on to every worker)
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     error: str
 
 
-Message = Publish | Drain | Ready | Refused
+class Invalidate(msgspec.Struct, tag="invalidate", frozen=True):
+    """Forget what is cached about these keys (hex SHA-256), or about all when empty."""
+
+    keys: tuple[str, ...] = ()
+
+
+Message = Publish | Drain | Ready | Refused | Invalidate
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
