@@ -26,9 +26,7 @@ class Prices(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = ""
     """Where the prices come from: `config`, `genai-prices <version>`, `demo`."""
 
-    def cost(
-        self, prompt: int, completion: int, cached: int = 0, written: int = 0, reasoning: int = 0
-    ) -> int:
+    def cost(self, prompt: int, completion: int, cached: int = 0, written: int = 0, reasoning: int = 0) -> int:
         """Nano-dollars for one request. `cached` and `written` are parts of `prompt`, `reasoning` of `completion`."""
         pico = self.request + prompt * self.input + completion * self.output
         if cached and self.cache_read is not None:

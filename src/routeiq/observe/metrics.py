@@ -36,19 +36,13 @@ MICRO = 1e-6
 NANO = 1e-9
 
 REQUESTS = Family("routeiq_requests_total", "counter", "Requests settled.", ("endpoint", "model", "status"))
-ERRORS = Family(
-    "routeiq_errors_total", "counter", "Requests that ended in an error, by class.", ("model", "kind")
-)
+ERRORS = Family("routeiq_errors_total", "counter", "Requests that ended in an error, by class.", ("model", "kind"))
 TOKENS = Family("routeiq_tokens_total", "counter", "Tokens settled.", ("model", "direction"))
 COST = Family("routeiq_cost_dollars_total", "counter", "Cost of settled requests.", ("model",), NANO)
-UNPRICED = Family(
-    "routeiq_unpriced_requests_total", "counter", "Requests whose model has no price.", ("model",)
-)
+UNPRICED = Family("routeiq_unpriced_requests_total", "counter", "Requests whose model has no price.", ("model",))
 IN_FLIGHT = Family("routeiq_in_flight_requests", "gauge", "Requests being served.")
 CONNECTIONS = Family("routeiq_client_connections", "gauge", "Open client connections.")
-UPSTREAM_CONNECTIONS = Family(
-    "routeiq_upstream_connections", "gauge", "Open connections to providers.", ("host",)
-)
+UPSTREAM_CONNECTIONS = Family("routeiq_upstream_connections", "gauge", "Open connections to providers.", ("host",))
 TTFB = Family(
     "routeiq_time_to_first_byte_seconds",
     "histogram",
@@ -85,13 +79,9 @@ UNAVAILABLE = Family(
     "Workers that hold the deployment out, by reason: cooldown or circuit_open.",
     ("deployment", "reason"),
 )
-RETRIES = Family(
-    "routeiq_retries_total", "counter", "Attempts after the first, on the same group.", ("model",)
-)
+RETRIES = Family("routeiq_retries_total", "counter", "Attempts after the first, on the same group.", ("model",))
 FALLBACKS = Family("routeiq_fallbacks_total", "counter", "Changes to a fallback group.", ("model",))
-HEDGES = Family(
-    "routeiq_hedges_total", "counter", "Second attempts started early, by outcome.", ("model", "outcome")
-)
+HEDGES = Family("routeiq_hedges_total", "counter", "Second attempts started early, by outcome.", ("model", "outcome"))
 REFUSED = Family("routeiq_refused_total", "counter", "Requests refused before any call.", ("kind",))
 JOURNAL_DROPPED = Family("routeiq_journal_dropped_total", "counter", "Events the journal could not take.")
 
@@ -109,7 +99,6 @@ def series(name: str, **labels: str) -> str:
     if not labels:
         return name
     inner = ",".join(
-        '{}="{}"'.format(k, v.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
-        for k, v in labels.items()
+        '{}="{}"'.format(k, v.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")) for k, v in labels.items()
     )
     return f"{name}{{{inner}}}"
