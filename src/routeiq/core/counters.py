@@ -4,7 +4,9 @@ A table is a memory-mapped file of 64-bit integers with one row a counter and on
 writes its own column only and a reader adds the columns up. Column 0 is the control plane's.
 
     counters.bin    header | row 0: c0 c1 c2 … | row 1: c0 c1 c2 … | …
-    counters.names  one line a row: "kind<TAB>name", appended under a file lock
+    counters.names  one line a name: "kind<TAB>name", appended under a file lock
+
+A name takes one row, or as many neighbouring rows as its kind says (`w14`: the 14 words of a limit's window).
 
 The page cache outlives `kill -9` of every writer; only a crash of the machine loses counts. Names are never
 removed while the file lives, so a full table refuses new names (`TableFull`) and keeps the old ones right.
@@ -19,12 +21,16 @@ from pathlib import Path
 
 MAGIC = b"RIQCNT01"
 HEADER = 64
-COUNTER, GAUGE, CELL = "c", "g", "w"
-"""Kinds: a counter only grows; a gauge is zeroed when its process starts; a cell is one word of a limit's window."""
+COUNTER, GAUGE = "c", "g"
+"""Kinds: a counter only grows; a gauge is zeroed when its process starts; `w<rows>` is the state of a limit."""
 
 
 class TableFull(RuntimeError):
     """No row is left for a new name."""
+
+
+def _rows(kind: str) -> int:
+    return int(kind[1:]) if len(kind) > 1 else 1
 
 
 class CounterTable:
@@ -33,7 +39,7 @@ class CounterTable:
     `cells` is the flat view for hot code: `table.cells[table.slot(name)] += 1`.
     """
 
-    def __init__(self, directory: Path, *, column: int, columns: int, capacity: int = 131_072) -> None:
+    def __init__(self, directory: Path, *, column: int, columns: int, capacity: int = 1_048_576) -> None:
         """Open or create. An existing file wins over `capacity`; one with fewer `columns` is refused (`ValueError`)."""
         if not 0 <= column < columns:
             raise ValueError(f"column {column} of {columns}")
@@ -64,12 +70,16 @@ class CounterTable:
         self.capacity = capacity
         self.cells = memoryview(self._map)[HEADER:].cast("q")
         self._rows: dict[str, int] = {}
-        self._kinds: list[str] = []
+        self._kinds: dict[int, str] = {}
+        self._used = 0
         self._read = 0
         self.refresh()
 
     def slot(self, name: str, kind: str = COUNTER) -> int:
-        """Index into `cells` of this process's cell of a counter, made when new. Raises `TableFull`."""
+        """Index into `cells` of this process's (first) cell of a name, made when new. Raises `TableFull`.
+
+        A kind of several rows has its next cells `columns` further on each.
+        """
         return self.row(name, kind) * self.columns + self.column
 
     def row(self, name: str, kind: str = COUNTER) -> int:
@@ -82,7 +92,7 @@ class CounterTable:
             self.refresh()
             row = self._rows.get(name)
             if row is None:
-                if len(self._kinds) >= self.capacity:
+                if self._used + _rows(kind) > self.capacity:
                     raise TableFull(f"all {self.capacity} counters are in use")
                 os.write(self._names_fd, f"{kind}\t{name}\n".encode())
                 self.refresh()
@@ -100,8 +110,9 @@ class CounterTable:
         end = data.rfind(b"\n") + 1
         for line in data[:end].decode().splitlines():
             kind, _, name = line.partition("\t")
-            self._rows[name] = len(self._kinds)
-            self._kinds.append(kind)
+            self._rows[name] = self._used
+            self._kinds[self._used] = kind
+            self._used += _rows(kind)
         self._read += end
 
     def total(self, row: int) -> int:
@@ -122,7 +133,7 @@ class CounterTable:
     def zero_gauges(self) -> None:
         """Forget what this column's process of before had in flight: called once at the start of a process."""
         self.refresh()
-        for row, kind in enumerate(self._kinds):
+        for row, kind in self._kinds.items():
             if kind == GAUGE:
                 self.cells[row * self.columns + self.column] = 0
 

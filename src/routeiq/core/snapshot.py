@@ -215,7 +215,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     timeout_status: int = 504
     """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
     mock_testing: bool = False
-    """`dangerously_allow_mock_testing_request_params`: honour `mock_testing_fallbacks` and `mock_response` in bodies."""
+    """`dangerously_allow_mock_testing_request_params`: honour `mock_response`, `mock_testing_fallbacks` in bodies."""
     drop_unpriced: bool = False
     """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
 

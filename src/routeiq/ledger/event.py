@@ -6,7 +6,7 @@ import msgspec
 
 
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """One line of the Journal, as JSON. Money in nano-dollars, durations in microseconds, times in Unix microseconds."""
+    """One line of the Journal, as JSON. Money in nano-dollars, durations in microseconds, times Unix microseconds."""
 
     id: str
     """Unique; `x-litellm-call-id` of the response."""
