@@ -84,10 +84,18 @@ FALLBACKS = Family("routeiq_fallbacks_total", "counter", "Changes to a fallback 
 HEDGES = Family("routeiq_hedges_total", "counter", "Second attempts started early, by outcome.", ("model", "outcome"))
 REFUSED = Family("routeiq_refused_total", "counter", "Requests refused before any call.", ("kind",))
 JOURNAL_DROPPED = Family("routeiq_journal_dropped_total", "counter", "Events the journal could not take.")
+INGESTED = Family("routeiq_ledger_events_total", "counter", "Events the control plane has written to the ledger.")
+QUARANTINED = Family(
+    "routeiq_journal_quarantined_lines_total",
+    "counter",
+    "Lines of the journal that could not be read and were set aside.",
+)
+BACKLOG = Family("routeiq_journal_backlog_bytes", "gauge", "Bytes of the journal that are not in the ledger yet.")
 
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
-    ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED,
+    ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED, INGESTED,
+    QUARANTINED, BACKLOG,
 )  # fmt: skip
 
 
