@@ -207,6 +207,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Most specific first."""
     aliases: dict[str, str] = {}
     """`model_group_alias`: requested name to group name."""
+    hidden_aliases: tuple[str, ...] = ()
+    """Aliases that `/v1/models` does not list."""
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     resilience: Resilience = Resilience()
