@@ -1,0 +1,68 @@
+# Needs Python 3.11 to 3.13 with venv, make, and a package index. Everything lands in .venv.
+
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+# The newest interpreter that really runs and fits; `make PYTHON=… demo` picks another.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	if $$name -c '$(FITS)' >/dev/null 2>&1; then echo $$name; break; fi; done)
+
+# A home that can't be written to must not stop the set-up.
+ifneq ($(shell mkdir -p "$$HOME/.cache" 2>/dev/null && test -w "$$HOME/.cache" && echo yes),yes)
+export UV_CACHE_DIR := $(CURDIR)/$(VENV)/.cache/uv
+export PIP_NO_CACHE_DIR := 1
+endif
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_PYTHON_DOWNLOADS := never
+
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format wheel bench soak clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || true
+
+setup: $(STAMP) ## Install everything into .venv
+
+# The environment's own certificates first, then the system's: behind a corporate proxy only those will do.
+$(STAMP): uv.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "RouteIQ needs Python 3.11, 3.12 or 3.13 (set PYTHON=/path/to/python)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo "could not make $(VENV) with $(PYTHON); on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(BIN)/uv --version 2>/dev/null | grep -q ' $(UV_VERSION)\b' || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv sync --quiet --frozen --all-extras || $(BIN)/uv sync --quiet --frozen --all-extras --system-certs
+	@touch $@
+
+demo: $(STAMP) ## Start a gateway with an embedded provider and talk to it (ARGS=--once to end by itself)
+	$(BIN)/routeiq demo $(ARGS)
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/pytest -n 2 $(ARGS)
+
+lint: $(STAMP) ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Rewrite the code as `make lint` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: $(STAMP) ## Build the wheel into dist/
+	rm -rf dist
+	$(BIN)/uv build --quiet --wheel --out-dir dist || $(BIN)/uv build --quiet --wheel --out-dir dist --system-certs
+
+bench: $(STAMP) ## Measure CPU per request against nginx (needs nginx and wrk)
+	$(BIN)/python bench/run.py $(ARGS)
+
+soak: $(STAMP) ## A million requests: memory and descriptors must not grow (needs nginx and wrk)
+	$(BIN)/python bench/soak.py $(ARGS)
+
+clean: ## Remove what was built and installed here
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results

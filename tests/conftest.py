@@ -1,0 +1,52 @@
+"""Fixtures. A test module that needs its own configuration overrides `gateway_config`.
+
+provider   one obedient upstream for the whole run of this process
+upstream   the same, its scripts and its record wiped before each test
+gateway    one gateway a module, started with `gateway_config`
+start      starts further gateways, which end with the test
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from support.gateway import Gateway, config_for
+from support.upstream import Upstream
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Upstream]:
+    """An obedient provider."""
+    with Upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def upstream(provider: Upstream) -> Upstream:
+    """The provider, with nothing scripted and nothing recorded."""
+    provider.reset()
+    return provider
+
+
+@pytest.fixture(scope="module")
+def gateway_config(provider: Upstream) -> dict[str, Any]:
+    """What the module's gateway serves: three models, each with one deployment at the provider."""
+    return config_for(provider, "gpt-4o", "gpt-4o-mini", "text-embedding-3-small")
+
+
+@pytest.fixture(scope="module")
+def gateway(gateway_config: dict[str, Any]) -> Iterator[Gateway]:
+    """The module's gateway, with one worker."""
+    with Gateway(gateway_config) as running:
+        yield running
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Gateway]]:
+    """`start(config, **options)` gives a running `Gateway`."""
+    with ExitStack() as stack:
+        yield lambda config, **options: stack.enter_context(Gateway(config, **options))
