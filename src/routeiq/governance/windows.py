@@ -1,0 +1,133 @@
+"""Limits that hold across workers: sliding windows, gauges and budgets over the shared counters.
+
+Reserve, then look: a worker first adds to its own column and then reads the sum, so two workers that race can both
+be refused but never both admitted over the limit.
+"""
+
+from __future__ import annotations
+
+from routeiq.core.counters import GAUGE, CounterTable
+
+BUCKETS = 12
+BUCKET_SECONDS = 5
+WINDOW_SECONDS = BUCKETS * BUCKET_SECONDS
+
+
+class Window:
+    """How much was used in the last minute, in twelve buckets of five seconds.
+
+    The oldest bucket counts until all of it is out of the minute: what is admitted in any 60 seconds is at most the
+    limit, never the twice of it that fixed minutes let through.
+
+    Words: the bucket number last written, the sum of the live buckets, the buckets. Times are Unix seconds.
+    """
+
+    __slots__ = ("_base", "_cells", "_columns", "_others", "_step")
+
+    def __init__(self, table: CounterTable, name: str) -> None:
+        self._base = table.slot(name, f"w{BUCKETS + 2}")
+        self._cells = table.cells
+        self._step = table.columns
+        row = self._base - table.column
+        self._others = tuple(row + column for column in range(table.columns) if column != table.column)
+
+    def add(self, amount: int, tick: int) -> int:
+        """Use `amount` (or give it back, when negative) in bucket number `tick`; the minute's sum over all workers."""
+        cells, step, base = self._cells, self._step, self._base
+        if cells[base] != tick:
+            self._advance(base, tick)
+        cells[base + step] += amount
+        cells[base + (2 + tick % BUCKETS) * step] += amount
+        total = cells[base + step]
+        for other in self._others:
+            last = cells[other]
+            if last:
+                total += cells[other + step] if last == tick else self._live(other, last, tick)
+        return total
+
+    def used(self, tick: int) -> int:
+        """The minute's sum over all workers."""
+        return self.add(0, tick)
+
+    def seconds_until_free(self, amount: int, limit: int, now: float) -> float:
+        """How long until `amount` more fits under `limit`, when nothing else is used."""
+        tick = int(now) // BUCKET_SECONDS
+        excess = self.used(tick) + amount - limit
+        if excess <= 0:
+            return 0.0
+        columns = (self._base, *self._others)
+        for oldest in range(tick - BUCKETS + 1, tick + 1):
+            for start in columns:
+                last = self._cells[start]
+                if last - BUCKETS < oldest <= last:
+                    excess -= self._cells[start + (2 + oldest % BUCKETS) * self._step]
+            if excess <= 0:
+                return float((oldest + BUCKETS) * BUCKET_SECONDS) - now
+        return float(WINDOW_SECONDS)
+
+    def _advance(self, base: int, tick: int) -> None:
+        cells, step = self._cells, self._step
+        last = cells[base]
+        total = self._live(base, last, tick)
+        for bucket in range(max(last + 1, tick - BUCKETS + 1), tick + 1):
+            cells[base + (2 + bucket % BUCKETS) * step] = 0
+        cells[base + step] = total
+        cells[base] = tick
+
+    def _live(self, base: int, last: int, tick: int) -> int:
+        """The sum of the buckets of one column that `tick` still sees."""
+        cells, step = self._cells, self._step
+        first = max(tick - BUCKETS + 1, last - BUCKETS + 1)
+        return sum(cells[base + (2 + bucket % BUCKETS) * step] for bucket in range(first, last + 1))
+
+
+class Gauge:
+    """How many are at it right now, over all workers."""
+
+    __slots__ = ("_cells", "_columns", "_own", "_row")
+
+    def __init__(self, table: CounterTable, name: str) -> None:
+        self._own = table.slot(name, GAUGE)
+        self._row = self._own - table.column
+        self._columns = table.columns
+        self._cells = table.cells
+
+    def enter(self) -> int:
+        """One more; the number over all workers, this one included."""
+        self._cells[self._own] += 1
+        return sum(self._cells[self._row : self._row + self._columns])
+
+    def leave(self) -> None:
+        """One less."""
+        self._cells[self._own] -= 1
+
+
+class Budget:
+    """Nano-dollars spent in the present period of `seconds` (0: one period for ever), over all workers.
+
+    Periods are aligned to multiples of their length since the epoch: a day's budget begins at 00:00 UTC.
+    Words: the period's number, the amount.
+    """
+
+    __slots__ = ("_base", "_columns", "_row", "_step", "_table", "seconds")
+
+    def __init__(self, table: CounterTable, name: str, seconds: int) -> None:
+        self.seconds = seconds
+        self._base = table.slot(name, "w2")
+        self._table = table.cells
+        self._step = table.columns
+        self._row = self._base - table.column
+
+    def add(self, amount: int, now: float) -> int:
+        """Spend `amount` (or give back); the period's sum over all workers."""
+        cells, base, step = self._table, self._base, self._step
+        period = int(now) // self.seconds + 1 if self.seconds else 1
+        if cells[base] != period:
+            cells[base + step] = 0
+            cells[base] = period
+        cells[base + step] += amount
+        total = 0
+        for start in range(self._row, self._row + step):
+            if cells[start] == period:
+                total += cells[start + step]
+        return total

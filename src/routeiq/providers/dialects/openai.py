@@ -1,0 +1,231 @@
+"""OpenAI's wire: the fields of requests and answers that the gateway reads.
+
+https://platform.openai.com/docs/api-reference/chat, /completions, /embeddings
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from routeiq.core.errors import BadRequest
+from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING
+from routeiq.core.usage import Usage
+from routeiq.providers.dialects.splice import decode_model, replace_members, replace_model
+
+Optional = Raw | UnsetType
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class Request(msgspec.Struct, gc=False):
+    """What every hot request has in common. Unknown members are left alone: they are the provider's."""
+
+    model: Optional = UNSET
+    """A string, kept raw: where it stands is needed to replace it."""
+    stream: bool | None = None
+    stream_options: Optional = UNSET
+    user: str | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    mock_response: Optional = UNSET
+    mock_testing_fallbacks: bool | None = None
+    # Where and as whom to call is the operator's to say, never the client's (CVE-2024-6587 in another gateway).
+    api_base: Optional = UNSET
+    api_key: Optional = UNSET
+    api_version: Optional = UNSET
+    base_url: Optional = UNSET
+    custom_llm_provider: Optional = UNSET
+    extra_headers: Optional = UNSET
+    user_config: Optional = UNSET
+
+
+class ChatRequest(Request, gc=False):
+    messages: list[Raw] | UnsetType = UNSET
+
+
+class CompletionRequest(Request, gc=False):
+    prompt: Optional = UNSET
+
+
+class EmbeddingRequest(Request, gc=False):
+    input: Optional = UNSET
+
+
+OPERATOR_ONLY = (
+    "api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_headers", "user_config",
+)  # fmt: skip
+
+_decode_options = msgspec.json.Decoder(StreamOptions | None).decode
+_decode_string = msgspec.json.Decoder(str).decode
+
+
+def model_name(request: Request) -> str:
+    """The requested model, `""` without one. Raises `BadRequest` when it is no string."""
+    if request.model is UNSET:
+        return ""
+    try:
+        return _decode_string(request.model)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"Invalid request body: {error} at `model`", param="model", code="invalid_type") from None
+
+
+_REQUIRED = {CHAT: "messages", COMPLETION: "prompt", EMBEDDING: "input"}
+_DECODERS: dict[str, Any] = {
+    CHAT: msgspec.json.Decoder(ChatRequest).decode,
+    COMPLETION: msgspec.json.Decoder(CompletionRequest).decode,
+    EMBEDDING: msgspec.json.Decoder(EmbeddingRequest).decode,
+}
+
+
+def peek(endpoint: str, body: bytes) -> Request:
+    """Read a request. Raises `BadRequest` for what is not JSON, has wrong types or lacks what the API requires."""
+    try:
+        request: Request = _DECODERS[endpoint](body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        path = path.rstrip("`").lstrip(".")
+        raise BadRequest(
+            f"Invalid request body: {message}" + (f" at `{path}`" if path else ""),
+            param=path or None,
+            code="invalid_type",
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+    required = _REQUIRED[endpoint]
+    if getattr(request, required) is UNSET:
+        raise BadRequest(
+            f"Missing required parameter: '{required}'.", param=required, code="missing_required_parameter"
+        )
+    return request
+
+
+def wants_usage(request: Request) -> bool:
+    """Whether the client asked for the usage chunk of a stream. Raises `BadRequest` for malformed options."""
+    if request.stream_options is UNSET:
+        return False
+    try:
+        options = _decode_options(request.stream_options)
+    except msgspec.ValidationError as error:
+        raise BadRequest(
+            f"Invalid request body: {error} in `stream_options`", param="stream_options", code="invalid_type"
+        ) from None
+    return options is not None and bool(options.include_usage)
+
+
+def refuse_operator_members(request: Request) -> None:
+    """Raise `BadRequest` when a client tries to say where or as whom to call."""
+    for name in OPERATOR_ONLY:
+        if getattr(request, name) is not UNSET:
+            raise BadRequest(
+                f"'{name}' can't be set in a request: it is part of the gateway's configuration.",
+                param=name,
+                code="operator_only_parameter",
+            )
+
+
+def has_operator_members(request: Request) -> bool:
+    """Whether `refuse_operator_members` would raise."""
+    return not (
+        request.api_base is UNSET
+        and request.api_key is UNSET
+        and request.api_version is UNSET
+        and request.base_url is UNSET
+        and request.custom_llm_provider is UNSET
+        and request.extra_headers is UNSET
+        and request.user_config is UNSET
+    )
+
+
+_USAGE_WANTED = b'"stream_options":{"include_usage":true},'
+
+
+def upstream_body(request: Request, body: bytes, model: bytes, *, endpoint: str) -> tuple[bytes, ...]:
+    """The client's bytes with `model` (a JSON string) spliced in, as pieces; a stream is made to report its usage."""
+    extra = b""
+    edits: dict[str, bytes | None] = {}
+    if request.mock_response is not UNSET or request.mock_testing_fallbacks is not None:
+        edits = {"mock_response": None, "mock_testing_fallbacks": None}
+    if request.stream and endpoint != EMBEDDING:
+        options = request.stream_options
+        if options is UNSET:
+            extra = _USAGE_WANTED
+        elif not wants_usage(request):
+            raw = msgspec.json.decode(options) or {}
+            raw["include_usage"] = True
+            edits["stream_options"] = msgspec.json.encode(raw)
+    raw_model = request.model
+    if edits or raw_model is UNSET:
+        if raw_model is UNSET:
+            brace = body.index(b"{") + 1
+            body = body[:brace] + b'"model":"",' + body[brace:]
+        body = replace_members(body, edits) if edits else body
+        raw_model = decode_model(body).model
+        assert raw_model is not UNSET
+    return replace_model(body, raw_model, model, extra=extra)
+
+
+class PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
+class WireUsage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's word for cached tokens: https://api-docs.deepseek.com/guides/kv_cache"""
+
+    def usage(self) -> Usage:
+        """The same in our words."""
+        cached = reasoning = 0
+        if self.prompt_tokens_details is not None:
+            cached = self.prompt_tokens_details.cached_tokens or 0
+        elif self.prompt_cache_hit_tokens is not None:
+            cached = self.prompt_cache_hit_tokens
+        if self.completion_tokens_details is not None:
+            reasoning = self.completion_tokens_details.reasoning_tokens or 0
+        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached, 0, reasoning)
+
+
+class Answer(msgspec.Struct, gc=False):
+    """A non-streamed answer, or one event of a stream."""
+
+    model: str | None = None
+    usage: WireUsage | None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    """One event of a stream, read only when it may carry usage, an error or the end."""
+
+    model: str | None = None
+    usage: WireUsage | None = None
+    choices: list[Raw] | None = None
+    error: Optional = UNSET
+
+
+class WireError(msgspec.Struct, gc=False):
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class ErrorAnswer(msgspec.Struct, gc=False):
+    error: WireError | str | None = None
+    message: str | None = None
+    detail: Any = None
+
+
+decode_answer = msgspec.json.Decoder(Answer, strict=False).decode
+decode_event = msgspec.json.Decoder(Event, strict=False).decode
+decode_error = msgspec.json.Decoder(ErrorAnswer, strict=False).decode

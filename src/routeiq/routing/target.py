@@ -1,0 +1,206 @@
+"""A deployment as a worker sees it: its state, whether it can serve, and how it has been doing.
+
+closed ──failures──► open ──breaker_seconds──► half open ──success──► closed
+   ▲                                              │
+   └──────────────cooldown over────────┐          └──failure──► open
+closed ──failure that cools down──► cooldown
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from routeiq.core.snapshot import Deployment, Resilience
+
+FAILURE_WINDOW = 60.0
+"""Seconds over which LiteLLM counts failures for its cooldowns."""
+MIN_REQUESTS = 5
+"""LiteLLM cools a deployment down above 50 % failures only with at least this many requests in the window."""
+LATENCY_WEIGHT = 0.2
+"""Of the newest observation in the moving average of latencies."""
+
+
+class Limit(Protocol):
+    """A window of the shared counters; see `governance.windows.Window`."""
+
+    def add(self, amount: int, tick: int) -> int: ...
+
+
+class Health:
+    """What a worker has learned about one deployment; outlives reloads.
+
+    Times are the event loop's seconds, latencies seconds to the first byte (per completion token where known).
+    """
+
+    __slots__ = (
+        "consecutive",
+        "fails",
+        "in_flight",
+        "latency",
+        "open_until",
+        "opened",
+        "probing",
+        "reason",
+        "successes",
+        "tokens",
+        "ttfb",
+    )
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.consecutive = 0
+        self.fails: deque[float] = deque(maxlen=10_000)
+        self.successes: deque[float] = deque(maxlen=1000)
+        self.open_until = 0.0
+        self.opened = False
+        """The circuit was opened and has not been closed by a success yet."""
+        self.probing = False
+        self.reason = ""
+        self.latency = 0.0
+        self.ttfb: deque[float] = deque(maxlen=100)
+        self.tokens = 0
+
+
+class Target:
+    """A deployment of one Snapshot with its long-lived state and its limits.
+
+    `siblings` is the number of deployments of its group: a lone one is not cooled down unless `allowed_fails` says so
+    (as in LiteLLM), because there is nothing to go to instead.
+    """
+
+    __slots__ = (
+        "allowed_fails",
+        "cooldown_time",
+        "head_prefix",
+        "health",
+        "max_parallel",
+        "model_json",
+        "origin",
+        "parallel",
+        "position",
+        "resilience",
+        "rpm",
+        "siblings",
+        "spec",
+        "tpm",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        spec: Deployment,
+        position: int,
+        health: Health,
+        resilience: Resilience,
+        siblings: int,
+        *,
+        rpm: Limit | None = None,
+        tpm: Limit | None = None,
+    ) -> None:
+        self.spec = spec
+        self.position = position
+        self.health = health
+        self.resilience = resilience
+        self.siblings = siblings
+        self.rpm = rpm
+        self.tpm = tpm
+        self.max_parallel = spec.max_parallel_requests or 0
+        self.allowed_fails = spec.allowed_fails if spec.allowed_fails is not None else resilience.allowed_fails
+        self.cooldown_time = spec.cooldown_time if spec.cooldown_time is not None else resilience.cooldown_time
+        self.weight = float(spec.weight or spec.rpm or spec.tpm or 1)
+        self.origin: object = None
+        self.model_json = b""
+        self.head_prefix = b""
+
+    def available(self, now: float) -> bool:
+        """Whether it may be chosen: not cooling down, circuit not open, a slot free. Rates are taken by `reserve`."""
+        health = self.health
+        if health.open_until > now or (health.opened and health.probing):
+            return False
+        return not self.max_parallel or health.in_flight < self.max_parallel
+
+    def reserve(self, tokens: int, tick: int) -> bool:
+        """Take a request and `tokens` off the deployment's minute; False (and nothing taken) when it has no room."""
+        spec = self.spec
+        if self.rpm is not None and spec.rpm is not None and self.rpm.add(1, tick) > spec.rpm:
+            self.rpm.add(-1, tick)
+            return False
+        if self.tpm is not None and spec.tpm is not None and self.tpm.add(tokens, tick) > spec.tpm:
+            self.tpm.add(-tokens, tick)
+            if self.rpm is not None:
+                self.rpm.add(-1, tick)
+            return False
+        return True
+
+    def settle_tokens(self, reserved: int, used: int, tick: int) -> None:
+        """Correct the reservation by what was really used."""
+        if self.tpm is not None and used != reserved:
+            self.tpm.add(used - reserved, tick)
+
+    def begin(self) -> None:
+        """A call starts."""
+        health = self.health
+        health.in_flight += 1
+        if health.opened:
+            health.probing = True
+
+    def end(self) -> None:
+        """A call ended, whichever way."""
+        self.health.in_flight -= 1
+
+    def succeeded(self, ttfb: float, now: float) -> None:
+        """An answer came; `ttfb` in seconds."""
+        health = self.health
+        health.consecutive = 0
+        if health.opened:
+            health.opened = health.probing = False
+            health.reason = ""
+        health.latency += (ttfb - health.latency) * LATENCY_WEIGHT if health.latency else ttfb
+        health.ttfb.append(ttfb)
+        health.successes.append(now)
+
+    def released(self) -> None:
+        """A call ended without telling anything about the deployment: the client went away, or the request was bad."""
+        self.health.probing = False
+
+    def failed(self, status: int, now: float, retry_after: float | None = None) -> bool:
+        """A call failed with this status (0: no connection). True when the deployment is now held out.
+
+        4xx other than 401, 402, 404, 408 and 429 are the request's fault and count for nothing.
+        """
+        health = self.health
+        health.probing = False
+        if 400 <= status < 500 and status not in (401, 402, 404, 408, 429):
+            return False
+        health.consecutive += 1
+        health.fails.append(now)
+        resilience = self.resilience
+        if resilience.breaker_failures and (
+            health.opened or (health.consecutive >= resilience.breaker_failures and self.siblings > 1)
+        ):
+            health.opened = True
+            health.open_until = now + resilience.breaker_seconds
+            health.reason = "circuit_open"
+            return True
+        if not resilience.disable_cooldowns and self._cools_down(status, now):
+            health.open_until = now + max(self.cooldown_time, min(retry_after or 0.0, 60.0))
+            health.reason = "cooldown"
+            return True
+        return False
+
+    def _cools_down(self, status: int, now: float) -> bool:
+        health = self.health
+        since = now - FAILURE_WINDOW
+        while health.fails and health.fails[0] < since:
+            health.fails.popleft()
+        if self.allowed_fails is not None:
+            return len(health.fails) > self.allowed_fails
+        if self.siblings < 2:
+            return False
+        if status in (401, 402, 404, 429):
+            return True
+        while health.successes and health.successes[0] < since:
+            health.successes.popleft()
+        total = len(health.fails) + len(health.successes)
+        return total >= MIN_REQUESTS and len(health.fails) * 2 > total

@@ -1,0 +1,205 @@
+"""One HTTP/1.1 connection to an upstream, used for one call at a time.
+
+idle ──start──► head ──► body ──► idle        kept alive
+                  └────────┴────► closed      Connection: close, failure, cancel
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from routeiq.core.exchange import Header
+from routeiq.transport.call import Call, UpstreamBroken
+
+if TYPE_CHECKING:
+    from routeiq.transport.pool import Origin
+
+MAX_HEAD = 64 * 1024
+"""Bytes of response headers taken from a provider."""
+GATHER = 64 * 1024
+"""Payloads above this are written piece by piece instead of being joined."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """The protocol of a pooled connection. Parsing is llhttp's, strict."""
+
+    __slots__ = (
+        "_head_size",
+        "_headers",
+        "_in_body",
+        "_length_known",
+        "_parser",
+        "_seen",
+        "call",
+        "idle_since",
+        "origin",
+        "paused",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.transport: asyncio.Transport | None = None
+        self.call: Call | None = None
+        self.used = False
+        self.paused = False
+        self.idle_since = 0.0
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[Header] = []
+        self._head_size = 0
+        self._in_body = False
+        self._length_known = False
+        self._seen = False
+
+    # carrier
+
+    def start(self, call: Call) -> None:
+        """Send a call; the connection is idle."""
+        self.call = call
+        call.carrier = self
+        self._seen = False
+        transport = self.transport
+        assert transport is not None
+        payload = call.payload
+        if len(payload) == 1:
+            transport.write(payload[0])
+        elif sum(map(len, payload)) <= GATHER:
+            transport.write(b"".join(payload))
+        else:
+            transport.writelines(payload)
+
+    def cancel(self) -> None:
+        """Close: HTTP/1.1 has no other way to tell the upstream to stop."""
+        self.call = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause(self) -> None:
+        """Stop reading from the socket."""
+        if not self.paused and self.transport is not None:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.paused and self.transport is not None:
+            self.paused = False
+            self.transport.resume_reading()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.call is None:
+            # Bytes nobody asked for: the connection can't be trusted with another request.
+            self._close()
+            return
+        self._seen = True
+        if not self._in_body:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD and not self._headers_fit(data):
+                self._fail("too_large", f"response headers over {MAX_HEAD} bytes")
+                return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("protocol", "the upstream switched protocols")
+        except httptools.HttpParserError as error:
+            self._fail("protocol", str(error))
+
+    def eof_received(self) -> bool:
+        call = self.call
+        if call is not None and self._in_body and not self._length_known:
+            # RFC 9112 6.3: without a length the close of the connection ends the body.
+            self.call = None
+            call.carrier = None
+            self._close()
+            call.on_done()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        call, self.call = self.call, None
+        self.transport = None
+        self.origin.forget(self)
+        if call is None:
+            return
+        call.carrier = None
+        if self.used and not self._seen and not call.reconnected:
+            # The upstream closed a kept connection while the request was on its way: not the request's fault.
+            call.reconnected = True
+            self.origin.connect(call)
+            return
+        reason = "reset" if exc is not None else "closed"
+        call.on_failure(UpstreamBroken(reason, "the upstream closed the connection before its answer was complete"))
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        self._headers = []
+        self._length_known = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._headers.append((name, value))
+        if name == b"content-length" or name == b"transfer-encoding":
+            self._length_known = True
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        self._in_body = True
+        if status == 204 or status == 304:
+            self._length_known = True
+        call = self.call
+        if call is not None:
+            call.on_head(status, self._headers)
+
+    def on_body(self, data: bytes) -> None:
+        call = self.call
+        if call is not None:
+            call.on_data(data)
+
+    def on_message_complete(self) -> None:
+        if not self._in_body:
+            return  # a 1xx
+        call, self.call = self.call, None
+        self._in_body = False
+        self._head_size = 0
+        if call is None:
+            return
+        call.carrier = None
+        transport = self.transport
+        if self._parser.should_keep_alive() and transport is not None and not transport.is_closing():
+            self.used = True
+            if self.paused:
+                self.resume()
+            self.origin.release(self)
+        else:
+            self._close()
+        call.on_done()
+
+    # helpers
+
+    def _headers_fit(self, data: bytes) -> bool:
+        """A large first read is fine as long as the blank line comes early enough in it."""
+        earlier = self._head_size - len(data)
+        end = data.find(b"\r\n\r\n", 0, max(0, MAX_HEAD - earlier))
+        return end >= 0
+
+    def _fail(self, reason: str, detail: str) -> None:
+        call, self.call = self.call, None
+        self._close()
+        if call is not None:
+            call.carrier = None
+            call.on_failure(UpstreamBroken(reason, detail))
+
+    def _close(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.abort()
