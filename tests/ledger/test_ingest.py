@@ -1,0 +1,325 @@
+"""The Journal into the ledger: every Event once, whatever dies or breaks on the way."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from routeiq.ledger.event import Event, encode_line
+from routeiq.ledger.ingest import Ingester
+from routeiq.ledger.rows import COLUMNS, salvage
+from routeiq.ledger.spend import spend_by_key
+from routeiq.store.database import connect, database_path, engine
+from routeiq.store.migrate import migrate
+from routeiq.store.requests import RequestRepository
+from routeiq.store.tables import events
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    (tmp_path / "journal").mkdir()
+    migrate(database_path(tmp_path))
+    return tmp_path
+
+
+class Writer:
+    """A journal writer as workers have them: one locked segment at a time."""
+
+    def __init__(self, journal: Path, column: int = 1) -> None:
+        self.journal = journal
+        self.column = column
+        self.seq = 0
+        self.fd = -1
+        self.rotate()
+
+    def rotate(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+        name = f"w{self.column}-{int(time.time() * 1000)}-{os.getpid()}-{self.seq}.jsonl"
+        self.seq += 1
+        self.fd = os.open(self.journal / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+
+    def write(self, *ids: str, **fields: Any) -> None:
+        for id in ids:
+            os.write(self.fd, line(id, **fields))
+
+
+def line(id: str, **fields: Any) -> bytes:
+    return encode_line(Event(id=id, at=fields.pop("at", 1_700_000_000_000_000), **fields)) + b"\n"
+
+
+def ids(state: Path) -> list[str]:
+    connection = connect(database_path(state))
+    try:
+        return [row[0] for row in connection.execute("SELECT id FROM events ORDER BY seq")]
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def ingester(state: Path) -> Iterator[Ingester]:
+    made = Ingester(state / "journal", lambda: connect(database_path(state)))
+    yield made
+    made.close()
+
+
+def test_every_field_arrives(state: Path, ingester: Ingester) -> None:
+    writer = Writer(state / "journal")
+    full = Event(
+        id="a", at=5, request_id="r", endpoint="chat", key="k", key_name="n", model="m", group="g", deployment="d",
+        provider="p", upstream_model="u", strategy="s", status=429, error="limited", stream=True, prompt_tokens=1,
+        completion_tokens=2, cached_tokens=3, reasoning_tokens=4, estimated=True, cost=6, duration=7, ttft=8,
+        overhead=9, retries=10, fallbacks=11, hedged=True, user="ü\u2028\x00", tags=("x", "y"), revision="v", worker=2,
+    )  # fmt: skip
+    os.write(writer.fd, encode_line(full) + b"\n")
+    writer.write("b")
+    ingester.drain(5)
+    newest, oldest = RequestRepository(engine(database_path(state))).page()
+    expected = msgspec.structs.asdict(full) | {"tags": '["x","y"]', "seq": 1}
+    assert oldest == expected
+    assert newest["cost"] is None
+    assert newest["tags"] is None
+    assert newest["status"] == 200
+
+
+def test_columns_are_those_of_the_table() -> None:
+    assert tuple(column.name for column in events.columns)[1:] == COLUMNS
+
+
+def test_an_unfinished_line_waits_and_a_finished_segment_goes(state: Path, ingester: Ingester) -> None:
+    writer = Writer(state / "journal")
+    whole = line("b")
+    writer.write("a")
+    os.write(writer.fd, whole[:20])
+    ingester.drain(5)
+    assert ids(state) == ["a"]
+    os.write(writer.fd, whole[20:])
+    ingester.drain(5)
+    assert ids(state) == ["a", "b"]
+    old = list((state / "journal").glob("w*"))
+    writer.rotate()
+    writer.write("c")
+    ingester.drain(5)
+    ingester.step()
+    assert ids(state) == ["a", "b", "c"]
+    left = list((state / "journal").glob("w*"))
+    assert len(left) == 1
+    assert left != old
+    assert len(list(connect(database_path(state)).execute("SELECT * FROM journal_offsets"))) == 1
+
+
+def test_a_torn_tail_is_set_aside(state: Path) -> None:
+    seen: list[tuple[int, int, int]] = []
+    ingester = Ingester(state / "journal", lambda: connect(database_path(state)), observe=lambda *n: seen.append(n))
+    writer = Writer(state / "journal")
+    writer.write("a")
+    os.write(writer.fd, line("torn")[:30])
+    os.close(writer.fd)
+    ingester.drain(5)
+    ingester.step()
+    assert ids(state) == ["a"]
+    assert list((state / "journal").glob("w*")) == []
+    (kept,) = (state / "journal" / "quarantine").iterdir()
+    assert kept.read_bytes() == line("torn")[:30] + b"\n"
+    assert [sum(column) for column in zip(*seen, strict=True)][:2] == [1, 1]
+    ingester.close()
+
+
+def test_an_event_behind_a_cut_write_is_kept() -> None:
+    good, bad = salvage(line("first", user='{"id":"x"}')[:40] + line("second"))
+    assert [row[0] for row in good] == ["second"]
+    assert bad == [line("first", user='{"id":"x"}')[:40]]
+
+
+def test_a_new_empty_segment_is_left_to_its_writer(state: Path) -> None:
+    now = [time.time()]
+    ingester = Ingester(state / "journal", lambda: connect(database_path(state)), clock=lambda: now[0])
+    path = state / "journal" / "w1-1-1-0.jsonl"
+    path.touch()
+    ingester.step()
+    assert path.exists()
+    now[0] += 120
+    ingester.step()
+    assert not path.exists()
+    ingester.close()
+
+
+def test_lines_longer_than_a_batch(state: Path) -> None:
+    ingester = Ingester(state / "journal", lambda: connect(database_path(state)), batch_bytes=64)
+    writer = Writer(state / "journal")
+    writer.write("a", "b", user="x" * 10_000)
+    ingester.drain(5)
+    assert ids(state) == ["a", "b"]
+    ingester.close()
+
+
+def test_a_thousand_mutations_lose_only_what_they_hit(state: Path, ingester: Ingester) -> None:
+    generator = random.Random(11)
+    lines = [line(f"id-{number:05d}", model="gpt-4o", cost=number) for number in range(5_000)]
+    hit = generator.sample(range(len(lines)), 1_000)
+    for number in hit:
+        data = bytearray(lines[number])
+        kind = generator.randrange(4)
+        place = generator.randrange(len(data) - 1)
+        if kind == 0:
+            data[place] ^= 1 << generator.randrange(8)
+        elif kind == 1:
+            del data[place : place + generator.randrange(1, 20)]
+        elif kind == 2:
+            data[place:place] = generator.randbytes(5)
+        else:
+            data[place : place + 8] = bytes(8)
+        lines[number] = bytes(data)
+    path = state / "journal" / "w1-1-1-0.jsonl"
+    path.write_bytes(b"".join(lines))
+    assert ingester.drain(20)
+    ingester.step()
+    found = ids(state)
+    untouched = {f"id-{number:05d}" for number in range(len(lines))} - {f"id-{number:05d}" for number in hit}
+    # A newline lost or made changes its neighbour too: that is what the mutation hit.
+    joined = sum(1 for number in hit if not lines[number].endswith(b"\n"))
+    assert len(untouched - set(found)) <= joined
+    assert len(found) == len(set(found)) or len(found) - len(set(found)) < 5  # an id's own digits were flipped
+    assert list((state / "journal" / "quarantine").iterdir())
+    assert not path.exists()
+
+
+class Failing(sqlite3.Connection):
+    """Fails its `fail_at`-th call."""
+
+    calls = 0
+    fail_at = 0
+
+    def _count(self) -> None:
+        Failing.calls += 1
+        if Failing.calls == Failing.fail_at:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        self._count()
+        return super().execute(*args)
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        self._count()
+        return super().executemany(*args)
+
+
+def test_every_store_call_may_fail_once(tmp_path: Path) -> None:
+    for fail_at in range(1, 40):
+        state = tmp_path / str(fail_at)
+        (state / "journal").mkdir(parents=True)
+        migrate(database_path(state))
+        Failing.calls, Failing.fail_at = 0, fail_at
+        path = database_path(state)
+        ingester = Ingester(
+            state / "journal",
+            lambda path=path: sqlite3.connect(path, isolation_level=None, factory=Failing),
+            batch_bytes=200,
+        )
+        writer = Writer(state / "journal")
+        writer.write("a", "b", "c")
+        writer.rotate()
+        writer.write("d")
+        for _ in range(10):
+            try:
+                ingester.step()
+            except sqlite3.Error:
+                assert Failing.calls in (fail_at, fail_at + 1)  # a ROLLBACK follows
+        ingester.close()
+        assert sorted(ids(state)) == ["a", "b", "c", "d"]
+        assert len(list((state / "journal").glob("w*"))) == 1
+        if Failing.calls < fail_at:
+            return
+    pytest.fail("the calls never ran out")
+
+
+def test_two_ingesters_take_turns(state: Path, ingester: Ingester) -> None:
+    writer = Writer(state / "journal")
+    writer.write("a")
+    ingester.step()
+    other = Ingester(state / "journal", lambda: connect(database_path(state)))
+    writer.write("b")
+    assert other.step() == 0
+    ingester.close()
+    assert other.step() > 0
+    assert ids(state) == ["a", "b"]
+    other.close()
+
+
+INGEST = """
+import sys, threading
+from pathlib import Path
+from routeiq.ledger.ingest import Ingester
+from routeiq.store.database import connect, database_path
+state = Path(sys.argv[1])
+Ingester(state / "journal", lambda: connect(database_path(state)), batch_bytes=4096).run(threading.Event())
+"""
+
+
+def test_kill_nine_at_any_point_repeats_and_loses_nothing(state: Path) -> None:
+    generator = random.Random(3)
+    writer = Writer(state / "journal")
+    written: list[str] = []
+    deadline = time.monotonic() + 12
+    for _ in range(15):
+        child = subprocess.Popen([sys.executable, "-c", INGEST, str(state)])
+        end = time.monotonic() + 0.15 + generator.random() * 0.5
+        while time.monotonic() < end:
+            for _ in range(20):
+                written.append(f"id-{len(written)}")
+                writer.write(written[-1])
+            if generator.random() < 0.05:
+                writer.rotate()
+            time.sleep(0.002)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        if time.monotonic() > deadline:
+            break
+    os.close(writer.fd)
+    ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+    assert ingester.drain(20)
+    ingester.close()
+    assert sorted(ids(state)) == sorted(written)
+    assert list((state / "journal").glob("w*")) == []
+
+
+def test_spend_by_key(state: Path, ingester: Ingester) -> None:
+    writer = Writer(state / "journal")
+    writer.write("a", key="k1", cost=5, at=1_000_000)
+    writer.write("b", key="k1", cost=7, at=3_000_000)
+    writer.write("c", key="k2", cost=11, at=3_000_000)
+    writer.write("d", key="k3", at=3_000_000)
+    ingester.drain(5)
+    assert spend_by_key(engine(database_path(state)), 0) == {"k1": 12, "k2": 11}
+    assert spend_by_key(engine(database_path(state)), 2.5) == {"k1": 7, "k2": 11}
+
+
+def test_pages_and_filters(state: Path, ingester: Ingester) -> None:
+    writer = Writer(state / "journal")
+    for number in range(10):
+        writer.write(f"id-{number}", model="a" if number % 2 else "b", group="g", status=200 + number, key_name="n")
+    ingester.drain(5)
+    repository = RequestRepository(engine(database_path(state)))
+    first = repository.page(limit=3)
+    assert [row["id"] for row in first] == ["id-9", "id-8", "id-7"]
+    assert [row["id"] for row in repository.page(limit=2, before=first[-1]["seq"])] == ["id-6", "id-5"]
+    assert [row["id"] for row in repository.page(model="a", limit=2)] == ["id-9", "id-7"]
+    assert [row["id"] for row in repository.page(status=204)] == ["id-4"]
+    assert len(repository.page(key="n", model="g")) == 10
+    assert repository.page(model="%") == []
+    assert repository.newest() == 10
+    assert json.dumps(first)
