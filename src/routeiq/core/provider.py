@@ -23,7 +23,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What it speaks: `openai`, or `demo` for the embedded provider."""
     auth: str = "bearer"
     """`bearer`: `Authorization: Bearer KEY`. `api-key`: `api-key: KEY`. `none`: no credentials."""
-    paths: dict[str, str] = OPENAI_PATHS
+    paths: dict[str, str] = msgspec.field(default_factory=OPENAI_PATHS.copy)
     """Path after the base by endpoint; `{model}` is the percent-encoded model, `{version}` the `api_version`."""
     default_version: str | None = None
     """`api_version` when neither the configuration nor `version_env` gives one."""

@@ -60,8 +60,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prices: Prices | None = None
     mock_response: str | None = None
     mode: str = CHAT
-    info: msgspec.Raw = msgspec.Raw(b"{}")
-    """`model_info` as `/v1/model/info` shows it, JSON."""
+    info: bytes = b"{}"
+    """`model_info` as `/v1/model/info` shows it: a JSON object."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -205,6 +205,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, Group]
     wildcards: tuple[Wildcard, ...] = ()
     """Most specific first."""
+    prices: dict[str, dict[str, Prices]] = {}
+    """Prices by provider and model, for the providers behind wildcards."""
     aliases: dict[str, str] = {}
     """`model_group_alias`: requested name to group name."""
     hidden_aliases: tuple[str, ...] = ()
