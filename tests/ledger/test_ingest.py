@@ -145,17 +145,13 @@ def test_an_event_behind_a_cut_write_is_kept() -> None:
     assert bad == [line("first", user='{"id":"x"}')[:40]]
 
 
-def test_a_new_empty_segment_is_left_to_its_writer(state: Path) -> None:
-    now = [time.time()]
-    ingester = Ingester(state / "journal", lambda: connect(database_path(state)), clock=lambda: now[0])
-    path = state / "journal" / "w1-1-1-0.jsonl"
-    path.touch()
+def test_an_empty_segment_stays_while_its_writer_lives(state: Path, ingester: Ingester) -> None:
+    writer = Writer(state / "journal")
     ingester.step()
-    assert path.exists()
-    now[0] += 120
+    assert len(list((state / "journal").glob("w*"))) == 1
+    os.close(writer.fd)
     ingester.step()
-    assert not path.exists()
-    ingester.close()
+    assert list((state / "journal").glob("w*")) == []
 
 
 def test_lines_longer_than_a_batch(state: Path) -> None:

@@ -22,8 +22,6 @@ BATCH_BYTES = 512 * 1024
 """About 1,200 Events a transaction."""
 IDLE_SECONDS = 0.25
 RETRY_SECONDS = 1.0
-EMPTY_SECONDS = 60.0
-"""An empty segment without a lock may be one whose writer is just starting; after this long it is not."""
 
 Observer = Callable[[int, int, int], None]
 """Told after every pass: Events ingested, lines quarantined, bytes still to be read."""
@@ -47,26 +45,26 @@ class Ingester:
         *,
         observe: Observer = lambda *_: None,
         batch_bytes: int = BATCH_BYTES,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._connect = connect
         self._observe = observe
         self._batch_bytes = batch_bytes
-        self._clock = clock
         self._lock = -1
         self._connection: sqlite3.Connection | None = None
         self._segments: dict[str, Segment] = {}
         self._offsets: dict[str, int] = {}
         self._counts = [0, 0]
+        self._backlog = 0
 
     def run(self, stop: threading.Event) -> None:
         """Ingest until `stop`, surviving every error of disk and database: the Journal waits meanwhile."""
         failing = False
         while not stop.is_set():
             try:
-                moved = self.step()
-                wait = 0.0 if moved else IDLE_SECONDS
+                self.step()
+                # A pause between passes makes large batches, which cost far less an Event than small ones.
+                wait = 0.0 if self._backlog >= self._batch_bytes else IDLE_SECONDS
                 if failing:
                     failing = False
                     log.info("the ledger takes events again")
@@ -100,7 +98,8 @@ class Ingester:
                 before = segment.offset
                 backlog += self._take(connection, segment)
                 moved += segment.offset - before
-            self._report(backlog)
+            self._backlog = backlog
+            self._report()
             return moved
         except (OSError, sqlite3.Error):
             self._forget()
@@ -160,7 +159,7 @@ class Ingester:
         elif segment.size() > segment.offset:
             self._quarantine(segment, [segment.rest()])
             self._commit(connection, segment, [], segment.size())
-        elif segment.size() or self._clock() - segment.modified() > EMPTY_SECONDS:
+        else:
             self._finish(connection, segment)
             return 0
         segment.unlock()
@@ -219,10 +218,10 @@ class Ingester:
         self._offsets.pop(segment.name, None)
         connection.execute("DELETE FROM journal_offsets WHERE segment = ?", (segment.name,))
 
-    def _report(self, backlog: int) -> None:
+    def _report(self) -> None:
         ingested, quarantined = self._counts
         self._counts = [0, 0]
-        self._observe(ingested, quarantined, backlog)
+        self._observe(ingested, quarantined, self._backlog)
 
     def _forget(self) -> None:
         """Drop everything read from the database: after an error, only the database knows what was committed."""

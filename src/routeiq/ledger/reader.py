@@ -28,10 +28,6 @@ class Segment:
         """Bytes there are."""
         return os.fstat(self._fd).st_size
 
-    def modified(self) -> float:
-        """Unix seconds of the last write."""
-        return os.fstat(self._fd).st_mtime
-
     def lines(self, limit: int) -> bytes:
         """Whole lines from `offset`, about `limit` bytes of them; more when one line is longer. `b""`: none yet."""
         while True:
