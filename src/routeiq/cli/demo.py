@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.panel import Panel
-from rich.syntax import Syntax
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -280,7 +278,7 @@ def _report(console: Console, url: str, steps: list[Step], state_dir: Path) -> N
     """What happened, where to look, what to try next."""
     table = Table(title="What the gateway knows about it", title_justify="left")
     for name in ("call", "call id", "tokens in / out", "cost, $", "ms", "first token, ms"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for step in steps:
         table.add_row(
             step.name if step.ok else f"[red]{step.name}[/]",
@@ -300,8 +298,11 @@ def _report(console: Console, url: str, steps: list[Step], state_dir: Path) -> N
     console.print(f"metrics  {url}/metrics")
     console.print(f"models   {url}/v1/models")
     console.print(f"ledger   {state_dir / 'routeiq.db'}\n", soft_wrap=True)
-    console.print(Panel(Syntax(_curl(url), "bash", background_color="default"), title="curl", title_align="left"))
-    console.print(Panel(Syntax(_python(url), "python", background_color="default"), title="Python", title_align="left"))
+    # Without frames and without wrapping, so that they can be copied.
+    for title, snippet in (("Try it with curl", _curl(url)), ("or from Python", _python(url))):
+        console.rule(title, align="left", style="dim")
+        console.print(snippet, style="green", markup=False, soft_wrap=True)
+    console.rule(style="dim")
 
 
 def _curl(url: str) -> str:
