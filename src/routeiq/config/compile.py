@@ -1,0 +1,153 @@
+"""From validated sections to the Snapshot workers serve by.
+
+model_list ──► deployments ──► groups, aliases, fallbacks ──► auth ──► Snapshot under a revision
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from typing import Any
+
+import msgspec
+
+from routeiq.config.auth import compile_auth
+from routeiq.config.context import Context
+from routeiq.config.deployments import compile_deployments, wildcard_prices
+from routeiq.config.groups import compile_names
+from routeiq.config.report import Path
+from routeiq.core.money import nano
+from routeiq.core.snapshot import Deployment, Journal, Limits, Resilience, Snapshot, Timeouts
+
+_sorted_json = msgspec.json.Encoder(order="sorted").encode
+MEGABYTE = 1024 * 1024
+
+
+def compile_snapshot(ctx: Context, *, host: str, now: float) -> Snapshot:
+    """Everything a worker needs. Only to be used when the report holds no errors afterwards.
+
+    `host` is where the server listens; `now` is the time of creation in Unix seconds.
+    """
+    own, general = ctx.config.routeiq, ctx.config.general
+    deployments = compile_deployments(ctx)
+    names = compile_names(ctx, deployments)
+    if not ctx.config.models and not ctx.report.errors:
+        ctx.warning(("model_list",), "no models are configured")
+    _check_upstreams(ctx, deployments)
+    snapshot = Snapshot(
+        revision="",
+        created=0.0,
+        deployments=deployments,
+        groups=names.groups,
+        wildcards=names.wildcards,
+        prices=wildcard_prices(ctx, deployments),
+        aliases=names.aliases,
+        hidden_aliases=names.hidden_aliases,
+        timeouts=_timeouts(ctx),
+        limits=_limits(ctx),
+        resilience=_resilience(ctx),
+        auth=compile_auth(ctx, names, host),
+        journal=_journal(ctx),
+        timeout_status=own.timeout_status,
+        mock_testing=general.dangerously_allow_mock_testing_request_params,
+        drop_unpriced=own.unpriced_models == "reject",
+    )
+    return msgspec.structs.replace(snapshot, revision=revision_of(snapshot), created=now)
+
+
+def revision_of(snapshot: Snapshot) -> str:
+    """First 12 hex digits of the SHA-256 of what is served, as sorted JSON; what holds secrets is hashed first."""
+    deployments = tuple(
+        msgspec.structs.replace(
+            deployment,
+            heads={endpoint: hashlib.sha256(head).digest() for endpoint, head in deployment.heads.items()},
+            proxy=hashlib.sha256(deployment.proxy.encode()).hexdigest() if deployment.proxy else None,
+        )
+        for deployment in snapshot.deployments
+    )
+    plain = msgspec.structs.replace(snapshot, revision="", created=0.0, deployments=deployments)
+    return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
+
+
+def _given(settings: Any) -> dict[str, Any]:
+    """The fields of a section that are set."""
+    return {name: value for name, value in settings if value is not None}
+
+
+def _timeouts(ctx: Context) -> Timeouts:
+    given = _given(ctx.config.routeiq.timeouts)
+    if ctx.config.litellm.request_timeout is not None:
+        given.setdefault("total", ctx.config.litellm.request_timeout)
+    return Timeouts(**given)
+
+
+def _limits(ctx: Context) -> Limits:
+    general = ctx.config.general
+    given = _given(ctx.config.routeiq.limits)
+    if general.max_request_size_mb:
+        body = int(general.max_request_size_mb * MEGABYTE)
+        if given.setdefault("max_body", body) != body:
+            ctx.warning(("general_settings", "max_request_size_mb"), "has no effect: routeiq.limits.max_body wins")
+    if general.max_in_flight_requests_per_worker is not None:
+        own = general.max_in_flight_requests_per_worker
+        if given.setdefault("max_in_flight", own) != own:
+            where: Path = ("general_settings", "max_in_flight_requests_per_worker")
+            ctx.warning(where, "has no effect: routeiq.limits.max_in_flight wins")
+    return Limits(**given)
+
+
+def _resilience(ctx: Context) -> Resilience:
+    router, litellm, own = ctx.config.router, ctx.config.litellm, ctx.config.routeiq.resilience
+    given = _given(own)
+    hedge = given.pop("hedge")
+    if own.backoff_base is not None and own.backoff_max is not None and own.backoff_base > own.backoff_max:
+        ctx.error(("routeiq", "resilience", "backoff_base"), "must not be over backoff_max")
+    if hedge.after is None and hedge.quantile is None and (hedge.max_share is not None or hedge.max_cost is not None):
+        ctx.error(("routeiq", "resilience", "hedge"), "needs after or quantile")
+    given |= {f"hedge_{name}": value for name, value in _given(hedge).items()}
+    if "hedge_max_cost" in given:
+        given["hedge_max_cost"] = nano(given["hedge_max_cost"])
+    fallbacks = router.max_fallbacks if router.max_fallbacks is not None else litellm.max_fallbacks
+    if fallbacks is not None:
+        given["max_fallbacks"] = fallbacks
+    if router.cooldown_time is not None:
+        given["cooldown_time"] = router.cooldown_time
+    return Resilience(
+        retry_after=router.retry_after,
+        retries={_error_class(name): count for name, count in _given(router.retry_policy).items()},
+        allowed_fails=router.allowed_fails if router.allowed_fails is not None else litellm.allowed_fails,
+        disable_cooldowns=router.disable_cooldowns,
+        **given,
+    )
+
+
+def _error_class(setting: str) -> str:
+    """LiteLLM's class for a setting of `retry_policy`: the one for `TimeoutErrorRetries` is called `Timeout`."""
+    name = setting.removesuffix("Retries")
+    return "Timeout" if name == "TimeoutError" else name
+
+
+def _journal(ctx: Context) -> Journal:
+    journal = Journal(**_given(ctx.config.routeiq.journal))
+    if journal.max_bytes < journal.segment_bytes:
+        ctx.error(("routeiq", "journal", "max_bytes"), "must not be under segment_bytes")
+    return journal
+
+
+def _check_upstreams(ctx: Context, deployments: tuple[Deployment, ...]) -> None:
+    """`routeiq.upstreams` must reach something, and HTTP/2 needs its library."""
+    hosts = {
+        name for d in deployments for name in (d.host, f"{d.host}:{d.port}", f"[{d.host}]", f"[{d.host}]:{d.port}")
+    }
+    for index, upstream in enumerate(ctx.config.routeiq.upstreams):
+        path: Path = ("routeiq", "upstreams", index)
+        if upstream.host.lower() not in hosts and not ctx.report.errors:
+            ctx.warning((*path, "host"), f"no deployment is on {upstream.host}; it has no effect")
+    for name in ("h2", "httpx2") if any(d.via == "library" for d in deployments) else ():
+        if importlib.util.find_spec(name) is None:
+            ctx.error(
+                ("routeiq", "upstreams"),
+                "a proxy or HTTP/2 needs packages that are not installed",
+                "pip install 'routeiq[http2]'",
+            )
+            break

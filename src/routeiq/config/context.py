@@ -1,0 +1,40 @@
+"""What every compile step is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from routeiq.config.prices import PriceTable
+from routeiq.config.report import Path, Report
+from routeiq.config.schema.root import Config
+from routeiq.config.source import Node
+from routeiq.core.provider import ProviderSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Validated sections, the tree they came from (for places), and the world outside the files."""
+
+    config: Config
+    root: Node
+    environ: Mapping[str, str]
+    """The process environment with `environment_variables` over it."""
+    providers: Mapping[str, ProviderSpec]
+    prices: PriceTable
+    report: Report
+
+    def error(self, path: Path, message: str, hint: str = "") -> None:
+        self.report.error(self.root.mark_of(path), path, message, hint)
+
+    def warning(self, path: Path, message: str, hint: str = "") -> None:
+        self.report.warning(self.root.mark_of(path), path, message, hint)
+
+    def broken(self, path: Path) -> bool:
+        """Whether a setting held a reference that has been reported already."""
+        node = self.root.get(path)
+        return node is not None and node.broken
+
+    def first_set(self, *names: str) -> tuple[str, str] | None:
+        """The first environment variable that is set and not empty, with its name."""
+        return next(((name, self.environ[name]) for name in names if self.environ.get(name)), None)

@@ -1,0 +1,1 @@
+"""The settings RouteIQ serves, as pydantic models: one module a section of the file."""

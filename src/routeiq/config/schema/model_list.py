@@ -1,0 +1,96 @@
+"""`model_list`: public names and the deployments behind them, in LiteLLM's words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+
+from routeiq.config.schema.types import (
+    Amount,
+    Count,
+    Flag,
+    Name,
+    Positive,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    Text,
+    _flag,
+)
+
+
+def _verify(value: Any) -> bool | str:
+    """`ssl_verify`: a flag, or the path of a file with certificate authorities."""
+    if isinstance(value, str) and ("/" in value or value.endswith((".pem", ".crt"))):
+        return value
+    return _flag(value)
+
+
+def _identity(value: Any) -> str:
+    """`model_info.id`: text; a number is taken as text, as LiteLLM does."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+Verify = Annotated[bool | str, BeforeValidator(_verify)]
+
+
+class PriceFields(Section):
+    """Prices in US dollars. They win over the price table."""
+
+    input_cost_per_token: Amount | None = None
+    output_cost_per_token: Amount | None = None
+    cache_read_input_token_cost: Amount | None = None
+    cache_creation_input_token_cost: Amount | None = None
+    output_cost_per_reasoning_token: Amount | None = None
+    input_cost_per_request: Amount | None = None
+
+
+class LitellmParams(PriceFields):
+    """How to reach one deployment."""
+
+    model: Name
+    custom_llm_provider: Name | None = None
+    api_base: Text | None = Field(default=None, validation_alias=AliasChoices("api_base", "base_url"))
+    api_key: Text | None = None
+    api_version: Name | None = None
+    azure_ad_token: Text | None = None
+    organization: Name | None = None
+    extra_headers: dict[str, str] = Field(default_factory=dict)
+    ssl_verify: Verify | None = None
+    rpm: Positive | None = None
+    tpm: Positive | None = None
+    max_parallel_requests: Positive | None = None
+    weight: Amount | None = None
+    order: Count = 0
+    timeout: PositiveSeconds | None = None
+    stream_timeout: PositiveSeconds | None = None
+    max_retries: Count | None = None
+    allowed_fails: Count | None = None
+    cooldown_time: Seconds | None = None
+    mock_response: str | None = None
+
+
+class ModelInfo(PriceFields):
+    """What is said about a deployment; fields without a meaning here are shown by `/v1/model/info` as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[Name, BeforeValidator(_identity)] | None = None
+    mode: Name | None = None
+    base_model: Name | None = None
+    allowed_fails: Count | None = None
+    cooldown_time: Seconds | None = None
+    discoverable: Flag = True
+
+
+class ModelEntry(Section):
+    """One deployment under its public name."""
+
+    model_name: Name
+    litellm_params: LitellmParams
+    model_info: ModelInfo = ModelInfo()

@@ -1,0 +1,69 @@
+"""`router_settings`: how a deployment is chosen and what happens when it fails."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from routeiq.config.schema.types import Count, Flag, Name, Positive, PositiveSeconds, Seconds, Section
+
+STRATEGIES = (
+    "simple-shuffle",
+    "least-busy",
+    "latency-based-routing",
+    "cost-based-routing",
+    "usage-based-routing-v2",
+    "round-robin",
+)
+STRATEGY_ALIASES = {"usage-based-routing": "usage-based-routing-v2"}
+KNOWN_STRATEGIES = ("provider-budget-routing",)
+"""LiteLLM's, not served yet."""
+
+Fallbacks = list[dict[str, list[Name]]]
+"""`[{from: [to, to]}]`; `from` may be `*` for every group without its own."""
+
+
+class AliasTarget(Section):
+    """The long form of a `model_group_alias`."""
+
+    model: Name
+    hidden: Flag = False
+
+
+def _target(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class RetryPolicy(Section):
+    """Retries by class of error, over `num_retries`."""
+
+    BadRequestErrorRetries: Count | None = None
+    AuthenticationErrorRetries: Count | None = None
+    TimeoutErrorRetries: Count | None = None
+    RateLimitErrorRetries: Count | None = None
+    ContentPolicyViolationErrorRetries: Count | None = None
+    InternalServerErrorRetries: Count | None = None
+    ServiceUnavailableErrorRetries: Count | None = None
+    NotFoundErrorRetries: Count | None = None
+
+
+class RouterSettings(Section):
+    """`router_settings`. Where `litellm_settings` has the same name, this one wins."""
+
+    routing_strategy: Name = "simple-shuffle"
+    num_retries: Count | None = None
+    max_fallbacks: Count | None = None
+    timeout: PositiveSeconds | None = None
+    stream_timeout: PositiveSeconds | None = None
+    fallbacks: Fallbacks | None = None
+    context_window_fallbacks: Fallbacks | None = None
+    content_policy_fallbacks: Fallbacks | None = None
+    default_fallbacks: list[Name] | None = None
+    model_group_alias: dict[Name, Annotated[AliasTarget, BeforeValidator(_target)]] = Field(default_factory=dict)
+    retry_policy: RetryPolicy = RetryPolicy()
+    retry_after: Seconds = 0.0
+    allowed_fails: Count | None = None
+    cooldown_time: Seconds | None = None
+    disable_cooldowns: Flag = False
+    default_max_parallel_requests: Positive | None = None
