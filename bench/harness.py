@@ -50,6 +50,13 @@ def tool(name: str) -> str:
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") or name
 
 
+def environment() -> dict[str, str]:
+    """This process's environment without what would change the gateway's configuration."""
+    foreign = ("LITELLM_", "ROUTEIQ_", "REDIS_", "DATABASE_URL", "JSON_LOGS", "CONFIG_FILE_PATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
+
+
 def free_port() -> int:
     """A loopback port that was free a moment ago."""
     with socket.socket() as sock:
@@ -117,7 +124,7 @@ class Service:
                 subprocess.Popen(
                     command,
                     cwd=self.run,
-                    env={**os.environ, **(env or {})},
+                    env={**environment(), **(env or {})},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -143,10 +150,12 @@ class Service:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
                 pass
+        for sample in self.samples():
             try:
-                os.killpg(process.pid, signal.SIGKILL)
+                os.kill(sample.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        for process in self.processes:
             process.wait()
         self.processes.clear()
 
@@ -211,8 +220,12 @@ def _role(pid: int, roots: set[int]) -> str:
         return "other"
     if pid in roots:
         return "nginx" if "nginx" in words else "supervisor"
-    for role in ("worker", "control"):
-        if role in words:
+    for role, sign in (
+        ("worker", "-m routeiq.worker "),
+        ("control", "-m routeiq.control "),
+        ("worker", "nginx: worker"),
+    ):
+        if sign in words:
             return role
     return "other"
 

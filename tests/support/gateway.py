@@ -36,6 +36,13 @@ ROUTEIQ = str(Path(sys.executable).with_name("routeiq"))
 """The command, as it was installed beside this interpreter."""
 
 
+def environment() -> dict[str, str]:
+    """This process's environment without what would change a gateway's configuration or its way out."""
+    foreign = ("LITELLM_", "ROUTEIQ_", "REDIS_", "DATABASE_URL", "JSON_LOGS", "CONFIG_FILE_PATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
+
+
 def deployment(upstream: Upstream | str, name: str, upstream_model: str | None = None, **params: Any) -> dict[str, Any]:
     """One `model_list` entry: the group `name` at an upstream, or at a base URL."""
     base = upstream if isinstance(upstream, str) else upstream.base
@@ -122,12 +129,11 @@ class Gateway:
         """Start without waiting."""
         command = [ROUTEIQ, "serve", "--config", str(self.file)]
         command += ["--state-dir", str(self.state_dir), *self.args]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("ROUTEIQ_", "LITELLM_"))}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env={**environ, **self.env},
+                env={**environment(), **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -153,16 +159,19 @@ class Gateway:
         process = self.process
         if process is None:
             return None
+        left: list[psutil.Process] = []
         if process.poll() is None:
+            left = self.processes()
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(timeout)
             except subprocess.TimeoutExpired:
                 pass
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        for item in left:
+            try:
+                item.kill()
+            except psutil.NoSuchProcess:
+                pass
         self.process = None
         return process.wait()
 
@@ -241,7 +250,7 @@ class Gateway:
         done = subprocess.run(
             [ROUTEIQ, *command, "--state-dir", str(self.state_dir)],
             cwd=self.directory,
-            env={**os.environ, **self.env},
+            env={**environment(), **self.env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

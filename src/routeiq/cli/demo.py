@@ -36,7 +36,7 @@ MODEL = "demo"
 EMBEDDING_MODEL = "demo-embedding"
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
-FOREIGN = ("LITELLM_", "ROUTEIQ_", "REDIS_", "DATABASE_URL")
+FOREIGN = ("LITELLM_", "ROUTEIQ_", "REDIS_", "DATABASE_URL", "JSON_LOGS", "CONFIG_FILE_PATH")
 """Environment variables of another installation, by prefix: the demo doesn't listen to them."""
 
 
