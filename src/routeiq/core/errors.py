@@ -21,13 +21,15 @@ from typing import ClassVar
 import msgspec
 
 
-class ErrorObject(msgspec.Struct):
-    """OpenAI's error object. `code` is a string, as every OpenAI client expects."""
+class ErrorObject(msgspec.Struct, omit_defaults=True):
+    """OpenAI's error object, and who failed after how many retries. `code` is a string, as its clients expect."""
 
     message: str
     type: str
     param: str | None
     code: str | None
+    provider: str = ""
+    retries: int = 0
 
 
 class ErrorBody(msgspec.Struct):
@@ -73,11 +75,13 @@ class GatewayError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.headers = headers
+        self.provider = ""
+        self.retries = 0
 
     def body(self) -> bytes:
         """The error as JSON bytes."""
         code = self.code if self.code is not None else str(self.status)
-        return _encode(ErrorBody(ErrorObject(self.message, self.type, self.param, code)))
+        return _encode(ErrorBody(ErrorObject(self.message, self.type, self.param, code, self.provider, self.retries)))
 
 
 class BadRequest(GatewayError):
@@ -153,7 +157,12 @@ class UpstreamError(GatewayError):
     status = 502
     type = "internal_server_error"
     kind = "upstream"
-    upstream_body: bytes = b""
+    elsewhere: bool = False
+    """Another deployment may do what this one refused: its credentials, its region, its list of models."""
+    fallback: str = "general"
+    """Which list of fallbacks applies: `general`, `context_window`, `content_policy`, or `none`."""
+    class_name: str = "APIError"
+    """LiteLLM's exception class, by which `retry_policy` is keyed."""
 
 
 class UpstreamTimeout(UpstreamError):
@@ -164,6 +173,7 @@ class UpstreamTimeout(UpstreamError):
     code = "timeout"
     retryable = True
     kind = "timeout"
+    class_name = "Timeout"
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -172,3 +182,4 @@ class UpstreamUnreachable(UpstreamError):
     retryable = True
     code = "upstream_unreachable"
     kind = "unreachable"
+    class_name = "APIConnectionError"

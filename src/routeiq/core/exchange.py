@@ -36,17 +36,16 @@ class Client(Protocol):
 class Exchange:
     """State of one request. `plan` is the compiled Snapshot it began under; it never changes on the way.
 
-    Times are the event loop's seconds, except `at` (Unix microseconds).
+    Times are the event loop's seconds, except `at` (Unix microseconds). `headers` has lower-case names.
     """
 
     __slots__ = (
         "at",
         "attempt",
+        "began",
         "body",
         "call_id",
         "client",
-        "closed",
-        "deployment_model",
         "endpoint",
         "error",
         "fallbacks",
@@ -56,24 +55,26 @@ class Exchange:
         "hedged",
         "key",
         "model",
-        "parked",
         "path_model",
         "peek",
         "pending_fallbacks",
         "plan",
+        "public_model",
         "request_id",
         "reservation",
+        "reserved_tokens",
         "retries",
+        "retrying",
+        "route",
         "settled",
         "stage",
         "started",
         "status",
         "stream",
-        "target",
         "tried",
+        "upstream_model",
         "upstream_seconds",
         "usage",
-        "visited",
     )
 
     def __init__(
@@ -81,7 +82,7 @@ class Exchange:
         plan: Any,
         client: Client,
         endpoint: str,
-        headers: list[Header],
+        headers: dict[bytes, bytes],
         body: bytes,
         started: float,
         at: int,
@@ -98,34 +99,32 @@ class Exchange:
         self.call_id = call_id
         self.path_model = path_model
         self.stage = 0
-        self.parked = False
-        self.closed = False
+        self.began = False
+        """Whether a streamed answer has begun towards the client."""
         self.settled = False
         self.key: Any = None
+        """The caller: `governance.keys.Caller`."""
         self.peek: Any = None
         self.model = ""
+        """As requested."""
+        self.public_model = ""
+        """The name it is being served under: as requested, or the fallback's."""
         self.stream = False
         self.group: Any = None
-        self.target: Any = None
+        self.route: Any = None
         self.attempt: Any = None
-        self.tried: list[Any] = []
-        self.visited: list[str] | None = None
+        self.tried: list[Any] | None = None
         self.pending_fallbacks: list[str] | None = None
         self.reservation: Any = None
+        self.reserved_tokens = 0
         self.request_id = b""
-        self.status = 0
+        self.status = 200
         self.error: GatewayError | None = None
         self.usage: Usage | None = None
         self.retries = 0
+        self.retrying = False
         self.fallbacks = 0
         self.hedged = False
         self.first_byte = 0.0
         self.upstream_seconds = 0.0
-        self.deployment_model = ""
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a request header; `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        self.upstream_model = ""

@@ -65,23 +65,18 @@ class Health:
 class Target:
     """A deployment of one Snapshot with its long-lived state and its limits.
 
-    `siblings` is the number of deployments of its group: a lone one is not cooled down unless `allowed_fails` says so
-    (as in LiteLLM), because there is nothing to go to instead.
+    `replaceable` says whether its group has another deployment or a fallback: without one it is not held out unless
+    `allowed_fails` says so (as in LiteLLM), because there is nothing to go to instead.
     """
 
     __slots__ = (
         "allowed_fails",
         "cooldown_time",
-        "head_prefix",
         "health",
         "max_parallel",
-        "model_json",
-        "origin",
-        "parallel",
-        "position",
+        "replaceable",
         "resilience",
         "rpm",
-        "siblings",
         "spec",
         "tpm",
         "weight",
@@ -90,28 +85,23 @@ class Target:
     def __init__(
         self,
         spec: Deployment,
-        position: int,
         health: Health,
         resilience: Resilience,
-        siblings: int,
+        replaceable: bool,
         *,
         rpm: Limit | None = None,
         tpm: Limit | None = None,
     ) -> None:
         self.spec = spec
-        self.position = position
         self.health = health
         self.resilience = resilience
-        self.siblings = siblings
+        self.replaceable = replaceable
         self.rpm = rpm
         self.tpm = tpm
         self.max_parallel = spec.max_parallel_requests or 0
         self.allowed_fails = spec.allowed_fails if spec.allowed_fails is not None else resilience.allowed_fails
         self.cooldown_time = spec.cooldown_time if spec.cooldown_time is not None else resilience.cooldown_time
         self.weight = float(spec.weight or spec.rpm or spec.tpm or 1)
-        self.origin: object = None
-        self.model_json = b""
-        self.head_prefix = b""
 
     def available(self, now: float) -> bool:
         """Whether it may be chosen: not cooling down, circuit not open, a slot free. Rates are taken by `reserve`."""
@@ -177,7 +167,7 @@ class Target:
         health.fails.append(now)
         resilience = self.resilience
         if resilience.breaker_failures and (
-            health.opened or (health.consecutive >= resilience.breaker_failures and self.siblings > 1)
+            health.opened or (health.consecutive >= resilience.breaker_failures and self.replaceable)
         ):
             health.opened = True
             health.open_until = now + resilience.breaker_seconds
@@ -196,7 +186,7 @@ class Target:
             health.fails.popleft()
         if self.allowed_fails is not None:
             return len(health.fails) > self.allowed_fails
-        if self.siblings < 2:
+        if not self.replaceable:
             return False
         if status in (401, 402, 404, 429):
             return True

@@ -74,6 +74,16 @@ def model_name(request: Request) -> str:
         raise BadRequest(f"Invalid request body: {error} at `model`", param="model", code="invalid_type") from None
 
 
+def mock_text(request: Request) -> str:
+    """The text of `mock_response`. Raises `BadRequest` when it is no string."""
+    if request.mock_response is UNSET:
+        return ""
+    try:
+        return _decode_string(request.mock_response)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"Invalid request body: {error} at `mock_response`", param="mock_response") from None
+
+
 _REQUIRED = {CHAT: "messages", COMPLETION: "prompt", EMBEDDING: "input"}
 _DECODERS: dict[str, Any] = {
     CHAT: msgspec.json.Decoder(ChatRequest).decode,

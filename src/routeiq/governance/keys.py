@@ -1,0 +1,250 @@
+"""Callers: from the digest of a key to what it may do, with the limits it shares across workers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Iterable
+from fnmatch import fnmatchcase
+
+from routeiq.core.counters import CounterTable, TableFull
+from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded, Unauthorized
+from routeiq.core.money import dollars
+from routeiq.core.snapshot import Auth, Key
+from routeiq.governance.windows import BUCKET_SECONDS, Budget, Gauge, Window
+
+Lookup = Callable[[str], Awaitable[Key | None]]
+"""Asks the control plane for the key with that hex SHA-256. Raises `OSError` when it can't be asked."""
+
+POSITIVE_SECONDS = 60.0
+NEGATIVE_SECONDS = 10.0
+CACHED_KEYS = 10_000
+CACHED_MODELS = 1_000
+
+ANONYMOUS = Key(id="", name="anonymous")
+
+
+class Reservation:
+    """What one request has taken from its key; settled once."""
+
+    __slots__ = ("caller", "cost", "settled", "tick", "tokens")
+
+    def __init__(self, caller: Caller, tokens: int, cost: int, tick: int) -> None:
+        self.caller = caller
+        self.tokens = tokens
+        self.cost = cost
+        self.tick = tick
+        self.settled = False
+
+
+class Caller:
+    """A key with its windows, gauge and budget."""
+
+    __slots__ = ("_allowed", "budget", "key", "limited", "name", "parallel", "requests", "spend", "tokens")
+
+    def __init__(self, key: Key, table: CounterTable) -> None:
+        self.key = key
+        self.name = key.name
+        self._allowed: dict[str, bool] = {}
+        prefix = f"limit:key:{key.id[:32]}:"
+        try:
+            self.requests = Window(table, prefix + "rpm") if key.rpm is not None else None
+            self.tokens = Window(table, prefix + "tpm") if key.tpm is not None else None
+            self.parallel = Gauge(table, prefix + "parallel") if key.max_parallel_requests is not None else None
+            self.spend = Budget(table, prefix + "spend", 0) if key.id else None
+            self.budget = (
+                Budget(table, f"{prefix}budget:{key.budget_seconds}", key.budget_seconds)
+                if key.max_budget is not None
+                else None
+            )
+        except TableFull as error:
+            raise Overloaded(f"No room to count for another key: {error}.") from None
+        self.limited = not (
+            self.requests is None and self.tokens is None and self.parallel is None and self.budget is None
+        )
+
+    def may_use(self, model: str) -> bool:
+        """Whether the key's list of models has this name or a pattern for it."""
+        models = self.key.models
+        if not models:
+            return True
+        allowed = self._allowed.get(model)
+        if allowed is None:
+            allowed = any(model == pattern or ("*" in pattern and fnmatchcase(model, pattern)) for pattern in models)
+            if len(self._allowed) >= CACHED_MODELS:
+                self._allowed.clear()
+            self._allowed[model] = allowed
+        return allowed
+
+    def check(self, now: float) -> None:
+        """Raise when the key is blocked or expired. `now` in Unix seconds."""
+        key = self.key
+        if key.blocked:
+            raise Forbidden("This key is blocked.", code="key_blocked")
+        if key.expires is not None and now >= key.expires:
+            raise Unauthorized("This key has expired.", code="expired_key")
+
+    def reserve(self, tokens: int, cost: int, now: float, budget_status: int) -> Reservation:
+        """Take one request, `tokens` and `cost` (nano-dollars) from every limit, or from none and raise.
+
+        Raises `LimitExceeded` or `BudgetExceeded` with `retry_after` and the rate-limit headers.
+        """
+        key = self.key
+        tick = int(now) // BUCKET_SECONDS
+        reservation = Reservation(self, 0, 0, tick)
+        if self.parallel is not None:
+            limit = key.max_parallel_requests or 0
+            if self.parallel.enter() > limit:
+                self.parallel.leave()
+                raise LimitExceeded(
+                    f"Too many parallel requests: this key may have {limit} in flight.",
+                    retry_after=1.0,
+                    headers=self.headers(now),
+                )
+        requests = self.requests
+        if requests is not None and requests.add(1, tick) > (key.rpm or 0):
+            requests.add(-1, tick)
+            self._leave()
+            raise self._exceeded("requests", key.rpm or 0, requests, 1, now)
+        if self.tokens is not None and self.tokens.add(tokens, tick) > (key.tpm or 0):
+            self.tokens.add(-tokens, tick)
+            if requests is not None:
+                requests.add(-1, tick)
+            self._leave()
+            raise self._exceeded("tokens", key.tpm or 0, self.tokens, tokens, now)
+        reservation.tokens = tokens
+        if self.budget is not None:
+            limit = key.max_budget or 0
+            spent = self.budget.add(cost, now)
+            if spent > limit or spent - cost >= limit:
+                self.budget.add(-cost, now)
+                if self.tokens is not None:
+                    self.tokens.add(-tokens, tick)
+                if requests is not None:
+                    requests.add(-1, tick)
+                self._leave()
+                raise BudgetExceeded(
+                    f"Budget has been exceeded! Current cost: {dollars(spent - cost)}, Max budget: {dollars(limit)}",
+                    status=budget_status,
+                )
+            reservation.cost = cost
+        return reservation
+
+    def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
+        """Replace the reservation by what was used; the second call does nothing."""
+        if reservation.settled:
+            return
+        reservation.settled = True
+        if self.parallel is not None:
+            self.parallel.leave()
+        if self.tokens is not None and tokens != reservation.tokens:
+            self.tokens.add(tokens - reservation.tokens, int(now) // BUCKET_SECONDS)
+        if self.budget is not None and cost != reservation.cost:
+            self.budget.add(cost - reservation.cost, now)
+
+    def headers(self, now: float) -> tuple[tuple[bytes, bytes], ...]:
+        """OpenAI's `x-ratelimit-*` headers, for the limits the key has.
+
+        https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+        """
+        out: list[tuple[bytes, bytes]] = []
+        tick = int(now) // BUCKET_SECONDS
+        for window, limit, what in (
+            (self.requests, self.key.rpm, b"requests"),
+            (self.tokens, self.key.tpm, b"tokens"),
+        ):
+            if window is not None and limit is not None:
+                remaining = max(0, limit - window.used(tick))
+                reset = b"0s" if remaining == limit else b"%gs" % max(0.0, window.seconds_until_free(limit, limit, now))
+                out += (
+                    (b"x-ratelimit-limit-" + what, b"%d" % limit),
+                    (b"x-ratelimit-remaining-" + what, b"%d" % remaining),
+                    (b"x-ratelimit-reset-" + what, reset),
+                )
+        return tuple(out)
+
+    def _leave(self) -> None:
+        if self.parallel is not None:
+            self.parallel.leave()
+
+    def _exceeded(self, what: str, limit: int, window: Window, amount: int, now: float) -> LimitExceeded:
+        if amount > limit:
+            return LimitExceeded(
+                f"Rate limit exceeded: this request needs about {amount} {what}, the key may use {limit} a minute.",
+                headers=self.headers(now),
+            )
+        return LimitExceeded(
+            f"Rate limit exceeded: this key may use {limit} {what} a minute.",
+            retry_after=max(1.0, window.seconds_until_free(amount, limit, now)),
+            headers=self.headers(now),
+        )
+
+
+class KeyRing:
+    """Finds the caller of a key: the configuration's at once, others from a cache filled by `lookup`.
+
+    The cache holds what was found for a minute and what was not for ten seconds, at most `CACHED_KEYS` of them;
+    `forget` drops entries as soon as the control plane says that they changed.
+    """
+
+    def __init__(self, table: CounterTable) -> None:
+        self._table = table
+        self._static: dict[bytes, Caller] = {}
+        self._cached: dict[bytes, tuple[float, Caller | None]] = {}
+        self.anonymous = Caller(ANONYMOUS, table)
+
+    def adopt(self, auth: Auth) -> None:
+        """Take the keys of a new Snapshot; callers whose key did not change keep their object."""
+        keys = dict(auth.keys)
+        if auth.master_key is not None:
+            keys[auth.master_key] = Key(id=auth.master_key, name="master", admin=True)
+        previous = self._static
+        self._static = {}
+        for hexdigest, key in keys.items():
+            digest = bytes.fromhex(hexdigest)
+            caller = previous.get(digest)
+            if caller is None or caller.key != key:
+                caller = Caller(key, self._table)
+            self._static[digest] = caller
+
+    def find(self, token: bytes) -> Caller | None:
+        """The caller of a key of the configuration; `None` when it is not one."""
+        digest = hashlib.sha256(token).digest()
+        caller = self._static.get(digest)
+        # The dictionary finds by digest, which tells a guesser nothing about the key; the compare makes sure of it.
+        if caller is not None and hmac.compare_digest(caller.key.id, digest.hex()):
+            return caller
+        return None
+
+    def cached(self, token: bytes, now: float) -> tuple[bool, Caller | None]:
+        """(known, caller) of a key looked up before."""
+        entry = self._cached.get(hashlib.sha256(token).digest())
+        if entry is None or entry[0] <= now:
+            return False, None
+        return True, entry[1]
+
+    async def look_up(self, token: bytes, lookup: Lookup, now: float) -> Caller | None:
+        """Ask, and remember the answer. Raises `Overloaded` when nobody can be asked: fail closed."""
+        digest = hashlib.sha256(token).digest()
+        try:
+            key = await lookup(digest.hex())
+        except OSError as error:
+            raise Overloaded(
+                "The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0
+            ) from error
+        if key is not None and not hmac.compare_digest(key.id, digest.hex()):
+            key = None
+        caller = Caller(key, self._table) if key is not None else None
+        while len(self._cached) >= CACHED_KEYS:
+            self._cached.pop(next(iter(self._cached)))
+        seconds = POSITIVE_SECONDS if caller is not None else NEGATIVE_SECONDS
+        self._cached[digest] = (now + seconds, caller)
+        return caller
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop cached keys (hex SHA-256), or all of them when `keys` is empty."""
+        digests = [bytes.fromhex(key) for key in keys]
+        if not digests:
+            self._cached.clear()
+        for digest in digests:
+            self._cached.pop(digest, None)

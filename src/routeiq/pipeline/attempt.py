@@ -1,0 +1,280 @@
+"""One call to one deployment: what its answer turns out to be, and when it has taken too long."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from routeiq.core.errors import BadRequest, GatewayError, UpstreamError
+from routeiq.core.exchange import Exchange, Header
+from routeiq.observe import metrics
+from routeiq.pipeline import settle
+from routeiq.pipeline.plan import Plan, Route
+from routeiq.pipeline.relay import StreamRelay
+from routeiq.providers import demo, errors
+from routeiq.transport.call import Call, UpstreamBroken
+from routeiq.transport.local import LocalAnswer
+
+MAX_ANSWER = 256 * 1024 * 1024
+"""Bytes of an answer that is not streamed."""
+MAX_ERROR = 1024 * 1024
+"""Bytes of an error answer that are read."""
+
+Failed = Callable[[Exchange, "Attempt", UpstreamError], None]
+
+_WAITING, _BODY, _STREAM, _ERROR = range(4)
+
+
+class Attempt(Call):
+    """A call in flight. Ends in exactly one of: the exchange settled, `failed` called, or dropped."""
+
+    __slots__ = (
+        "_chunks",
+        "_failed",
+        "_headers",
+        "_mode",
+        "_relay",
+        "_size",
+        "deadline",
+        "exchange",
+        "rival",
+        "route",
+        "started",
+        "status",
+        "ttfb",
+    )
+
+    def __init__(self, exchange: Exchange, route: Route, failed: Failed, now: float) -> None:
+        super().__init__(())
+        self.exchange = exchange
+        self.route = route
+        self.started = now
+        self.status = 0
+        self.ttfb = 0.0
+        self.rival: Attempt | None = None
+        """The other half of a hedge while both run."""
+        self.deadline = now + (route.stream_seconds if exchange.stream else route.answer_seconds)
+        self._failed = failed
+        self._mode = _WAITING
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._headers: list[Header] = []
+        self._relay: StreamRelay | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing of the answer has come yet."""
+        return self._mode == _WAITING
+
+    # Call
+
+    def on_head(self, status: int, headers: list[Header]) -> None:
+        exchange = self.exchange
+        now = exchange.plan.services.loop.time()
+        self.status = status
+        self.ttfb = now - self.started
+        self._headers = headers
+        if status >= 300:
+            self._mode = _ERROR
+            return
+        if self.rival is not None:
+            self._win(self.rival)
+        if not exchange.first_byte:
+            exchange.first_byte = now
+        if exchange.stream:
+            if not _is_stream(headers):
+                self._mode = _BODY
+                return
+            self._mode = _STREAM
+            timeouts = exchange.plan.snapshot.timeouts
+            self.deadline = now + timeouts.idle
+            self._relay = StreamRelay(exchange, self)
+        else:
+            self._mode = _BODY
+
+    def on_data(self, data: bytes) -> None:
+        mode = self._mode
+        if mode == _STREAM:
+            relay = self._relay
+            assert relay is not None
+            exchange = self.exchange
+            plan: Plan = exchange.plan
+            timeouts = plan.snapshot.timeouts
+            now = plan.services.loop.time()
+            self.deadline = min(now + timeouts.idle, self.started + timeouts.total)
+            error = relay.feed(data)
+            if error is not None:
+                self.cancel()
+                self._fail(error)
+            return
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > (MAX_ANSWER if mode == _BODY else MAX_ERROR):
+            if mode == _ERROR:
+                self.cancel()
+                self.on_done()
+            else:
+                self.cancel()
+                self._fail(errors.broken_answer(self._provider, f"an answer of over {MAX_ANSWER} bytes"))
+
+    def on_done(self) -> None:
+        mode = self._mode
+        if mode == _BODY:
+            body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            fault = settle.whole_answer(self, body)
+            if fault is not None:
+                self._fail(errors.broken_answer(self._provider, fault))
+        elif mode == _STREAM:
+            assert self._relay is not None
+            error = self._relay.finish()
+            if error is not None:
+                self._fail(error)
+        else:
+            wait = errors.retry_after(_value(self._headers, b"retry-after"))
+            body = b"".join(self._chunks)
+            self._fail(errors.from_answer(self.status, body, provider=self._provider, retry_after=wait))
+
+    def on_failure(self, failure: UpstreamBroken) -> None:
+        if failure.reason == "connect_timeout":
+            seconds = self.exchange.plan.snapshot.timeouts.connect
+            self._fail(self._late(seconds, "could not be connected to"))
+        else:
+            self._fail(errors.unreachable(self._provider, failure.reason, failure.detail))
+
+    # from the pipeline
+
+    def expired(self, now: float) -> None:
+        """The deadline has passed."""
+        self.cancel()
+        if self._mode == _STREAM:
+            what, seconds = "sent nothing more", self.exchange.plan.snapshot.timeouts.idle
+        else:
+            what, seconds = "did not answer", now - self.started
+        self._fail(self._late(round(seconds, 1), what))
+
+    def drop(self) -> None:
+        """Give up without a word about the deployment: the client went away, or the other attempt was faster."""
+        self.cancel()
+        self._leave()
+        self.route.target.released()
+        rival, self.rival = self.rival, None
+        if rival is not None:
+            rival.rival = None
+            rival.drop()
+
+    def succeeded(self) -> None:
+        """The answer is complete and good: tell the deployment's health."""
+        self._leave()
+        route = self.route
+        services = self.exchange.plan.services
+        route.target.succeeded(self.ttfb, services.loop.time())
+        services.table.cells[route.attempts] += 1
+        self.exchange.upstream_seconds += services.loop.time() - self.started
+
+    def pause(self) -> None:
+        """The client reads slower than the provider sends."""
+        if self.carrier is not None:
+            self.carrier.pause()
+            self.deadline = math.inf if self._mode == _STREAM else self.deadline
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self.carrier is not None:
+            self.carrier.resume()
+        if self._mode == _STREAM:
+            plan: Plan = self.exchange.plan
+            self.deadline = plan.services.loop.time() + plan.snapshot.timeouts.idle
+
+    def play(self, body: bytes, text: str | None, interval: float | None) -> None:
+        """Answer from this process: the embedded provider, or `text` as the whole answer."""
+        exchange = self.exchange
+        endpoint = exchange.endpoint
+        try:
+            if exchange.stream:
+                chunks = demo.stream(endpoint, body, text=text)
+                content_type = b"text/event-stream; charset=utf-8"
+            else:
+                chunks = iter((demo.answer(endpoint, body, text=text),))
+                content_type = b"application/json"
+        except msgspec.ValidationError as error:
+            self.drop()
+            raise BadRequest(f"Invalid request body: {error}", code="invalid_type") from None
+        pace = demo.STREAM_INTERVAL if interval is None else interval
+        LocalAnswer(self, 200, [(b"content-type", content_type)], chunks, pace if exchange.stream else 0.0)
+
+    # helpers
+
+    @property
+    def _provider(self) -> str:
+        return self.route.target.spec.provider
+
+    @property
+    def relayed(self) -> int:
+        """Events relayed so far."""
+        return self._relay.events if self._relay is not None else 0
+
+    def provider_headers(self) -> list[Header]:
+        """The headers of the provider's answer."""
+        return self._headers
+
+    def _late(self, seconds: float, what: str) -> UpstreamError:
+        status = self.exchange.plan.snapshot.timeout_status
+        return errors.timeout(self._provider, seconds, what, status)
+
+    def _leave(self) -> None:
+        """Out of the books of what is in flight."""
+        services = self.exchange.plan.services
+        services.active.discard(self)
+        self.route.target.health.in_flight -= 1
+
+    def _win(self, rival: Attempt) -> None:
+        self.rival = None
+        rival.rival = None
+        rival.drop()
+        exchange = self.exchange
+        hedge_won = exchange.attempt is self and rival.started < self.started
+        exchange.attempt = self
+        exchange.route = self.route
+        exchange.plan.services.meters.count(
+            metrics.HEDGES, model=exchange.group.spec.name, outcome="won" if hedge_won else "lost"
+        )
+
+    def _fail(self, error: UpstreamError) -> None:
+        exchange = self.exchange
+        services = exchange.plan.services
+        self._leave()
+        now = services.loop.time()
+        target = self.route.target
+        status = error.status if error.kind == "upstream" else 408 if error.kind == "timeout" else 0
+        if exchange.reserved_tokens:
+            target.settle_tokens(exchange.reserved_tokens, 0, exchange.at // 5_000_000)
+        held_out = target.failed(status, now, error.retry_after)
+        if held_out:
+            services.held_out(target)
+        services.meters.count(metrics.ATTEMPTS, deployment=target.spec.id, outcome=error.kind)
+        exchange.upstream_seconds += now - self.started
+        rival, self.rival = self.rival, None
+        if rival is not None:
+            # The other half of the hedge is still at it.
+            rival.rival = None
+            exchange.attempt = rival
+            exchange.route = rival.route
+            return
+        try:
+            self._failed(exchange, self, error)
+        except GatewayError as final:
+            settle.refuse(exchange, final)
+
+
+def _is_stream(headers: list[Header]) -> bool:
+    value = _value(headers, b"content-type")
+    return value is not None and value[:17].lower() == b"text/event-stream"
+
+
+def _value(headers: list[Header], wanted: bytes) -> bytes | None:
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None

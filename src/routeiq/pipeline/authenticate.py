@@ -1,0 +1,77 @@
+"""Who calls."""
+
+from __future__ import annotations
+
+from routeiq.core.errors import GatewayError, Unauthorized
+from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import Auth, Snapshot
+from routeiq.governance.keys import Caller
+from routeiq.pipeline.plan import Stage
+from routeiq.pipeline.services import Services
+from routeiq.pipeline.settle import refuse
+
+
+def choose(snapshot: Snapshot) -> Stage:
+    """Ask for a key, unless the configuration is open."""
+    return admit_anyone if snapshot.auth.open else authenticate
+
+
+def admit_anyone(exchange: Exchange) -> bool:
+    """An open gateway still knows who calls with a known key."""
+    exchange.key = exchange.plan.services.keys.anonymous
+    return False
+
+
+def authenticate(exchange: Exchange) -> bool:
+    """Find the caller of the key; what is unknown here is asked of the control plane, once."""
+    plan = exchange.plan
+    services: Services = plan.services
+    auth: Auth = plan.snapshot.auth
+    token = token_of(exchange.headers, auth)
+    caller = services.keys.find(token)
+    if caller is None and auth.lookup:
+        known, caller = services.keys.cached(token, services.loop.time())
+        if not known:
+            task = services.loop.create_task(_look_up(exchange, token))
+            services.tasks.add(task)
+            task.add_done_callback(services.tasks.discard)
+            return True
+    _enter(exchange, caller)
+    return False
+
+
+def token_of(headers: dict[bytes, bytes], auth: Auth) -> bytes:
+    """The key in the headers: the configured header, `Authorization: Bearer`, `x-api-key`, `api-key`, as LiteLLM.
+
+    Raises `Unauthorized` without one.
+    """
+    value = headers.get(auth.key_header.encode()) if auth.key_header is not None else None
+    value = value or headers.get(b"authorization")
+    if value is not None:
+        token = value[7:].strip() if value[:7].lower() == b"bearer " else value.strip()
+    else:
+        token = headers.get(b"x-api-key") or headers.get(b"api-key") or b""
+    if not token:
+        raise Unauthorized("Authentication Error, No api key passed in.", code="no_api_key")
+    return token
+
+
+def _enter(exchange: Exchange, caller: Caller | None) -> None:
+    if caller is None:
+        raise Unauthorized("Authentication Error, Invalid api key: it is not known to this gateway.")
+    if caller.key.blocked or caller.key.expires is not None:
+        caller.check(exchange.at / 1e6)
+    exchange.key = caller
+
+
+async def _look_up(exchange: Exchange, token: bytes) -> None:
+    services: Services = exchange.plan.services
+    try:
+        caller = await services.keys.look_up(token, services.lookup, services.loop.time())
+        if exchange.settled:
+            return
+        _enter(exchange, caller)
+    except GatewayError as error:
+        refuse(exchange, error)
+    else:
+        exchange.plan.resume(exchange)

@@ -1,0 +1,202 @@
+"""Ask the provider, and when it fails: again, elsewhere, or as somebody else.
+
+launch ──► attempt ──► answered ───────────────────────────► settle
+              │
+              └─ failed ─► retry (other deployment at once, same one after a wait)
+                        ─► fallback group
+                        ─► refuse
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from routeiq.core.errors import BadRequest, UpstreamError
+from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import Resilience, Snapshot
+from routeiq.observe import metrics
+from routeiq.pipeline import hedge
+from routeiq.pipeline.attempt import Attempt
+from routeiq.pipeline.decide import has_other, next_fallback, select, unavailable
+from routeiq.pipeline.plan import Plan, Route, Stage
+from routeiq.pipeline.relay import break_stream
+from routeiq.pipeline.settle import refuse
+from routeiq.providers.dialects import openai
+
+_LONGEST_WAIT = 60.0
+"""A `Retry-After` above this many seconds is not waited for."""
+
+
+def choose(snapshot: Snapshot) -> Stage:
+    """Plain, or with a timer for a second attempt."""
+    resilience = snapshot.resilience
+    hedged = resilience.hedge_after is not None or resilience.hedge_quantile is not None
+    return call_hedged if hedged else call
+
+
+def call(exchange: Exchange) -> bool:
+    """Send the request to the chosen route."""
+    if exchange.peek.mock_testing_fallbacks and exchange.plan.snapshot.mock_testing and not exchange.fallbacks:
+        error = UpstreamError("mock_testing_fallbacks: this attempt fails on purpose", status=500)
+        failed(exchange, None, error)
+        return True
+    launch(exchange, exchange.route)
+    return True
+
+
+def call_hedged(exchange: Exchange) -> bool:
+    """The same, and watch for an answer that takes too long to begin."""
+    call(exchange)
+    if exchange.attempt is not None:
+        hedge.watch(exchange, exchange.attempt, launch)
+    return True
+
+
+def launch(exchange: Exchange, route: Route) -> Attempt:
+    """Start one attempt. Raises `BadRequest` when the deployment has no such endpoint."""
+    plan: Plan = exchange.plan
+    services = plan.services
+    endpoint = exchange.endpoint
+    if route.wildcard:
+        exchange.upstream_model, model_json = plan.upstream_model(route, exchange.public_model)
+    else:
+        exchange.upstream_model, model_json = route.target.spec.model, route.model_json
+    body = openai.upstream_body(exchange.peek, exchange.body, model_json, endpoint=endpoint)
+    attempt = Attempt(exchange, route, failed, services.loop.time())
+    route.target.begin()
+    services.active.add(attempt)
+    exchange.attempt = attempt
+    origin = route.origin
+    if origin is not None and not _mocked(exchange):
+        head = route.heads.get(endpoint)
+        if head is None:
+            attempt.drop()
+            raise BadRequest(f"The model '{exchange.model}' does not serve {endpoint} requests.", param="model")
+        length = 0
+        for piece in body:
+            length += len(piece)
+        attempt.payload = (head + b"Content-Length: %d\r\n\r\n" % length, *body)
+        origin.send(attempt)
+    else:
+        _send_otherwise(exchange, attempt, body)
+    return attempt
+
+
+def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) -> None:
+    """An attempt failed: try what is left to try, or tell the client."""
+    plan: Plan = exchange.plan
+    exchange.attempt = None
+    error.retries = exchange.retries
+    if exchange.began:
+        break_stream(exchange, error)
+        return
+    if exchange.tried is None:
+        exchange.tried = []
+    exchange.tried.append(exchange.route.target)
+    if error.fallback == "general" and attempt is not None and _may_retry(exchange, error):
+        delay = _delay(exchange, error, plan.snapshot.resilience)
+        if delay is not None:
+            exchange.retries += 1
+            plan.services.table.cells[exchange.group.meters.retries] += 1
+            if delay:
+                plan.services.loop.call_later(delay, _again, exchange, error)
+            else:
+                _again(exchange, error)
+            return
+    _fall_back(exchange, error)
+
+
+def _again(exchange: Exchange, error: UpstreamError) -> None:
+    """The attempt after the first, on a deployment of the same group."""
+    if exchange.settled:
+        return
+    route = select(exchange)
+    if route is None:
+        _fall_back(exchange, error)
+    else:
+        _go(exchange, route)
+
+
+def _fall_back(exchange: Exchange, error: UpstreamError) -> None:
+    if error.fallback != "none":
+        kind = error.fallback
+        while next_fallback(exchange, kind):
+            kind = "general"
+            route = select(exchange)
+            if route is not None:
+                _go(exchange, route)
+                return
+            error.__cause__ = unavailable(exchange)
+    refuse(exchange, error)
+
+
+def _go(exchange: Exchange, route: Route) -> None:
+    exchange.route = route
+    plan: Plan = exchange.plan
+    stages = plan.stages
+    exchange.stage = len(stages) - 1  # `call` is the last of them
+    plan.resume(exchange)
+
+
+def _may_retry(exchange: Exchange, error: UpstreamError) -> bool:
+    """Whether policy and retry budget allow one more attempt on this group."""
+    plan: Plan = exchange.plan
+    resilience = plan.snapshot.resilience
+    if not error.retryable and not (error.elsewhere and has_other(exchange)):
+        return False
+    allowed = exchange.route.target.spec.max_retries
+    if allowed is None:
+        allowed = resilience.retries.get(error.class_name, exchange.group.spec.num_retries)
+    if exchange.retries >= allowed:
+        return False
+    services = plan.services
+    if not exchange.retrying:
+        budget = max(resilience.retry_budget_min, int(resilience.retry_budget * services.in_flight))
+        if services.retrying >= budget:
+            plan.services.meters.count(metrics.REFUSED, kind="retry_budget")
+            return False
+        exchange.retrying = True
+        services.retrying += 1
+    return True
+
+
+def _delay(exchange: Exchange, error: UpstreamError, resilience: Resilience) -> float | None:
+    """Seconds to wait: none when another deployment is free, else what the provider asks or an exponential back-off.
+
+    `None` when waiting is pointless.
+    """
+    if has_other(exchange):
+        return resilience.retry_after
+    if error.retry_after is not None:
+        if error.retry_after > _LONGEST_WAIT:
+            return None
+        return max(error.retry_after, resilience.retry_after)
+    backoff = min(resilience.backoff_base * 2.0**exchange.retries, resilience.backoff_max)
+    # Half of it is drawn, so that clients that failed together do not come back together.
+    jittered: float = backoff * (0.5 + exchange.plan.services.rng.random() / 2)
+    return max(jittered, resilience.retry_after)
+
+
+def _mocked(exchange: Exchange) -> bool:
+    return exchange.peek.mock_response is not UNSET and exchange.plan.snapshot.mock_testing
+
+
+def _send_otherwise(exchange: Exchange, attempt: Attempt, body: tuple[bytes, ...]) -> None:
+    """Routes that are not ours to carry over HTTP/1.1: the embedded provider, mocks, proxies, HTTP/2."""
+    plan: Plan = exchange.plan
+    spec = attempt.route.target.spec
+    if _mocked(exchange):
+        attempt.play(b"".join(body), openai.mock_text(exchange.peek), 0.0)
+    elif spec.kind == "mock":
+        attempt.play(b"".join(body), spec.mock_response, 0.0)
+    elif spec.kind == "demo":
+        attempt.play(b"".join(body), None, None)
+    else:
+        head = attempt.route.heads.get(exchange.endpoint)
+        if head is None:
+            attempt.drop()
+            raise BadRequest(
+                f"The model '{exchange.model}' does not serve {exchange.endpoint} requests.", param="model"
+            )
+        attempt.payload = body
+        plan.services.library.send(attempt, spec, head)

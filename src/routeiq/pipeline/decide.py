@@ -1,0 +1,103 @@
+"""Which deployment."""
+
+from __future__ import annotations
+
+from routeiq.core.errors import LimitExceeded
+from routeiq.core.exchange import Exchange
+from routeiq.governance.windows import BUCKET_SECONDS
+from routeiq.pipeline.plan import LiveGroup, Route
+from routeiq.pipeline.services import Services
+from routeiq.routing.target import Target
+
+
+def decide(exchange: Exchange) -> bool:
+    """Choose a route of the group, or of the next fallback when the group can't serve."""
+    route = select(exchange)
+    while route is None:
+        error = unavailable(exchange)
+        if not next_fallback(exchange, "general"):
+            raise error
+        route = select(exchange)
+    exchange.route = route
+    return False
+
+
+def select(exchange: Exchange) -> Route | None:
+    """A route that can serve now, with its rates reserved: not tried before if possible; `None` when there is none."""
+    group: LiveGroup = exchange.group
+    services: Services = exchange.plan.services
+    now = services.loop.time()
+    tick = exchange.at // (BUCKET_SECONDS * 1_000_000)
+    tokens = exchange.reserved_tokens
+    single = group.single
+    if single is not None:
+        target = single.target
+        return single if target.available(now) and target.reserve(tokens, tick) else None
+    tried = exchange.tried
+    if tried:
+        found = _from_tiers(group, now, tick, tokens, tried)
+        if found is not None:
+            return found
+    return _from_tiers(group, now, tick, tokens, None)
+
+
+def has_other(exchange: Exchange) -> bool:
+    """Whether a deployment of the group that was not tried yet can serve now."""
+    group: LiveGroup = exchange.group
+    tried = exchange.tried or []
+    now = exchange.plan.services.loop.time()
+    return any(target not in tried and target.available(now) for tier in group.tiers for target in tier)
+
+
+def next_fallback(exchange: Exchange, kind: str) -> bool:
+    """Move the exchange to its next fallback group; False when there is none left."""
+    plan = exchange.plan
+    pending = exchange.pending_fallbacks
+    if pending is None or kind != "general":
+        spec = exchange.group.spec
+        if kind == "context_window":
+            names = spec.context_window_fallbacks
+        elif kind == "content_policy":
+            names = spec.content_policy_fallbacks
+        else:
+            names = spec.fallbacks
+        pending = exchange.pending_fallbacks = list(names)
+    while pending and exchange.fallbacks < plan.snapshot.resilience.max_fallbacks:
+        name = pending.pop(0)
+        group = plan.resolve(name)
+        if group is None or group is exchange.group:
+            continue
+        cells = plan.services.table.cells
+        cells[exchange.group.meters.fallbacks] += 1
+        exchange.group = group
+        exchange.public_model = name
+        exchange.tried = None
+        exchange.fallbacks += 1
+        return True
+    return False
+
+
+def unavailable(exchange: Exchange) -> LimitExceeded:
+    """The error when every deployment is cooling down, open, full or out of its rates: 429, as LiteLLM answers."""
+    now = exchange.plan.services.loop.time()
+    waits = [route.target.health.open_until - now for route in exchange.group.routes]
+    soonest = max(1.0, min(waits, default=1.0))
+    return LimitExceeded(
+        f"No deployments available for model '{exchange.public_model}': all are cooling down or at their limits. "
+        f"Try again in {soonest:.0f} seconds.",
+        code="no_deployments_available",
+        retry_after=soonest,
+    )
+
+
+def _from_tiers(group: LiveGroup, now: float, tick: int, tokens: int, tried: list[Target] | None) -> Route | None:
+    for tier in group.tiers:
+        targets = [target for target in tier if target.available(now)]
+        if tried:
+            targets = [target for target in targets if target not in tried]
+        while targets:
+            target = group.pick(targets, tick) if len(targets) > 1 else targets[0]
+            if target.reserve(tokens, tick):
+                return group.by_target[id(target)]
+            targets.remove(target)
+    return None

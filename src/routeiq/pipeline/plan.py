@@ -1,0 +1,187 @@
+"""A Snapshot made ready for one worker: groups with live targets, names resolved, meters found.
+
+Built once a revision; a request keeps the plan it began with.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from routeiq.core.exchange import Exchange
+from routeiq.core.money import Prices
+from routeiq.core.snapshot import Deployment, Group, Snapshot
+from routeiq.governance.windows import Window
+from routeiq.pipeline.meters import GroupMeters
+from routeiq.routing.balance import Pick, strategy
+from routeiq.routing.target import Target
+from routeiq.transport.pool import Address, Origin
+
+if TYPE_CHECKING:
+    from routeiq.pipeline.services import Services
+
+Stage = Callable[[Exchange], bool]
+"""A step of the journey: does its part and returns False, or takes the exchange away and returns True."""
+
+_RESOLVED = 4096
+"""Wildcard matches remembered."""
+
+
+class Route:
+    """A target with everything about it that does not change between requests."""
+
+    __slots__ = (
+        "answer_seconds",
+        "attempts",
+        "heads",
+        "label",
+        "model_json",
+        "origin",
+        "static_headers",
+        "stream_seconds",
+        "target",
+        "wildcard",
+    )
+
+    def __init__(self, target: Target, group: Group, snapshot: Snapshot, services: Services) -> None:
+        spec = target.spec
+        self.target = target
+        self.label = spec.id
+        self.wildcard = "*" in spec.model
+        self.model_json = msgspec.json.encode(spec.model)
+        self.heads = spec.heads
+        timeouts = snapshot.timeouts
+        self.answer_seconds = min(spec.timeout or timeouts.first_byte, timeouts.total)
+        self.stream_seconds = min(spec.stream_timeout or spec.timeout or timeouts.first_byte, timeouts.total)
+        self.origin: Origin | None = None
+        if spec.kind == "http" and spec.via == "direct":
+            self.origin = services.pool.origin(
+                Address(spec.scheme, spec.host, spec.port, spec.verify_tls, spec.ca_file)
+            )
+        self.attempts = services.meters.attempt(spec.id)
+        self.static_headers = (
+            f"x-litellm-model-id: {_safe(spec.id)}\r\n"
+            f"x-litellm-model-group: {_safe(group.name)}\r\n"
+            f"x-litellm-model-api-base: {_safe(spec.api_base)}\r\n"
+            f"x-routeiq-deployment: {_safe(spec.id)}\r\n"
+            f"x-routeiq-provider: {_safe(spec.provider)}\r\n"
+            f"x-routeiq-strategy: {_safe(group.strategy)}\r\n"
+            f"x-routeiq-revision: {_safe(snapshot.revision)}\r\n"
+        ).encode()
+
+
+class LiveGroup:
+    """A group with its routes in tiers: those of the lowest `order` first."""
+
+    __slots__ = ("by_target", "meters", "name_json", "pick", "routes", "single", "spec", "tiers")
+
+    def __init__(self, spec: Group, routes: list[Route], meters: GroupMeters, pick: Pick) -> None:
+        self.spec = spec
+        self.routes = routes
+        self.meters = meters
+        self.pick = pick
+        self.name_json = msgspec.json.encode(spec.name)
+        orders = sorted({route.target.spec.order for route in routes})
+        self.tiers = [[route.target for route in routes if route.target.spec.order == order] for order in orders]
+        self.by_target = {id(route.target): route for route in routes}
+        self.single = routes[0] if len(routes) == 1 else None
+
+
+class Plan:
+    """One revision as a worker serves it."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        services: Services,
+        stages: tuple[Stage, ...],
+        resume: Callable[[Exchange], None],
+    ) -> None:
+        self.snapshot = snapshot
+        self.services = services
+        self.stages = stages
+        self.resume = resume
+        """Takes an exchange on from its stage, after it was taken away."""
+        self.groups: dict[str, LiveGroup] = {}
+        self._resolved: dict[str, LiveGroup | None] = {}
+        for group in snapshot.groups.values():
+            self.groups[group.name] = self._live(group)
+
+    def resolve(self, model: str) -> LiveGroup | None:
+        """The group that serves a requested name: by name, alias, or wildcard."""
+        group = self.groups.get(model)
+        if group is not None:
+            return group
+        if model in self._resolved:
+            return self._resolved[model]
+        alias = self.snapshot.aliases.get(model)
+        group = self.groups.get(alias or model) or self._wildcard(alias or model)
+        if len(self._resolved) >= _RESOLVED:
+            self._resolved.clear()
+        self._resolved[model] = group
+        return group
+
+    def listed(self) -> list[str]:
+        """Public names in the configuration's order, aliases after them; hidden ones are left out."""
+        names = [group.name for group in self.snapshot.groups.values() if not group.hidden]
+        hidden = {name for name, group in self.snapshot.groups.items() if group.hidden}
+        names += [alias for alias in self.snapshot.aliases if alias not in hidden and alias not in self.groups]
+        return names
+
+    def upstream_model(self, route: Route, requested: str) -> tuple[str, bytes]:
+        """The provider's name for the model, plain and as a JSON string."""
+        if not route.wildcard:
+            return route.target.spec.model, route.model_json
+        requested = self.snapshot.aliases.get(requested, requested)
+        matched = self._match(requested)
+        model = route.target.spec.model.replace("*", matched if matched is not None else requested, 1)
+        return model, msgspec.json.encode(model)
+
+    def prices(self, spec: Deployment, model: str) -> Prices | None:
+        """The deployment's prices; for a wildcard those of the model it was asked for."""
+        if spec.prices is not None or "*" not in spec.model:
+            return spec.prices
+        return self.snapshot.prices.get(spec.provider, {}).get(model)
+
+    def _wildcard(self, model: str) -> LiveGroup | None:
+        for wildcard in self.snapshot.wildcards:
+            if _captures(wildcard.prefix, wildcard.suffix, model):
+                return self.groups.get(wildcard.group)
+        return None
+
+    def _match(self, model: str) -> str | None:
+        for wildcard in self.snapshot.wildcards:
+            if _captures(wildcard.prefix, wildcard.suffix, model):
+                return model[len(wildcard.prefix) : len(model) - len(wildcard.suffix)]
+        return None
+
+    def _live(self, group: Group) -> LiveGroup:
+        services, snapshot = self.services, self.snapshot
+        replaceable = bool(len(group.deployments) > 1 or group.fallbacks)
+        routes = []
+        for position in group.deployments:
+            spec = snapshot.deployments[position]
+            prefix = f"limit:deployment:{spec.id}:"
+            target = Target(
+                spec,
+                services.health(spec.id),
+                snapshot.resilience,
+                replaceable,
+                rpm=Window(services.table, prefix + "rpm") if spec.rpm is not None else None,
+                tpm=Window(services.table, prefix + "tpm") if spec.tpm is not None else None,
+            )
+            routes.append(Route(target, group, snapshot, services))
+        pick = strategy(group.strategy, random.Random(services.rng.random()))  # noqa: S311 - balancing, not secrets
+        return LiveGroup(group, routes, services.meters.group(group.name), pick)
+
+
+def _captures(prefix: str, suffix: str, model: str) -> bool:
+    return len(model) >= len(prefix) + len(suffix) and model.startswith(prefix) and model.endswith(suffix)
+
+
+def _safe(value: str) -> str:
+    """A header value out of configuration: printable ASCII, nothing that could end the line."""
+    return "".join(char if " " <= char <= "~" else "?" for char in value)

@@ -1,0 +1,44 @@
+"""What is asked: the few fields the gateway needs, read without a copy of the rest."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from routeiq.core.errors import BadRequest, UnknownModel
+from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import EMBEDDING
+from routeiq.pipeline.plan import Plan
+from routeiq.providers.dialects import openai
+
+_LISTED = 20
+"""Model names an error lists."""
+
+
+def read(exchange: Exchange) -> bool:
+    """Decode model, stream and sizes; find the group."""
+    request = openai.peek(exchange.endpoint, exchange.body)
+    if openai.has_operator_members(request):
+        openai.refuse_operator_members(request)
+    exchange.peek = request
+    model = exchange.path_model or openai.model_name(request)
+    if not model:
+        raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+    exchange.model = exchange.public_model = model
+    exchange.stream = bool(request.stream) and exchange.endpoint != EMBEDDING
+    if exchange.stream and request.stream_options is not UNSET:
+        openai.wants_usage(request)  # malformed options are refused before anything is reserved
+    plan: Plan = exchange.plan
+    group = plan.resolve(model)
+    if group is None:
+        raise unknown_model(exchange)
+    exchange.group = group
+    return False
+
+
+def unknown_model(exchange: Exchange) -> UnknownModel:
+    """The error for a name nothing serves, with the names this key may use."""
+    plan: Plan = exchange.plan
+    names = [name for name in plan.listed() if exchange.key.may_use(name)]
+    shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    hint = f" Models this key may use: {shown}." if names else " This key may use no model."
+    return UnknownModel(f"The model '{exchange.model[:200]}' does not exist.{hint}", status=404, param="model")

@@ -1,0 +1,141 @@
+"""A stream on its way from the provider to the client, event by event.
+
+Events are passed on as they came. Three things are looked for: the usage (which is hidden from a client that did not
+ask for it), an error, and the terminal marker, without which the end of the connection is a failure and not success.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from routeiq.core.errors import UpstreamError
+from routeiq.core.exchange import Exchange
+from routeiq.pipeline import answer, settle
+from routeiq.providers import errors
+from routeiq.providers.dialects import openai
+from routeiq.transport.sse import DONE, Framer, FrameTooLarge, payload, split
+
+if TYPE_CHECKING:
+    from routeiq.pipeline.attempt import Attempt
+
+_NO_USAGE = (b":null", b": null")
+
+
+class StreamRelay:
+    """State of one relayed stream."""
+
+    __slots__ = ("_attempt", "_done", "_exchange", "_framer", "_hide_usage", "_new", "_old", "_provider", "events")
+
+    def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
+        self._exchange = exchange
+        self._attempt = attempt
+        self._framer = Framer(exchange.plan.snapshot.limits.max_frame)
+        self._hide_usage = not openai.wants_usage(exchange.peek)
+        self._provider = attempt.route.target.spec.provider
+        self._done = False
+        self._old = b""
+        self._new = b""
+        self.events = 0
+        """Events relayed: about one token each, for the estimate when no usage comes."""
+
+    def feed(self, data: bytes) -> UpstreamError | None:
+        """Relay what is complete. Returns the error that ends the stream, if there is one."""
+        exchange = self._exchange
+        try:
+            events = self._framer.feed(data)
+        except FrameTooLarge as error:
+            return errors.broken_answer(self._provider, f"an event that does not end: {error}")
+        if not events:
+            return None
+        if not exchange.began or self._is_special(events):
+            return self._careful(events)
+        self.events += 1
+        if self._old:
+            events = events.replace(self._old, self._new)
+        exchange.client.write(exchange, events)
+        return None
+
+    def finish(self) -> UpstreamError | None:
+        """The provider closed the stream."""
+        exchange = self._exchange
+        if not self._done and self._framer.rest().strip() == b"data: [DONE]":
+            self._done = True  # a last event without its blank line
+        if not self._done:
+            return errors.broken_answer(self._provider, "a stream that ended without its terminal marker")
+        if not exchange.began:
+            self._begin()
+        self._attempt.succeeded()
+        settle.settle(exchange, 200)
+        exchange.client.write(exchange, DONE)
+        exchange.client.end(exchange)
+        return None
+
+    def _is_special(self, events: bytes) -> bool:
+        at = events.find(b'"usage"')
+        if at >= 0 and (not events.startswith(_NO_USAGE, at + 7) or events.find(b'"usage"', at + 7) >= 0):
+            return True
+        return b"[DONE]" in events or b'"error"' in events
+
+    def _careful(self, events: bytes) -> UpstreamError | None:
+        """Event by event, decoding each."""
+        exchange = self._exchange
+        out: list[bytes] = []
+        for raw in split(events):
+            data = payload(raw)
+            if data == b"[DONE]":
+                self._done = True  # written at the very end, after the Event
+                continue
+            if not data:
+                out.append(raw)  # a comment: some providers keep the connection warm with them
+                continue
+            try:
+                event = openai.decode_event(data)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                if not exchange.began:
+                    return errors.broken_answer(self._provider, "an event that is not JSON")
+                out.append(raw)
+                continue
+            if event.error is not UNSET and event.error is not None and event.choices is None:
+                error = errors.from_event(data, provider=self._provider)
+                if out and exchange.began:
+                    exchange.client.write(exchange, b"".join(out))
+                return error
+            if not exchange.began:
+                self._learn_model(event.model)
+                self._begin()
+            self.events += 1
+            if event.usage is not None:
+                exchange.usage = event.usage.usage()
+                if self._hide_usage and not event.choices:
+                    continue
+            out.append(raw.replace(self._old, self._new) if self._old else raw)
+        if out:
+            if not exchange.began:
+                # Comments before the first event begin the stream: the client's own time-outs count on them.
+                self._begin()
+            exchange.client.write(exchange, b"".join(out))
+        return None
+
+    def _learn_model(self, model: str | None) -> None:
+        """Show the name the client asked for, as LiteLLM does."""
+        public = self._exchange.public_model
+        if model and model != public:
+            # Inside a JSON string the quotes would be escaped, so this can only be a member.
+            self._old = b'"model":' + msgspec.json.encode(model)
+            self._new = b'"model":' + msgspec.json.encode(public)
+
+    def _begin(self) -> None:
+        exchange = self._exchange
+        exchange.began = True
+        exchange.client.begin(exchange, answer.stream_head(exchange, self._attempt))
+
+
+def break_stream(exchange: Exchange, error: UpstreamError) -> None:
+    """End a begun stream with an error event: what is missing can't be had without a second, different answer."""
+    exchange.error = error
+    settle.settle(exchange, 200)
+    exchange.client.write(exchange, b"data: " + error.body() + b"\n\n")
+    exchange.client.end(exchange)

@@ -1,0 +1,102 @@
+"""What the stages work with: one of each per worker, built by its composition root."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Protocol
+
+from routeiq.core.counters import CounterTable
+from routeiq.governance.keys import KeyRing, Lookup
+from routeiq.ledger.journal import JournalWriter
+from routeiq.observe import metrics
+from routeiq.pipeline.meters import Meters
+from routeiq.routing.target import Health, Target
+from routeiq.transport.call import Call
+from routeiq.transport.pool import Pool
+
+if TYPE_CHECKING:
+    from routeiq.core.snapshot import Deployment
+    from routeiq.pipeline.attempt import Attempt
+
+
+class LibraryClient(Protocol):
+    """Sends calls that need a proxy or HTTP/2; see `transport.library`."""
+
+    def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
+        """Send `call.payload` under a rendered head; the outcome comes through the call."""
+
+
+class Services:
+    """Long-lived parts of a worker, and the counts they share."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        table: CounterTable,
+        pool: Pool,
+        journal: JournalWriter,
+        keys: KeyRing,
+        lookup: Lookup,
+        library: LibraryClient,
+        rng: random.Random,
+        worker: int,
+    ) -> None:
+        self.loop = loop
+        self.table = table
+        self.pool = pool
+        self.journal = journal
+        self.keys = keys
+        self.lookup = lookup
+        self.library = library
+        self.rng = rng
+        self.worker = worker
+        self.meters = Meters(table)
+        self.active: set[Attempt] = set()
+        """Calls under way, for the sweep of deadlines."""
+        self.in_flight = 0
+        self.retrying = 0
+        self.requests = 0
+        self.hedges = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        """Tasks that must not be garbage-collected while they run."""
+        self._health: dict[str, Health] = {}
+        self._held: dict[str, Target] = {}
+
+    def health(self, deployment: str) -> Health:
+        """The state of a deployment by id, kept over reloads."""
+        health = self._health.get(deployment)
+        if health is None:
+            health = self._health[deployment] = Health()
+        return health
+
+    def sweep(self, now: float) -> None:
+        """End calls whose deadline has passed; call every few hundredths of a second."""
+        late = [attempt for attempt in self.active if attempt.deadline < now]
+        for attempt in late:
+            attempt.expired(now)
+
+    def held_out(self, target: Target) -> None:
+        """A deployment is out of service for a while."""
+        self._held[target.spec.id] = target
+        self._show(target, 1)
+
+    def tidy(self, now: float) -> None:
+        """What is due about once a second: idle connections, the journal's size, gauges."""
+        for ident, target in list(self._held.items()):
+            health = target.health
+            if health.open_until <= now and not health.opened:
+                del self._held[ident]
+                self._show(target, 0)
+            elif not health.opened and health.reason == "circuit_open":
+                self._show(target, 0)
+        self.pool.expire(now)
+        for host, count in self.pool.open_connections().items():
+            self.meters.set_gauge(metrics.UPSTREAM_CONNECTIONS, count, host=host)
+        self.journal.check()
+
+    def _show(self, target: Target, value: int) -> None:
+        for reason in ("cooldown", "circuit_open"):
+            share = value if target.health.reason == reason else 0
+            self.meters.set_gauge(metrics.UNAVAILABLE, share, deployment=target.spec.id, reason=reason)
