@@ -14,6 +14,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A field name: RFC 9110 5.6.2."""
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 """A field value without odd characters: visible ASCII, spaces and tabs inside only."""
+_CREDENTIAL = re.compile(r"(Bearer )?[\x21-\x7e]+")
 RESERVED = {
     *("host", "content-length", "content-type", "transfer-encoding", "accept-encoding", "te", "trailer", "expect"),
     *("connection", "keep-alive", "upgrade", "proxy-authorization", "proxy-connection"),
@@ -63,6 +64,8 @@ def render(
         if problem:
             raise ValueError(f"extra_headers.{name if _TOKEN.fullmatch(name) else '?'} {problem}")
         headers[name.lower()] = (name, value)
+    if auth is not None and not _CREDENTIAL.fullmatch(auth[1]):
+        raise ValueError("the key has spaces, line ends or characters that are not ASCII")
     for name, value in headers.values():
         if not _VALUE.fullmatch(value):
             raise ValueError(f"the value of {name} has characters that are not allowed in a header")

@@ -133,8 +133,9 @@ class _Files:
         node = parse(data, str(path), self.report)
         if node is None:
             return
+        includes = _includes(node, self.report)
         self.root = node if self.root is None else _merge(self.root, node, (), self.report)
-        for included, mark in _includes(node, self.report):
+        for included, mark in includes:
             self.add(path.parent / included, mark, (*parents, name))
 
 

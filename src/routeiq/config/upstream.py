@@ -47,8 +47,7 @@ def find_provider(ctx: Context, params: LitellmParams, path: Path) -> tuple[Prov
         return None
     spec = ctx.providers.get(name)
     if spec is None:
-        served = [spec.name for spec in ctx.providers.values() if spec.served]
-        hint = did_you_mean(name, served) or "for any OpenAI-compatible endpoint write openai/MODEL and api_base"
+        hint = did_you_mean(name, ctx.providers) or "for any OpenAI-compatible endpoint write openai/MODEL and api_base"
         ctx.error(where, f"no provider is called {name}", hint)
         return None
     if not spec.served:

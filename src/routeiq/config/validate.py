@@ -164,7 +164,7 @@ def _tell(detail: ErrorDetails, model: type[BaseModel], root: Node, base: Path, 
         if root.get((*path, part)) is not None or (missing and index == len(loc) - 1):
             path = (*path, part)
     hint = ""
-    message = detail["msg"].removeprefix("Value error, ")
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("should", "must")
     if missing:
         message = "is required"
     elif detail["type"] == "extra_forbidden":

@@ -110,7 +110,10 @@ class UpstreamSettings(Section):
 
 
 def _workers(value: Any) -> Any:
-    return value if value == "auto" else _whole(value)
+    try:
+        return value if value == "auto" else _whole(value)
+    except ValueError:
+        raise ValueError("must be a whole number, or auto for one per CPU") from None
 
 
 Workers = Annotated[Annotated[int, Field(ge=1, le=512)] | Literal["auto"], BeforeValidator(_workers)]

@@ -1,0 +1,68 @@
+"""The examples are served as they are, and the reference names every setting."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from routeiq.config.schema.general import GeneralSettings
+from routeiq.config.schema.litellm import LitellmSettings
+from routeiq.config.schema.model_list import LitellmParams, ModelInfo
+from routeiq.config.schema.routeiq import (
+    HedgeSettings,
+    JournalSettings,
+    KeySettings,
+    LimitSettings,
+    ResilienceSettings,
+    RouteiqSettings,
+    TimeoutSettings,
+    UpstreamSettings,
+)
+from routeiq.config.schema.router import STRATEGIES, RetryPolicy, RouterSettings
+from routeiq.config.validate import names_of
+from routeiq.control.build import build
+from routeiq.core.settings import Overrides
+
+ROOT = Path(__file__).parents[2]
+SECTIONS: list[type[BaseModel]] = [
+    *(GeneralSettings, LitellmSettings, LitellmParams, ModelInfo, RouterSettings, RetryPolicy, RouteiqSettings),
+    *(
+        KeySettings,
+        TimeoutSettings,
+        LimitSettings,
+        ResilienceSettings,
+        HedgeSettings,
+        JournalSettings,
+        UpstreamSettings,
+    ),
+]
+ENVIRON = {
+    "HOME": "/home/someone",
+    "LITELLM_MASTER_KEY": "sk-a-long-enough-master-key",
+    "OPENAI_API_KEY": "sk-openai",
+    "AZURE_API_KEY": "azure",
+    "GROQ_API_KEY": "groq",
+    "CI_KEY": "sk-ci-0123456789abcdef",
+}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_examples_are_valid(path: Path) -> None:
+    now = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+    result = build([str(path)], ENVIRON, Overrides(), now=now, cpus=2)
+    assert [str(finding) for finding in (*result.errors, *result.warnings)] == []
+    assert result.ok
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_the_reference_names_every_setting(section: type[BaseModel]) -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert {name for name in names_of(section) if f"`{name}`" not in text} == set()
+
+
+def test_the_reference_names_every_strategy() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert {name for name in STRATEGIES if f"`{name}`" not in text} == set()
