@@ -2,20 +2,19 @@
 
 The harness hands over a context with `port` (where to listen), `upstream` (the port of an OpenAI-compatible server on
 127.0.0.1), `run` (a directory) and `spawn(command)`, and takes back an address, headers and a model name. Register
-`routeiq_peer.routeiq` under a name, with the directory of this file on `sys.path` and PyYAML installed.
+`routeiq_peer.routeiq` under a name, with the directory of this file on `sys.path`; it needs nothing but Python.
 `ROUTEIQ_BIN` names the command when it isn't beside the interpreter.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-
-import yaml
 
 from harness import CALLER_KEY, gateway_config
 
@@ -43,7 +42,7 @@ class Target:
 def routeiq(ctx: Context) -> Target:
     """Start the gateway with one worker and everything on; the caller waits until it answers."""
     file = Path(ctx.run) / f"routeiq-{ctx.port}.yaml"
-    file.write_text(yaml.safe_dump(gateway_config(ctx.port, {MODEL: ctx.upstream})))
+    file.write_text(json.dumps(gateway_config(ctx.port, {MODEL: ctx.upstream})))
     command = os.environ.get("ROUTEIQ_BIN") or str(Path(sys.prefix) / "bin" / "routeiq")
     state = Path(ctx.run) / f"routeiq-{ctx.port}-state"
     ctx.spawn([command, "serve", "--config", str(file), "--state-dir", str(state)])
