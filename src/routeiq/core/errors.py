@@ -2,7 +2,7 @@
 
     GatewayError
     ├── BadRequest (400)
-    │   ├── UnknownModel (404 or 400)
+    │   ├── UnknownModel (404), UnknownPath (404)
     │   └── BodyTooLarge (413)
     ├── Unauthorized (401) / Forbidden (403)
     ├── LimitExceeded (429) ── BudgetExceeded (422 by default)
@@ -95,8 +95,17 @@ class BadRequest(GatewayError):
 class UnknownModel(BadRequest):
     """No deployment serves the model, or the key may not see it."""
 
+    status = 404
     code = "model_not_found"
     kind = "unknown_model"
+
+
+class UnknownPath(BadRequest):
+    """Nothing is served under this path."""
+
+    status = 404
+    code = "not_found"
+    kind = "unknown_path"
 
 
 class BodyTooLarge(BadRequest):

@@ -137,6 +137,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     pool_idle_seconds: float = 60.0
     dns_ttl: float = 30.0
     drain_seconds: float = 60.0
+    """How long open requests may take to finish at a stop."""
+    drain_notice: float = 0.5
+    """How long readiness says 503 before the listener closes; part of `drain_seconds`."""
 
 
 class Resilience(msgspec.Struct, frozen=True, kw_only=True):

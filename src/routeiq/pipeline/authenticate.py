@@ -36,7 +36,7 @@ def authenticate(exchange: Exchange) -> bool:
             services.tasks.add(task)
             task.add_done_callback(services.tasks.discard)
             return True
-    _enter(exchange, caller)
+    exchange.key = admitted(caller, exchange.at / 1e6)
     return False
 
 
@@ -56,12 +56,13 @@ def token_of(headers: dict[bytes, bytes], auth: Auth) -> bytes:
     return token
 
 
-def _enter(exchange: Exchange, caller: Caller | None) -> None:
+def admitted(caller: Caller | None, now: float) -> Caller:
+    """The caller, if there is one and it may come in. `now` in Unix seconds."""
     if caller is None:
         raise Unauthorized("Authentication Error, Invalid api key: it is not known to this gateway.")
     if caller.key.blocked or caller.key.expires is not None:
-        caller.check(exchange.at / 1e6)
-    exchange.key = caller
+        caller.check(now)
+    return caller
 
 
 async def _look_up(exchange: Exchange, token: bytes) -> None:
@@ -70,7 +71,7 @@ async def _look_up(exchange: Exchange, token: bytes) -> None:
         caller = await services.keys.look_up(token, services.lookup, services.loop.time())
         if exchange.settled:
             return
-        _enter(exchange, caller)
+        exchange.key = admitted(caller, exchange.at / 1e6)
     except GatewayError as error:
         refuse(exchange, error)
     else:

@@ -131,6 +131,20 @@ class Plan:
         names += [alias for alias in self.snapshot.aliases if alias not in hidden and alias not in self.groups]
         return names
 
+    def behind(self, name: str) -> list[str]:
+        """The public names that a wildcard group is known to stand for: the priced models of its providers."""
+        prefix, _, suffix = name.partition("*")
+        found = []
+        for route in self.groups[name].routes:
+            spec = route.target.spec
+            before, _, after = spec.model.partition("*")
+            found += [
+                prefix + model[len(before) : len(model) - len(after)] + suffix
+                for model in self.snapshot.prices.get(spec.provider, ())
+                if _captures(before, after, model)
+            ]
+        return found
+
     def upstream_model(self, route: Route, requested: str) -> tuple[str, bytes]:
         """The provider's name for the model, plain and as a JSON string."""
         if not route.wildcard:

@@ -41,4 +41,4 @@ def unknown_model(exchange: Exchange) -> UnknownModel:
     names = [name for name in plan.listed() if exchange.key.may_use(name)]
     shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     hint = f" Models this key may use: {shown}." if names else " This key may use no model."
-    return UnknownModel(f"The model '{exchange.model[:200]}' does not exist.{hint}", status=404, param="model")
+    return UnknownModel(f"The model '{exchange.model[:200]}' does not exist.{hint}", param="model")

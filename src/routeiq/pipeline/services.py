@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from routeiq.core.counters import CounterTable
@@ -51,6 +52,7 @@ class Services:
         self.lookup = lookup
         self.library = library
         self.rng = rng
+        self.wall = time.time
         self.worker = worker
         self.meters = Meters(table)
         self.active: set[Attempt] = set()

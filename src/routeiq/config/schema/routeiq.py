@@ -68,6 +68,7 @@ class LimitSettings(Section):
     pool_idle_seconds: PositiveSeconds | None = None
     dns_ttl: Seconds | None = None
     drain_seconds: Seconds | None = None
+    drain_notice: Seconds | None = None
 
 
 class HedgeSettings(Section):

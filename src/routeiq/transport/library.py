@@ -1,0 +1,131 @@
+"""Calls through a proxy or to an HTTP/2-only upstream, carried by httpx2 (the `http2` extra).
+
+Off the hot path: about ten times the CPU of our own pool, and imported only when the first such call is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from routeiq.core.snapshot import Deployment
+from routeiq.transport.call import Call, UpstreamBroken
+from routeiq.transport.pool import PoolLimits
+
+if TYPE_CHECKING:
+    import httpx2
+
+MISSING = "upstreams behind a proxy or with HTTP/2 need the extra: pip install 'routeiq[http2]'"
+
+
+class LibraryClient:
+    """One httpx2 client for each way out: proxy, HTTP version, trust."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: PoolLimits) -> None:
+        self._loop = loop
+        self._limits = limits
+        self._clients: dict[tuple[object, ...], httpx2.AsyncClient] = {}
+
+    def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
+        """Send `call.payload` under the rendered head; the outcome comes through the call."""
+        _Carried(self, call, deployment, head)
+
+    def client(self, deployment: Deployment) -> httpx2.AsyncClient:
+        """The client for a deployment's way out. Raises `UpstreamBroken` without the extra."""
+        way = (deployment.proxy, deployment.http2, deployment.verify_tls, deployment.ca_file)
+        client = self._clients.get(way)
+        if client is None:
+            try:
+                import httpx2
+            except ImportError:
+                raise UpstreamBroken("library", MISSING) from None
+            import ssl
+
+            trust: ssl.SSLContext | bool = deployment.verify_tls
+            if deployment.verify_tls and deployment.ca_file is not None:
+                trust = ssl.create_default_context(cafile=deployment.ca_file)
+            client = self._clients[way] = httpx2.AsyncClient(
+                proxy=deployment.proxy,
+                http1=not deployment.http2,
+                http2=deployment.http2,
+                verify=trust,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=httpx2.Timeout(None, connect=self._limits.connect_seconds),
+                limits=httpx2.Limits(max_connections=self._limits.per_host),
+            )
+        return client
+
+    async def carry(self, call: Call, deployment: Deployment, head: bytes, open_gate: asyncio.Event) -> None:
+        """Run one call from request to last byte."""
+        try:
+            client = self.client(deployment)
+        except (OSError, ImportError) as error:
+            raise UpstreamBroken("tls", str(error)) from None
+        import httpx2
+
+        path, headers = _parsed(head)
+        url = f"{deployment.scheme}://{deployment.host}:{deployment.port}{path}"
+        try:
+            async with client.stream("POST", url, headers=headers, content=b"".join(call.payload)) as response:
+                call.on_head(response.status_code, [(name.lower(), value) for name, value in response.headers.raw])
+                async for data in response.aiter_raw():
+                    await open_gate.wait()
+                    call.on_data(data)
+        except httpx2.ConnectTimeout:
+            raise UpstreamBroken("connect_timeout", f"no connection to {deployment.host} in time") from None
+        except httpx2.ProxyError as error:
+            raise UpstreamBroken("proxy", str(error)) from None
+        except httpx2.ConnectError as error:
+            raise UpstreamBroken("refused", str(error)) from None
+        except httpx2.TransportError as error:
+            raise UpstreamBroken("reset", str(error) or type(error).__name__) from None
+
+
+class _Carried:
+    """The carrier of one call."""
+
+    def __init__(self, client: LibraryClient, call: Call, deployment: Deployment, head: bytes) -> None:
+        self._call = call
+        self._gate = asyncio.Event()
+        self._gate.set()
+        call.carrier = self
+        self._task = client._loop.create_task(client.carry(call, deployment, head, self._gate))
+        self._task.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Stop; httpx2 closes the stream."""
+        self._task.cancel()
+
+    def pause(self) -> None:
+        """Hold the next chunk back; httpx2's flow control does the rest."""
+        self._gate.clear()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._gate.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        call = self._call
+        if task.cancelled() or call.cancelled:
+            return
+        call.carrier = None
+        error = task.exception()
+        if error is None:
+            call.on_done()
+        elif isinstance(error, UpstreamBroken):
+            call.on_failure(error)
+        else:
+            call.on_failure(UpstreamBroken("protocol", f"{type(error).__name__}: {error}"))
+
+
+def _parsed(head: bytes) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """(path, headers without Host) of a rendered request head."""
+    lines = head.split(b"\r\n")
+    path = lines[0].split(b" ")[1].decode("latin-1")
+    headers = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(b": ")
+        if colon and name.lower() != b"host":
+            headers.append((name, value))
+    return path, headers

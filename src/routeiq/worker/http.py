@@ -1,0 +1,371 @@
+"""The client's side: HTTP/1.1 by llhttp, strict, with limits and deadlines on everything a client may send.
+
+idle ──first byte──► head ──blank line──► body ──complete──► serving ──answered──► idle
+ │ keep-alive         │ client_header      │ client_body_idle  │
+ └────────────────────┴── too late: closed ┘                   └ pipelined requests wait their turn
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, cast
+
+import httptools
+
+from routeiq.core.errors import BadRequest, BodyTooLarge, GatewayError
+from routeiq.core.exchange import Header
+from routeiq.pipeline.answer import error_head
+
+if TYPE_CHECKING:
+    from routeiq.worker.server import Worker
+
+GATHER = 64 * 1024
+"""Answers above this are written in two pieces instead of being joined."""
+PIPELINED = 16
+"""Requests a client may send ahead of their answers before it is no longer read from."""
+STALLED = 300.0
+"""Seconds a client may take nothing of an answer before its connection is closed."""
+
+
+class Serving(Protocol):
+    """What a connection is working on: an exchange of the pipeline, or a request relayed elsewhere."""
+
+    def client_gone(self) -> None:
+        """The client closed its connection."""
+
+    def client_slow(self) -> None:
+        """The client reads slower than it is sent to."""
+
+    def client_ready(self) -> None:
+        """The client has caught up."""
+
+
+class Request:
+    """One parsed request."""
+
+    __slots__ = ("body", "close", "headers", "http10", "method", "path", "query")
+
+    def __init__(
+        self, method: bytes, path: bytes, query: bytes, headers: list[Header], body: bytes, close: bool, http10: bool
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.close = close
+        """Whether the connection ends with this answer."""
+        self.http10 = http10
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client connection. Implements `core.exchange.Client` for what it is serving; anybody else is ignored."""
+
+    __slots__ = (
+        "_body",
+        "_body_size",
+        "_congested",
+        "_fault",
+        "_head_bytes",
+        "_head_done",
+        "_header_size",
+        "_headers",
+        "_hosts",
+        "_parser",
+        "_pending_head",
+        "_queue",
+        "_request",
+        "_serving",
+        "_transport",
+        "_url",
+        "_worker",
+        "deadline",
+        "peer",
+    )
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._serving: Serving | None = None
+        self._request: Request | None = None
+        self._queue: deque[Request] = deque()
+        self._url = b""
+        self._headers: list[Header] = []
+        self._header_size = 0
+        self._hosts = 0
+        self._head_bytes = 0
+        self._head_done = False
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._fault: GatewayError | None = None
+        self._pending_head = b""
+        self._congested = False
+        self.deadline = math.inf
+        self.peer = ""
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.deadline = self._worker.now() + self._worker.timeouts.client_header
+        self._worker.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._worker.closed(self)
+        self._queue.clear()
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            serving.client_gone()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._head_done:
+            self._head_bytes += len(data)
+        elif self._serving is None:
+            self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(BadRequest("This endpoint does not upgrade connections.", code="upgrade_not_supported"))
+            return
+        except httptools.HttpParserError as error:
+            if self._fault is None:
+                self._fault = BadRequest(f"The request is not valid HTTP/1.1: {error}", code="invalid_http")
+        if self._fault is not None:
+            self._refuse(self._fault)
+        elif not self._head_done and self._head_bytes > self._worker.limits.max_head:
+            self._refuse(BadRequest("The request's headers are too large.", status=431, code="headers_too_large"))
+
+    def pause_writing(self) -> None:
+        self._congested = True
+        self.deadline = self._worker.now() + STALLED
+        if self._serving is not None:
+            self._serving.client_slow()
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        if self._serving is not None:
+            self.deadline = math.inf
+            self._serving.client_ready()
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._header_size = 0
+        self._hosts = 0
+        self._head_done = False
+        self._body = []
+        self._body_size = 0
+        if self._serving is None:
+            self.deadline = self._worker.now() + self._worker.timeouts.client_header
+
+    def on_url(self, url: bytes) -> None:
+        self._url = self._url + url if self._url else url
+        if len(self._url) > self._worker.limits.max_url:
+            self._fault = BadRequest("The request's URL is too long.", status=414, code="url_too_long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._headers.append((name, value))
+        self._header_size += len(name) + len(value)
+        if name == b"host":
+            self._hosts += 1
+
+    def on_headers_complete(self) -> None:
+        self._head_done = True
+        self._head_bytes = 0
+        limits = self._worker.limits
+        if self._header_size > limits.max_head or len(self._headers) > limits.max_headers:
+            self._fault = BadRequest("The request's headers are too large.", status=431, code="headers_too_large")
+            return
+        if self._hosts != 1 and (self._hosts or self._parser.get_http_version() != "1.0"):
+            self._fault = BadRequest("A request has exactly one Host header.", code="invalid_host")
+            return
+        for name, value in self._headers:
+            if name == b"content-length":
+                if int(value) > limits.max_body:
+                    self._fault = self._too_large()
+            elif name == b"content-encoding" and value.lower() != b"identity":
+                self._fault = BadRequest(
+                    "Request bodies are taken without a content coding.",
+                    status=415,
+                    code="unsupported_content_encoding",
+                )
+            elif name == b"expect" and self._fault is None and self._transport is not None:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+        self._body_size += len(data)
+        if self._body_size > self._worker.limits.max_body:
+            self._fault = self._too_large()
+            self._body = []
+
+    def on_message_complete(self) -> None:
+        self._head_done = False
+        self._head_bytes = 0
+        if self._fault is not None:
+            return
+        body = self._body
+        path, _, query = self._url.partition(b"?")
+        parser = self._parser
+        request = Request(
+            parser.get_method(),
+            path,
+            query,
+            self._headers,
+            body[0] if len(body) == 1 else b"".join(body),
+            not parser.should_keep_alive(),
+            parser.get_http_version() == "1.0",
+        )
+        self._body = []
+        if self._request is None:
+            self._serve(request)
+        else:
+            self._queue.append(request)
+            if len(self._queue) >= PIPELINED and self._transport is not None:
+                self._transport.pause_reading()
+
+    # core.exchange.Client
+
+    def respond(self, serving: object, head: bytes, body: bytes) -> None:
+        """A whole answer; `head` up to `Content-Length`."""
+        transport, request = self._transport, self._request
+        if serving is not self._serving or transport is None or request is None:
+            return
+        ending = b"\r\nConnection: close\r\n\r\n" if request.close or self._worker.draining else b"\r\n\r\n"
+        if request.method == b"HEAD":
+            transport.write(b"%bContent-Length: %d%b" % (head, len(body), ending))
+        elif len(body) <= GATHER:
+            transport.write(b"%bContent-Length: %d%b%b" % (head, len(body), ending, body))
+        else:
+            transport.writelines((b"%bContent-Length: %d%b" % (head, len(body), ending), body))
+        self._answered()
+
+    def begin(self, serving: object, head: bytes) -> None:
+        """The head of a streamed answer; it leaves with the first chunk."""
+        request = self._request
+        if serving is not self._serving or request is None:
+            return
+        if request.http10:
+            request.close = True
+            self._pending_head = head + b"Connection: close\r\n\r\n"
+        elif request.close or self._worker.draining:
+            request.close = True
+            self._pending_head = head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        else:
+            self._pending_head = head + b"Transfer-Encoding: chunked\r\n\r\n"
+
+    def write(self, serving: object, data: bytes) -> None:
+        """One chunk."""
+        transport, request = self._transport, self._request
+        if serving is not self._serving or transport is None or request is None:
+            return
+        head = self._pending_head
+        if head:
+            self._pending_head = b""
+        if request.http10:
+            transport.write(head + data)
+        else:
+            transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+
+    def end(self, serving: object) -> None:
+        """The regular end of a stream."""
+        transport, request = self._transport, self._request
+        if serving is not self._serving or transport is None or request is None:
+            return
+        head, self._pending_head = self._pending_head, b""
+        if not request.http10:
+            transport.write(head + b"0\r\n\r\n")
+        elif head:
+            transport.write(head)
+        self._answered()
+
+    def abort(self, serving: object) -> None:
+        """The irregular end of a stream: no last chunk, so that nobody takes it for complete."""
+        if serving is not self._serving:
+            return
+        self._serving = None
+        self._pending_head = b""
+        self.close()
+
+    def congested(self) -> bool:
+        """Whether the client reads slower than it is sent to."""
+        return self._congested
+
+    # from the worker
+
+    def serving(self, serving: Serving) -> None:
+        """What this connection's request has become; called before any of the answer."""
+        self._serving = serving
+        self.deadline = math.inf
+
+    def late(self) -> None:
+        """The deadline has passed: answer 408 to half a request, otherwise just close."""
+        if self._serving is None and (self._head_done or self._head_bytes):
+            self._refuse(BadRequest("The request did not arrive in time.", status=408, code="request_timeout"))
+        elif self._transport is not None:
+            self._transport.abort()
+
+    def close_when_idle(self) -> None:
+        """Drain: close now if nothing is being served; else the answer will say `Connection: close`."""
+        if self._request is None and not self._head_done and not self._head_bytes:
+            self.close()
+
+    def close(self) -> None:
+        """Close after what is already written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # helpers
+
+    def _serve(self, request: Request) -> None:
+        self._request = request
+        self._worker.serve(self, request)
+
+    def _answered(self) -> None:
+        request, self._request = self._request, None
+        self._serving = None
+        transport = self._transport
+        if transport is None or request is None:
+            return
+        if request.close or self._worker.draining:
+            self._queue.clear()
+            transport.close()
+            return
+        self.deadline = self._worker.now() + self._worker.timeouts.client_keepalive
+        queue = self._queue
+        if queue:
+            if len(queue) >= PIPELINED:
+                transport.resume_reading()
+            self._worker.soon(self._next)
+
+    def _next(self) -> None:
+        if self._queue and self._request is None and self._transport is not None:
+            self._serve(self._queue.popleft())
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"The request body is over the limit of {self._worker.limits.max_body} bytes.")
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Answer what can't be served and close: after a broken request nothing that follows can be trusted."""
+        transport = self._transport
+        self._fault = error
+        if transport is None or transport.is_closing():
+            return
+        self._queue.clear()
+        transport.pause_reading()
+        if self._serving is None:
+            body = error.body()
+            head = error_head(None, error)
+            transport.write(b"%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (head, len(body), body))
+            transport.close()
+        else:
+            # An earlier request on this connection is still being answered: let it finish, then close.
+            assert self._request is not None
+            self._request.close = True

@@ -1,0 +1,150 @@
+"""What a worker answers from its Snapshot: models and probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from routeiq.core.errors import GatewayError, UnknownModel
+from routeiq.governance.keys import Caller
+from routeiq.pipeline.answer import error_head
+from routeiq.pipeline.authenticate import admitted, token_of
+from routeiq.pipeline.plan import Plan
+from routeiq.worker.routes import MODEL_PREFIXES
+
+if TYPE_CHECKING:
+    from routeiq.worker.http import ClientConnection, Request
+    from routeiq.worker.server import Worker
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+_encode = msgspec.json.Encoder().encode
+CREATED = 1_677_610_602
+"""`created` of every listed model: the constant LiteLLM answers with."""
+
+
+def handler(path: bytes, table: dict[bytes, str]) -> str | None:
+    """The name of the local answer for a path."""
+    found = table.get(path)
+    if found is None and path.startswith(MODEL_PREFIXES):
+        return "model"
+    return found
+
+
+class Answer:
+    """One request for a local answer; waits where the key has to be looked up."""
+
+    __slots__ = ("_connection", "_request", "_worker")
+
+    def __init__(self, worker: Worker, connection: ClientConnection, request: Request) -> None:
+        self._worker = worker
+        self._connection = connection
+        self._request = request
+        connection.serving(self)
+
+    def client_gone(self) -> None:
+        """Nothing to stop."""
+
+    def client_slow(self) -> None:
+        """Nothing to hold back: the answer is written whole."""
+
+    def client_ready(self) -> None:
+        """Nothing was held back."""
+
+    def run(self, name: str) -> None:
+        """Answer now, or as soon as the caller is known."""
+        try:
+            if name == "live":
+                self._send(_HEAD, b'"I\'m alive!"')
+            elif name == "ready":
+                self._ready()
+            else:
+                self._with_caller(name)
+        except GatewayError as error:
+            self._send(error_head(None, error), error.body())
+
+    def _ready(self) -> None:
+        worker = self._worker
+        if worker.draining:
+            head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+            self._send(head, b'{"status":"draining"}')
+            return
+        snapshot = worker.plan.snapshot
+        answer = {"status": "healthy", "db": "Not connected", "revision": snapshot.revision}
+        self._send(_HEAD, _encode(answer))
+
+    def _with_caller(self, name: str) -> None:
+        worker = self._worker
+        plan, services = worker.plan, worker.services
+        auth = plan.snapshot.auth
+        if auth.open:
+            self._answer(name, services.keys.anonymous)
+            return
+        token = token_of(dict(self._request.headers), auth)
+        caller = services.keys.find(token)
+        if caller is None and auth.lookup:
+            task = services.loop.create_task(self._look_up(name, token))
+            services.tasks.add(task)
+            task.add_done_callback(services.tasks.discard)
+            return
+        self._answer(name, admitted(caller, services.wall()))
+
+    async def _look_up(self, name: str, token: bytes) -> None:
+        services = self._worker.services
+        try:
+            caller = await services.keys.look_up(token, services.lookup, services.loop.time())
+            self._answer(name, admitted(caller, services.wall()))
+        except GatewayError as error:
+            self._send(error_head(None, error), error.body())
+
+    def _answer(self, name: str, caller: Caller) -> None:
+        plan = self._worker.plan
+        if name == "models":
+            self._send(_HEAD, _encode({"object": "list", "data": models(plan, caller)}))
+        elif name == "model_info":
+            wanted = parse_qs(self._request.query.decode("latin-1")).get("litellm_model_id", [""])[0]
+            self._send(_HEAD, _encode({"data": model_info(plan, caller, wanted)}))
+        else:
+            path = self._request.path
+            prefix = next(prefix for prefix in MODEL_PREFIXES if path.startswith(prefix))
+            self._send(_HEAD, _encode(model(plan, caller, unquote(path[len(prefix) :].decode("latin-1")))))
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        self._connection.respond(self, head, body)
+
+
+def models(plan: Plan, caller: Caller) -> list[dict[str, object]]:
+    """The models this caller may use, in OpenAI's shape; wildcards are listed with the models known behind them."""
+    names = []
+    for name in plan.listed():
+        names += plan.behind(name) if "*" in name else [name]
+    return [_model(name) for name in dict.fromkeys(names) if caller.may_use(name)]
+
+
+def model(plan: Plan, caller: Caller, name: str) -> dict[str, object]:
+    """One model. Raises `UnknownModel` for what is not there or not this caller's."""
+    if plan.resolve(name) is None or not caller.may_use(name):
+        raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
+    return _model(name)
+
+
+def model_info(plan: Plan, caller: Caller, wanted: str) -> list[dict[str, object]]:
+    """Deployments in LiteLLM's shape, without credentials; only the one with the id `wanted`, where given."""
+    out: list[dict[str, object]] = []
+    for spec in plan.snapshot.deployments:
+        if not caller.may_use(spec.group) or (wanted and spec.id != wanted):
+            continue
+        params: dict[str, object] = {"model": spec.litellm_model}
+        if spec.api_base:
+            params["api_base"] = spec.api_base
+        for field in ("rpm", "tpm", "weight", "max_parallel_requests", "timeout", "stream_timeout"):
+            value = getattr(spec, field)
+            if value is not None:
+                params[field] = value
+        out.append({"model_name": spec.group, "litellm_params": params, "model_info": spec.info})
+    return out
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "openai"}

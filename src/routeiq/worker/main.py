@@ -1,0 +1,130 @@
+"""The composition root of a worker process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import random
+import socket
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from routeiq.core import snapshot as snapshots
+from routeiq.core.counters import CounterTable
+from routeiq.core.messages import Drain, Invalidate, Message, Publish, Ready, Refused
+from routeiq.core.snapshot import Snapshot
+from routeiq.governance.keys import KeyRing
+from routeiq.ledger.journal import JournalWriter
+from routeiq.observe import logs
+from routeiq.pipeline.services import Services
+from routeiq.transport.dns import Resolver
+from routeiq.transport.library import LibraryClient
+from routeiq.transport.pool import Address, Pool, PoolLimits
+from routeiq.worker.feed import Feed
+from routeiq.worker.http import ClientConnection
+from routeiq.worker.lookup import KeyLookup
+from routeiq.worker.server import Worker
+
+log = logging.getLogger("routeiq.worker")
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """What the supervisor starts a worker with."""
+    parser = argparse.ArgumentParser("routeiq-worker")
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--feed", type=int, required=True, help="the socket to the supervisor")
+    parser.add_argument("--column", type=int, required=True, help="this worker's column of the shared counters")
+    parser.add_argument("--columns", type=int, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--control", required=True, help="the control plane's Unix socket")
+    parser.add_argument("--certfile")
+    parser.add_argument("--keyfile")
+    return parser.parse_args(argv)
+
+
+async def serve(args: argparse.Namespace) -> int:
+    """Run until drained. Returns the exit code."""
+    loop = asyncio.get_running_loop()
+    inbox: asyncio.Queue[Message | None] = asyncio.Queue()
+    feed_socket = socket.socket(fileno=args.feed)
+    feed_socket.setblocking(False)
+    feed = Feed(inbox.put_nowait, lambda: inbox.put_nowait(None))
+    await loop.create_connection(lambda: feed, sock=feed_socket)
+
+    first = await inbox.get()
+    if not isinstance(first, Publish):
+        return 0  # the supervisor is gone, or stops before it began
+    snapshot = snapshots.decode(first.snapshot)
+    worker = build(args, snapshot, loop)
+
+    context = None
+    if args.certfile:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(args.certfile, args.keyfile)
+        context.set_alpn_protocols(["http/1.1"])
+    listener = socket.socket(fileno=args.fd)
+    server = await loop.create_server(lambda: ClientConnection(worker), sock=listener, ssl=context, backlog=4096)
+    worker.tick()
+    # What is alive now stays alive: keep it out of every later collection.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    feed.send(Ready(snapshot.revision))
+
+    while True:
+        message = await inbox.get()
+        if isinstance(message, Publish):
+            feed.send(_adopt(worker, message.snapshot))
+        elif isinstance(message, Invalidate):
+            worker.services.keys.forget(message.keys)
+        elif message is None or isinstance(message, Drain):
+            snapshot = worker.plan.snapshot
+            seconds = message.seconds if message is not None else snapshot.limits.drain_seconds
+            finished = await worker.drain(server, seconds, snapshot.limits.drain_notice)
+            if not finished:
+                log.warning("requests were cut off at the end of the drain", extra={"drain_seconds": seconds})
+            return 0
+
+
+def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEventLoop) -> Worker:
+    """Put a worker together."""
+    table = CounterTable(args.state, column=args.column, columns=args.columns)
+    table.zero_gauges()
+    limits = PoolLimits()
+    pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits)
+    control = pool.origin(Address(path=args.control))
+    services = Services(
+        loop=loop,
+        table=table,
+        pool=pool,
+        journal=JournalWriter(args.state / "journal", args.column, snapshot.journal),
+        keys=KeyRing(table),
+        lookup=KeyLookup(control),
+        library=LibraryClient(loop, limits),
+        rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
+        worker=args.column,
+    )
+    return Worker(services, snapshot, control)
+
+
+def _adopt(worker: Worker, encoded: bytes) -> Ready | Refused:
+    try:
+        snapshot = snapshots.decode(encoded)
+        worker.adopt(snapshot)
+    except (msgspec.DecodeError, KeyError, ValueError, OSError) as error:
+        return Refused(f"{type(error).__name__}: {error}")
+    return Ready(snapshot.revision)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m routeiq.worker`."""
+    args = arguments(argv)
+    logs.setup(os.environ.get("ROUTEIQ_LOG_LEVEL", "info"), json=os.environ.get("ROUTEIQ_JSON_LOGS") == "1")
+    return uvloop.run(serve(args))

@@ -1,0 +1,93 @@
+"""Paths that are not the worker's own, passed on as bytes to the control plane over its Unix socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routeiq.core.errors import GatewayError, Overloaded, UnknownPath
+from routeiq.core.exchange import Header
+from routeiq.pipeline.answer import error_head, reason
+from routeiq.transport.call import Call, UpstreamBroken
+
+if TYPE_CHECKING:
+    from routeiq.worker.http import ClientConnection, Request
+    from routeiq.worker.server import Worker
+
+PRIVATE = b"/internal"
+"""Paths of the control plane that only processes of ours may ask."""
+_HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+)
+
+
+class Relay(Call):
+    """One relayed request. The control plane being down is the client's 503, never a hang."""
+
+    __slots__ = ("_begun", "_connection", "_request", "_worker")
+
+    def __init__(self, worker: Worker, connection: ClientConnection, request: Request) -> None:
+        super().__init__(())
+        self._worker = worker
+        self._connection = connection
+        self._request = request
+        self._begun = False
+        connection.serving(self)
+
+    def start(self) -> None:
+        """Send it on."""
+        request = self._request
+        if not request.path.startswith(b"/") or request.path.lower().startswith(PRIVATE):
+            self._refuse(UnknownPath(f"There is no {request.path.decode('latin-1')[:200]} here."))
+            return
+        target = request.path + (b"?" + request.query if request.query else b"")
+        head = [b"%b %b HTTP/1.1\r\n" % (request.method, target)]
+        head += [
+            b"%b: %b\r\n" % (name, value)
+            for name, value in request.headers
+            if name not in _HOP_BY_HOP and name != b"content-length" and name != b"expect"
+        ]
+        if request.http10 and not any(name == b"host" for name, _ in request.headers):
+            head.append(b"host: routeiq\r\n")
+        head.append(b"content-length: %d\r\n\r\n" % len(request.body))
+        self.payload = (b"".join(head), request.body)
+        self._worker.control.send(self)
+
+    def on_head(self, status: int, headers: list[Header]) -> None:
+        self._begun = True
+        head = b"HTTP/1.1 %d %b\r\n" % (status, reason(status))
+        for name, value in headers:
+            if name not in _HOP_BY_HOP and name != b"content-length":
+                head += b"%b: %b\r\n" % (name, value)
+        self._connection.begin(self, head)
+
+    def on_data(self, data: bytes) -> None:
+        if self._request.method != b"HEAD":
+            self._connection.write(self, data)
+
+    def on_done(self) -> None:
+        self._connection.end(self)
+
+    def on_failure(self, failure: UpstreamBroken) -> None:
+        if self._begun:
+            self._connection.abort(self)
+        else:
+            self._refuse(
+                Overloaded("The control plane is not available right now.", code="control_unavailable", retry_after=1.0)
+            )
+
+    def client_gone(self) -> None:
+        """Stop asking."""
+        self.cancel()
+
+    def client_slow(self) -> None:
+        """Stop reading the answer."""
+        if self.carrier is not None:
+            self.carrier.pause()
+
+    def client_ready(self) -> None:
+        """Read on."""
+        if self.carrier is not None:
+            self.carrier.resume()
+
+    def _refuse(self, error: GatewayError) -> None:
+        self._connection.respond(self, error_head(None, error), error.body())

@@ -1,0 +1,208 @@
+"""The worker: connections in, requests to the pipeline or to the process that owns them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+from routeiq.core.errors import BadRequest, GatewayError
+from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import Limits, Snapshot, Timeouts
+from routeiq.observe import metrics
+from routeiq.pipeline import stages
+from routeiq.pipeline.answer import error_head
+from routeiq.pipeline.plan import Plan
+from routeiq.pipeline.services import Services
+from routeiq.pipeline.settle import abandon, check_room
+from routeiq.transport.pool import Origin
+from routeiq.worker import local
+from routeiq.worker.http import ClientConnection, Request
+from routeiq.worker.relay import Relay
+from routeiq.worker.routes import HOT, LOCAL, deployment_route
+
+SWEEP_SECONDS = 0.05
+"""How often deadlines of calls are looked at, and so how exact time-outs are."""
+TIDY_SECONDS = 1.0
+MAX_REQUEST_ID = 128
+
+
+class Served(Exchange):
+    """An exchange that can be told about its client."""
+
+    __slots__ = ()
+
+    def client_gone(self) -> None:
+        """Cancel the provider's work and account for what was used."""
+        abandon(self)
+
+    def client_slow(self) -> None:
+        """Stop reading from the provider."""
+        if self.attempt is not None:
+            self.attempt.pause()
+
+    def client_ready(self) -> None:
+        """Read on."""
+        if self.attempt is not None:
+            self.attempt.resume()
+
+
+class Worker:
+    """State of one worker process. `plan` is swapped between two requests and never changed."""
+
+    def __init__(self, services: Services, snapshot: Snapshot, control: Origin) -> None:
+        self.services = services
+        self.control = control
+        self.draining = False
+        self.connections: set[ClientConnection] = set()
+        self._loop = services.loop
+        self.now: Callable[[], float] = services.loop.time
+        self._id_prefix = os.urandom(6).hex()
+        self._count = 0
+        self.plan: Plan = stages.compile_plan(snapshot, services)
+        self.limits: Limits = snapshot.limits
+        self.timeouts: Timeouts = snapshot.timeouts
+        self._tidied = 0.0
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Serve by a new Snapshot from the next request on. Raises, and changes nothing, when it can't be served."""
+        self.plan = stages.compile_plan(snapshot, self.services)
+        self.limits = snapshot.limits
+        self.timeouts = snapshot.timeouts
+
+    # connections
+
+    def opened(self, connection: ClientConnection) -> None:
+        """A client connected; above the limit it is closed at once."""
+        self.connections.add(connection)
+        self.services.table.cells[self.services.meters.connections] += 1
+        if len(self.connections) > self.limits.max_connections:
+            self.services.meters.count(metrics.REFUSED, kind="connections")
+            connection.close()
+
+    def closed(self, connection: ClientConnection) -> None:
+        """A client is gone."""
+        self.connections.discard(connection)
+        self.services.table.cells[self.services.meters.connections] -= 1
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Run in the next turn of the loop."""
+        self._loop.call_soon(callback)
+
+    # requests
+
+    def serve(self, connection: ClientConnection, request: Request) -> None:
+        """Route one request."""
+        endpoint = HOT.get(request.path)
+        if endpoint is not None:
+            if request.method == b"POST":
+                self._hot(connection, request, endpoint, None)
+            else:
+                self._refuse(connection, _not_allowed(b"POST"))
+            return
+        found = deployment_route(request.path)
+        if found is not None and request.method == b"POST":
+            endpoint, model = found
+            try:
+                name = unquote_to_bytes(model).decode()
+            except UnicodeDecodeError:
+                self._refuse(connection, BadRequest("The model in the path is not valid UTF-8.", param="model"))
+            else:
+                self._hot(connection, request, endpoint, name)
+            return
+        handler = local.handler(request.path, LOCAL)
+        if handler is not None:
+            if request.method in (b"GET", b"HEAD"):
+                local.Answer(self, connection, request).run(handler)
+            else:
+                self._refuse(connection, _not_allowed(b"GET"))
+            return
+        Relay(self, connection, request).start()
+
+    def _hot(self, connection: ClientConnection, request: Request, endpoint: str, path_model: str | None) -> None:
+        services = self.services
+        plan = self.plan
+        self._count += 1
+        headers = dict(request.headers)
+        exchange = Served(
+            plan,
+            connection,
+            endpoint,
+            headers,
+            request.body,
+            self.now(),
+            time.time_ns() // 1000,
+            f"{self._id_prefix}-{self._count:x}",
+            path_model,
+        )
+        connection.serving(exchange)
+        client_id = headers.get(b"x-request-id")
+        if client_id is not None and len(client_id) <= MAX_REQUEST_ID and client_id.isascii():
+            exchange.request_id = client_id
+        try:
+            check_room(plan)
+        except GatewayError as error:
+            services.meters.count(metrics.REFUSED, kind=error.kind)
+            self._refuse(connection, error, exchange)
+            return
+        services.in_flight += 1
+        services.requests += 1
+        services.table.cells[services.meters.in_flight] += 1
+        stages.run(exchange)
+
+    def _refuse(self, connection: ClientConnection, error: GatewayError, exchange: Served | None = None) -> None:
+        if exchange is None:
+            exchange = Served(self.plan, connection, "", {}, b"", 0.0, 0, "", None)
+            exchange.settled = True
+            connection.serving(exchange)
+            connection.respond(exchange, error_head(None, error), error.body())
+            return
+        exchange.settled = True
+        connection.respond(exchange, error_head(exchange, error), error.body())
+
+    # time
+
+    def tick(self) -> None:
+        """Look at deadlines; runs every `SWEEP_SECONDS` for as long as the worker lives."""
+        now = self.now()
+        self.services.sweep(now)
+        if now - self._tidied >= TIDY_SECONDS:
+            self._tidied = now
+            for connection in [one for one in self.connections if one.deadline < now]:
+                connection.late()
+            self.services.tidy(now)
+        self._loop.call_later(SWEEP_SECONDS, self.tick)
+
+    async def drain(self, server: asyncio.Server, seconds: float, notice: float) -> bool:
+        """Finish: readiness turns 503, then (after `notice` seconds) no new connections, then wait for the answers.
+
+        Returns whether everything was finished within `seconds`.
+        """
+        self.draining = True
+        end = self.now() + seconds
+        if notice:
+            await asyncio.sleep(min(notice, seconds))
+        server.close()
+        while self.now() < end:
+            for connection in list(self.connections):
+                connection.close_when_idle()
+            if not self.services.in_flight and not self.connections:
+                break
+            await asyncio.sleep(0.02)
+        finished = not self.services.in_flight
+        for connection in list(self.connections):
+            connection.close()
+        self.services.pool.close()
+        self.services.journal.close()
+        return finished
+
+
+def _not_allowed(methods: bytes) -> GatewayError:
+    return BadRequest(
+        f"This endpoint takes {methods.decode()} only.",
+        status=405,
+        code="method_not_allowed",
+        headers=((b"Allow", methods),),
+    )
