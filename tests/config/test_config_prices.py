@@ -47,6 +47,12 @@ def test_prices_with_a_start_date_wait_for_it() -> None:
     assert early.find("openai", "o3") != TABLE.find("openai", "o3")
 
 
+def test_of_prices_by_time_of_day_the_dearest_counts() -> None:
+    prices = TABLE.find("deepseek", "deepseek-chat")
+    assert prices is not None
+    assert (prices.input, prices.output, prices.cache_read) == (270_000, 1_100_000, 70_000)
+
+
 @pytest.mark.parametrize(("provider", "model"), [(None, "gpt-4o"), ("nobody", "gpt-4o"), ("openai", "no-such-model")])
 def test_what_is_not_listed_has_no_price(provider: str | None, model: str) -> None:
     assert TABLE.find(provider, model) is None

@@ -113,16 +113,29 @@ class PriceTable:
         )
 
     def _active(self, prices: Any) -> Any:
-        """The last price in force now. Prices of a time of day are passed over: a Snapshot lives longer than that."""
+        """The price in force now: the last whose date has come. Of prices by time of day the dearest is taken, since a
+        Snapshot lives longer than that and a budget must not be overrun.
+        """
         if not isinstance(prices, list):
             return prices
-        return next(self._in_force(prices), prices[0].prices if prices else None)
+        return max(self._candidates(prices), key=_dearness, default=None)
 
-    def _in_force(self, prices: Sequence[Any]) -> Iterator[Any]:
+    def _candidates(self, prices: Sequence[Any]) -> Iterator[Any]:
         for conditional in reversed(prices):
             constraint = conditional.constraint
-            if constraint is None or (hasattr(constraint, "start_date") and constraint.active(self._now)):
+            if constraint is not None and not hasattr(constraint, "start_date"):
                 yield conditional.prices
+            elif constraint is None or constraint.active(self._now):
+                yield conditional.prices
+                return
+        if prices:
+            yield prices[0].prices
+
+
+def _dearness(price: Any) -> Decimal:
+    values = vars(price)
+    known = (values.get(name) for name in ("input_mtok", "output_mtok"))
+    return sum((Decimal(getattr(value, "base", value)) for value in known if value is not None), Decimal())
 
 
 def _literals(clause: Any) -> Iterator[str]:
