@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from config_helpers import ENVIRON, Compile
 
+from routeiq.config.schema.routeiq import JournalSettings, LimitSettings, TimeoutSettings
 from routeiq.core import snapshot as snapshots
 from routeiq.core.money import Prices
-from routeiq.core.snapshot import Wildcard
+from routeiq.core.snapshot import Journal, Limits, Timeouts, Wildcard
 
 
 def one(params: str, more: str = "") -> str:
@@ -319,7 +320,7 @@ routeiq:
   unpriced_models: reject
   timeouts: {connect: 1, first_byte: 2, idle: 3, client_header: 4, client_body_idle: 5, client_keepalive: 6}
   limits: {max_head: 16KiB, max_headers: 50, max_url: 4096, max_connections: 7, max_frame: 1MiB, pool_per_host: 8,
-    pool_idle_seconds: 9, dns_ttl: 10, drain_seconds: 11}
+    pool_idle_seconds: 9, dns_ttl: 10, drain_seconds: 11, drain_notice: 12}
   resilience: {backoff_base: 1, backoff_max: 2, retry_budget: 0.5, retry_budget_min: 6, breaker_failures: 7,
     breaker_seconds: 8, hedge: {after: 500ms, quantile: 0.9, max_share: 0.1, max_cost: 0.01}}
   journal: {segment_bytes: 1MiB, max_bytes: 2MiB, on_full: drop}
@@ -386,6 +387,12 @@ def test_every_setting_lands(compiled: Compile) -> None:
     assert (server.host, server.port, server.workers, server.state_dir) == ("0.0.0.0", 8080, 4, "/var/lib/routeiq")
     assert (server.log_level, server.json_logs) == ("debug", True)
     assert server.database_url == "sqlite:////var/lib/routeiq/routeiq.db"
+
+
+def test_sections_have_the_fields_of_their_structs() -> None:
+    pairs = ((LimitSettings, Limits), (TimeoutSettings, Timeouts), (JournalSettings, Journal))
+    for section, struct in pairs:
+        assert set(section.model_fields) == set(struct.__struct_fields__)
 
 
 def test_deployment_settings_land(compiled: Compile) -> None:
