@@ -1,0 +1,1 @@
+"""The parent process: starts, restarts, reloads and drains every other one."""

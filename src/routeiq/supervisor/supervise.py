@@ -1,0 +1,318 @@
+"""The supervisor: builds, listens, starts the control plane and the workers, reloads, drains.
+
+build ─► lock, listen, counters ─► control plane + workers ─► ready ─► … reload … ─► drain workers ─► drain control
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from routeiq.core.messages import Invalidate
+from routeiq.core.settings import ERROR, BuildResult, Finding, ServerSettings
+from routeiq.observe import logs
+from routeiq.supervisor.admin import serve_admin
+from routeiq.supervisor.answers import Process, Reload, Status
+from routeiq.supervisor.banner import banner
+from routeiq.supervisor.building import build
+from routeiq.supervisor.child import Child
+from routeiq.supervisor.counters import prepare_counters
+from routeiq.supervisor.listener import CannotListen, listen
+from routeiq.supervisor.programs import Options, Programs
+from routeiq.supervisor.serving import Serving, describe, restart_needed
+from routeiq.supervisor.state import StateBusy, StateDir
+
+INVALID = 2
+"""Exit status when the configuration has errors."""
+FAILED = 1
+READY_SECONDS = 30.0
+RELOAD_SECONDS = 10.0
+"""How long workers may take to start, and to answer for a new Snapshot."""
+CONTROL_DRAIN_SECONDS = 10.0
+"""How long the control plane may take to write the rest of the journal to the ledger."""
+
+log = logging.getLogger("routeiq.supervisor")
+
+
+class Supervisor:
+    """One `routeiq serve`. `run` returns the exit status."""
+
+    def __init__(self, options: Options, programs: Programs) -> None:
+        self._options = options
+        self._programs = programs
+        self._workers: list[Child] = []
+        self._control: Child | None = None
+        self._changed = asyncio.Event()
+        self._signals = 0
+        self._reload_running: asyncio.Task[Reload] | None = None
+        self._reload_queued: asyncio.Task[Reload] | None = None
+        self._signalled: set[asyncio.Task[Reload]] = set()
+        self._url = ""
+        self._started = time.time()
+        self._server: ServerSettings
+        self._serving: Serving
+        self._state: StateDir
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT."""
+        os.umask(0o077)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._terminate)
+        result = await self._first_build()
+        if result is None:
+            return 0
+        for finding in (*result.errors, *result.warnings):
+            print(finding, file=sys.stderr, flush=True)
+        if not result.ok or result.server is None or result.snapshot is None:
+            return INVALID
+        self._server = result.server
+        self._serving = describe(result.snapshot)
+        logs.setup(self._server.log_level, self._server.json_logs)
+        try:
+            return await self._serve(len(result.warnings))
+        except (StateBusy, CannotListen, OSError) as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            return FAILED
+
+    async def _first_build(self) -> BuildResult | None:
+        """The first build; `None` when a signal came before it was done."""
+        task = asyncio.create_task(self._build())
+        while not task.done():
+            if self._signals:
+                task.cancel()
+                await asyncio.wait([task])
+                return None
+            changed = asyncio.create_task(self._wait_change())
+            await asyncio.wait([task, changed], return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+        return task.result()
+
+    async def _serve(self, warnings: int) -> int:
+        server = self._server
+        self._state = StateDir(Path(server.state_dir))
+        try:
+            with listen(server.host, server.port) as listener:
+                prepare_counters(self._state.path, server.workers + 1)
+                self._make_children(listener)
+                admin = await serve_admin(self._state.admin_socket, {"reload": self.reload, "status": self._status})
+                await asyncio.gather(*(child.start() for child in self._children()))
+                ready = await self._settled(READY_SECONDS, starting=True)
+                refused = [child for child in self._workers if child.refusal]
+                if ready and not refused and not self._signals:
+                    self._announce(warnings)
+                elif not self._signals and not refused:
+                    log.error("not every worker was ready within %g s; still trying", READY_SECONDS)
+                while not self._signals and not refused:
+                    await self._wait_change()
+            admin.close()
+            await self._stop()
+            return FAILED if refused else 0
+        finally:
+            for child in self._children():
+                child.kill()
+            self._state.close()
+
+    def _children(self) -> list[Child]:
+        """The control plane, then the workers."""
+        return [*([self._control] if self._control else []), *self._workers]
+
+    def _make_children(self, listener: socket.socket) -> None:
+        server, state = self._server, self._state
+        columns = str(server.workers + 1)
+        certificate = self._options.ssl_certfile or server.ssl_certfile
+        private = self._options.ssl_keyfile or server.ssl_keyfile
+        tls = ("--certfile", certificate, "--keyfile", private) if certificate and private else ()
+        environment = {
+            **os.environ,
+            "ROUTEIQ_LOG_LEVEL": server.log_level,
+            "ROUTEIQ_JSON_LOGS": "1" if server.json_logs else "0",
+        }
+        shared = ("--columns", columns, "--state", str(state.path))
+        database = server.database_url.removeprefix("sqlite:///")
+
+        def control(feed: int) -> tuple[str, ...]:
+            where = ("--socket", str(state.control_socket), "--database", database)
+            return (*self._programs.control, "--feed", str(feed), *shared, *where)
+
+        def worker(column: int, feed: int) -> tuple[str, ...]:
+            own = ("--fd", str(listener.fileno()), "--feed", str(feed), "--column", str(column))
+            return (*self._programs.worker, *own, *shared, "--control", str(state.control_socket), *tls)
+
+        self._control = Child(
+            "control plane", control, environment=environment, changed=self._changed.set, relay=self._invalidate
+        )
+        self._workers = [
+            Child(
+                f"worker {column}",
+                lambda feed, column=column: worker(column, feed),  # type: ignore[misc]
+                inherit=(listener.fileno(),),
+                environment=environment,
+                changed=self._changed.set,
+                relay=self._invalidate,
+            )
+            for column in range(1, server.workers + 1)
+        ]
+        for child in self._children():
+            child.publish(self._serving.snapshot)
+        host, port = listener.getsockname()[:2]
+        self._url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def _announce(self, warnings: int) -> None:
+        serving = self._serving
+        if not self._options.quiet and not self._server.json_logs:
+            text = banner(
+                url=self._url, revision=serving.revision, models=serving.models, workers=len(self._workers),
+                state_dir=self._state.path, warnings=warnings, color=sys.stderr.isatty(),
+            )  # fmt: skip
+            print(text, file=sys.stderr, flush=True)
+        log.info("ready at %s", self._url, extra={"revision": serving.revision, "models": serving.models})
+
+    # --- signals
+
+    def _hang_up(self) -> None:
+        if self._url and not self._signals:
+            task = asyncio.create_task(self.reload())
+            self._signalled.add(task)
+            task.add_done_callback(self._signalled.discard)
+
+    def _terminate(self) -> None:
+        self._signals += 1
+        self._changed.set()
+
+    def _reap(self) -> None:
+        for child in self._children():
+            child.reap()
+
+    def _invalidate(self, message: Invalidate) -> None:
+        for worker in self._workers:
+            worker.send(message)
+
+    # --- reload
+
+    async def reload(self) -> Reload:
+        """Build again and publish. One runs at a time; however many ask meanwhile share one that follows."""
+        if self._reload_queued is None:
+            self._reload_queued = asyncio.create_task(self._reload_after(self._reload_running))
+        return await asyncio.shield(self._reload_queued)
+
+    async def _reload_after(self, running: asyncio.Task[Reload] | None) -> Reload:
+        if running is not None:
+            await asyncio.wait([running])
+        self._reload_running, self._reload_queued = self._reload_queued, None
+        return await self._reload()
+
+    async def _reload(self) -> Reload:
+        result = await self._build()
+        errors, warnings = result.errors, result.warnings
+        if result.ok and result.snapshot is not None and result.server is not None:
+            warnings += restart_needed(self._server, result.server)
+            errors = await self._publish(describe(result.snapshot))
+        for finding in errors:
+            log.error("%s", finding)
+        for finding in warnings:
+            log.warning("%s", finding)
+        revision = self._serving.revision
+        if errors:
+            log.error("the configuration was not reloaded; revision %s stays", revision)
+        else:
+            log.info("the configuration was reloaded", extra={"revision": revision})
+        return Reload(ok=not errors, revision=revision, errors=errors, warnings=warnings)
+
+    async def _publish(self, new: Serving) -> tuple[Finding, ...]:
+        """Give a Snapshot to every process; back to the old one when a worker refuses it."""
+        for child in self._children():
+            child.publish(new.snapshot)
+        settled = await self._settled(RELOAD_SECONDS)
+        refused = [child for child in self._workers if child.refusal]
+        if refused:
+            for child in self._children():
+                child.publish(self._serving.snapshot)
+            return tuple(
+                Finding(level=ERROR, message=f"{child.name} refused the configuration: {child.refusal}")
+                for child in refused
+            )
+        self._serving = new
+        if settled:
+            return ()
+        slow = ", ".join(child.name for child in self._children() if child.behind)
+        return (Finding(level=ERROR, message=f"no answer within {RELOAD_SECONDS:g} s from {slow}; still waiting"),)
+
+    async def _build(self) -> BuildResult:
+        return await build((*self._programs.builder, *self._options.builder_arguments()))
+
+    async def _status(self) -> Status:
+        now = time.time()
+        return Status(
+            pid=os.getpid(),
+            url=self._url,
+            revision=self._serving.revision,
+            started=self._started,
+            state_dir=str(self._state.path),
+            processes=tuple(
+                Process(
+                    name=child.name, pid=child.pid, uptime=now - child.started if child.running else 0.0,
+                    restarts=child.restarts, revision=child.revision, refusal=child.refusal,
+                )
+                for child in self._children()
+            ),
+        )  # fmt: skip
+
+    # --- waiting and stopping
+
+    async def _wait_change(self) -> None:
+        """Until something about a process changes, or a signal comes."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def _settled(self, seconds: float, *, starting: bool = False) -> bool:
+        """Until every process has answered for its Snapshot; when `starting`, until every worker has served one."""
+
+        def settled() -> bool:
+            if starting:
+                return bool(self._signals) or all(worker.revision or worker.refusal for worker in self._workers)
+            return not any(child.behind for child in self._children())
+
+        deadline = time.monotonic() + seconds
+        while not settled():
+            try:
+                await asyncio.wait_for(self._wait_change(), deadline - time.monotonic())
+            except TimeoutError:
+                return False
+        return True
+
+    async def _stop(self) -> None:
+        """Workers first, then the control plane, which takes the last Events into the ledger."""
+        seconds = self._serving.drain_seconds
+        log.info("draining, for %g s at most", seconds)
+        for worker in self._workers:
+            worker.stop(seconds)
+        await self._gone(self._workers, seconds + 1)
+        if self._control is not None:
+            self._control.stop(CONTROL_DRAIN_SECONDS)
+            await self._gone([self._control], CONTROL_DRAIN_SECONDS + 1)
+        log.info("stopped")
+
+    async def _gone(self, children: list[Child], seconds: float) -> None:
+        """Until these have ended; they are killed after `seconds`, or at a second signal."""
+        deadline = time.monotonic() + seconds
+        while any(child.running for child in children):
+            left = deadline - time.monotonic()
+            if left <= 0 or self._signals > 1:
+                for child in children:
+                    if child.running:
+                        log.warning("%s did not end in time and is killed", child.name)
+                        child.kill()
+                left = 1.0
+            try:
+                await asyncio.wait_for(self._wait_change(), left)
+            except TimeoutError:
+                self._reap()
