@@ -353,6 +353,7 @@ def test_every_setting_lands(compiled: Compile) -> None:
         "pool_idle_seconds": 9.0,
         "dns_ttl": 10.0,
         "drain_seconds": 11.0,
+        "drain_notice": 12.0,
     }
     assert built["resilience"] == {
         "max_fallbacks": 1,
