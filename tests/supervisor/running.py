@@ -95,7 +95,8 @@ class Running:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        if self.process.stderr is not None and not self.process.stderr.closed:
+            self.process.communicate()
 
 
 async def main(state: str) -> int:
