@@ -408,6 +408,13 @@ def test_deployment_settings_land(compiled: Compile) -> None:
     assert (info["mode"], info["note"], info["input_cost_per_token"]) == ("chat", "x", 2.5e-06)
 
 
+def test_model_info_shows_no_secret(compiled: Compile) -> None:
+    info = "    model_info: {owner: os.environ/SOME_TOKEN, api_key: hidden, mode: chat}\n"
+    shown = compiled(one(OPENAI, info), SOME_TOKEN="hidden").only.info
+    assert b"hidden" not in shown
+    assert msgspec.json.decode(shown)["owner"] == "***"
+
+
 def test_own_prices_win(compiled: Compile) -> None:
     params = f"{OPENAI}, input_cost_per_token: 0.0000015, cache_read_input_token_cost: 1e-7"
     assert compiled(

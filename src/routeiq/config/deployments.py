@@ -12,6 +12,7 @@ from routeiq.config.address import Address
 from routeiq.config.context import Context
 from routeiq.config.heads import credential, model_in_path, render
 from routeiq.config.prices import DEMO_PRICES, configured_prices
+from routeiq.config.references import masked
 from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams, ModelEntry
 from routeiq.config.upstream import Reach, find_address, find_key, find_provider, find_reach
@@ -130,7 +131,7 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         prices=prices,
         mock_response=params.mock_response,
         mode=mode,
-        info=_info(entry, id, mode, prices),
+        info=_info(ctx, path, id, mode, prices),
     )
 
 
@@ -208,11 +209,13 @@ def _prices(ctx: Context, spec: ProviderSpec, model: str, entry: ModelEntry, pat
     return found
 
 
-def _info(entry: ModelEntry, id: str, mode: str, prices: Prices | None) -> bytes:
-    """`model_info` as shown: what was written, the id and mode in use, and the prices in dollars, as JSON."""
+def _info(ctx: Context, path: Path, id: str, mode: str, prices: Prices | None) -> bytes:
+    """`model_info` as shown, JSON: what was written less secrets, the id and mode in use, the prices in dollars."""
+    node = ctx.root.get((*path, "model_info"))
+    written = masked(node) if node is not None else None
     shown: dict[str, Any] = {
         "db_model": False,
-        **entry.model_info.model_dump(exclude_unset=True),
+        **(written if isinstance(written, dict) else {}),
         "id": id,
         "mode": mode,
     }
