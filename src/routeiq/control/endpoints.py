@@ -1,0 +1,114 @@
+"""The control plane's endpoints and the scope each asks for, in one table."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, FastAPI, Query, Request, Response
+
+import routeiq
+from routeiq.control.auth import Scope, require
+from routeiq.control.health import health
+from routeiq.control.plane import Plane
+from routeiq.core.errors import UnknownPath
+from routeiq.observe.exposition import CONTENT_TYPE, render
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint."""
+
+    method: str
+    path: str
+    scope: Scope
+    endpoint: Callable[..., Any]
+
+
+def mount(app: FastAPI, plane: Plane) -> None:
+    """Put every route of the table on the app, behind the guard of its scope."""
+    for route in routes(plane, app):
+        app.add_api_route(
+            route.path,
+            route.endpoint,
+            methods=[route.method],
+            dependencies=[Depends(require(route.scope, plane))],
+            include_in_schema=route.scope is not Scope.INTERNAL,
+            response_model=None,
+        )
+
+
+def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
+    """Every endpoint there is. Synchronous ones run in a thread."""
+
+    def get_health(request: Request, model: str | None = None) -> Response:
+        """Deployments that are served and that are held out."""
+        return _json(health(plane.current(), plane.table, request.state.key, model))
+
+    def get_metrics() -> Response:
+        """Prometheus text, summed over all processes."""
+        return Response(render(plane.table), media_type=CONTENT_TYPE)
+
+    def get_openapi() -> Response:
+        """This description."""
+        return _json(app.openapi())
+
+    def get_requests(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+        before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+        model: str | None = None,
+        key: str | None = None,
+        status: Annotated[int | None, Query(ge=100, le=599)] = None,
+    ) -> Response:
+        """Requests from the ledger, newest first; `before` is the `seq` to go on from."""
+        rows = plane.requests.page(limit=limit, before=before, model=model, key=key, status=status)
+        for row in rows:
+            row["tags"] = msgspec.Raw((row["tags"] or "[]").encode())
+        return _json({"data": rows, "next": rows[-1]["seq"] if len(rows) == limit else None})
+
+    def get_status() -> Response:
+        """What this gateway serves and how its ledger keeps up."""
+        snapshot = plane.current()
+        return _json(
+            {
+                "version": routeiq.__version__,
+                "revision": snapshot.revision,
+                "uptime_seconds": round(time.time() - plane.started, 3),
+                "workers": plane.table.columns - 1,
+                "models": sum(1 for group in snapshot.groups.values() if not group.hidden),
+                "deployments": len(snapshot.deployments),
+                "ledger": {
+                    "newest": plane.requests.newest(),
+                    "ingested": plane.ingest.ingested,
+                    "quarantined_lines": plane.ingest.quarantined,
+                    "backlog_bytes": plane.ingest.backlog,
+                },
+            }
+        )
+
+    def get_key(digest: str) -> Response:
+        """A virtual key by its hex SHA-256, for a worker that does not know it."""
+        key = plane.keys.find(digest) if _DIGEST.fullmatch(digest) else None
+        if key is None:
+            raise UnknownPath("There is no such key.")
+        return _json(key)
+
+    return (
+        Route("GET", "/health", Scope.KEY, get_health),
+        Route("GET", "/metrics", Scope.METRICS, get_metrics),
+        Route("GET", "/openapi.json", Scope.ADMIN, get_openapi),
+        Route("GET", "/api/v1/routeiq/requests", Scope.ADMIN, get_requests),
+        Route("GET", "/api/v1/routeiq/status", Scope.ADMIN, get_status),
+        Route("GET", "/internal/keys/{digest}", Scope.INTERNAL, get_key),
+    )
+
+
+def _json(data: Any) -> Response:
+    return Response(_encode(data), media_type="application/json")

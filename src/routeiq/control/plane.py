@@ -1,0 +1,47 @@
+"""What every endpoint of the control plane works with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from routeiq.core.counters import CounterTable
+from routeiq.core.errors import Overloaded
+from routeiq.core.snapshot import Key, Snapshot
+from routeiq.store.requests import RequestRepository
+
+
+class KeySource(Protocol):
+    """Where keys that are not in the configuration come from."""
+
+    def find(self, digest: str) -> Key | None:
+        """The key with this hex SHA-256. May block."""
+
+
+@dataclass(slots=True)
+class IngestStatus:
+    """How the ledger keeps up with the journal, since this process started."""
+
+    ingested: int = 0
+    quarantined: int = 0
+    backlog: int = 0
+    """Bytes."""
+
+
+@dataclass(slots=True)
+class Plane:
+    """The objects of one control plane; `snapshot` is replaced at every reload."""
+
+    table: CounterTable
+    keys: KeySource
+    requests: RequestRepository
+    snapshot: Snapshot | None = None
+    ingest: IngestStatus = field(default_factory=IngestStatus)
+    started: float = field(default_factory=time.time)
+
+    def current(self) -> Snapshot:
+        """The Snapshot served now. Raises `Overloaded` before the first one has come."""
+        if self.snapshot is None:
+            raise Overloaded("The control plane is starting.", code="starting", retry_after=1.0)
+        return self.snapshot
