@@ -133,8 +133,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     limit = harness.open_files(2 * args.streams + 1000)
-    if limit < 2 * args.streams + 200:
-        harness.fail(f"{args.streams} streams need {2 * args.streams + 200} open files, the limit is {limit}")
+    most = (limit - 200) // 2
+    if most < args.streams:
+        print(f"bench: {most:,} streams: the worker may open {limit:,} files, two a stream", file=sys.stderr)
+        args.streams = most
     many = 4 * args.streams
     services: list[Service] = []
     with harness.workspace() as run:
