@@ -23,6 +23,7 @@ from routeiq.control.build import INVALID, build
 from routeiq.core.settings import ERROR, BuildResult, Finding, Overrides
 
 config_app = App(name="config", help="Check, show and reload the configuration.")
+config_app.command("routeiq.cli.status:reload", name="reload", help="Make the running gateway read it again.")
 
 Files = Annotated[
     list[Path] | None,
