@@ -43,7 +43,8 @@ class GatewayError(Exception):
     """Base of what the gateway tells a client.
 
     `status` is the HTTP status, `type`/`code`/`param` the OpenAI fields, `retry_after` seconds for the
-    `Retry-After` header, `retryable` whether another attempt may succeed, `provider` who failed.
+    `Retry-After` header, `headers` more header lines (each ended by CRLF), `retryable` whether another attempt may
+    succeed, `provider` who failed.
     """
 
     status: int = 500
@@ -62,7 +63,7 @@ class GatewayError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: float | None = None,
-        headers: tuple[tuple[bytes, bytes], ...] = (),
+        headers: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Awaitable, Callable, Iterable
 from fnmatch import fnmatchcase
+from hashlib import sha256
+from hmac import compare_digest
 
 from routeiq.core.counters import CounterTable, TableFull
 from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded, Unauthorized
 from routeiq.core.money import dollars
 from routeiq.core.snapshot import Auth, Key
-from routeiq.governance.windows import BUCKET_SECONDS, Budget, Gauge, Window
+from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
 
 Lookup = Callable[[str], Awaitable[Key | None]]
 """Asks the control plane for the key with that hex SHA-256. Raises `OSError` when it can't be asked."""
@@ -27,24 +27,38 @@ ANONYMOUS = Key(id="", name="anonymous")
 class Reservation:
     """What one request has taken from its key; settled once."""
 
-    __slots__ = ("caller", "cost", "settled", "tick", "tokens")
+    __slots__ = ("cost", "requests_used", "settled", "tokens", "tokens_used")
 
-    def __init__(self, caller: Caller, tokens: int, cost: int, tick: int) -> None:
-        self.caller = caller
+    def __init__(self, tokens: int, cost: int, requests_used: int, tokens_used: int) -> None:
         self.tokens = tokens
         self.cost = cost
-        self.tick = tick
+        self.requests_used = requests_used
+        """Of the minute, over all workers, this request included; so with the tokens."""
+        self.tokens_used = tokens_used
         self.settled = False
 
 
 class Caller:
     """A key with its windows, gauge and budget."""
 
-    __slots__ = ("_allowed", "budget", "key", "limited", "name", "parallel", "requests", "spend", "tokens")
+    __slots__ = (
+        "_allowed",
+        "budget",
+        "digest",
+        "key",
+        "limited",
+        "name",
+        "parallel",
+        "requests",
+        "spend",
+        "tokens",
+        "windowed",
+    )
 
     def __init__(self, key: Key, table: CounterTable) -> None:
         self.key = key
         self.name = key.name
+        self.digest = bytes.fromhex(key.id)
         self._allowed: dict[str, bool] = {}
         prefix = f"limit:key:{key.id[:32]}:"
         try:
@@ -59,6 +73,7 @@ class Caller:
             )
         except TableFull as error:
             raise Overloaded(f"No room to count for another key: {error}.") from None
+        self.windowed = self.requests is not None or self.tokens is not None
         self.limited = not (
             self.requests is None and self.tokens is None and self.parallel is None and self.budget is None
         )
@@ -91,44 +106,36 @@ class Caller:
         """
         key = self.key
         tick = int(now) // BUCKET_SECONDS
-        reservation = Reservation(self, 0, 0, tick)
-        if self.parallel is not None:
-            limit = key.max_parallel_requests or 0
-            if self.parallel.enter() > limit:
-                self.parallel.leave()
-                raise LimitExceeded(
-                    f"Too many parallel requests: this key may have {limit} in flight.",
-                    retry_after=1.0,
-                    headers=self.headers(now),
-                )
-        requests = self.requests
-        if requests is not None and requests.add(1, tick) > (key.rpm or 0):
-            requests.add(-1, tick)
-            self._leave()
-            raise self._exceeded("requests", key.rpm or 0, requests, 1, now)
-        if self.tokens is not None and self.tokens.add(tokens, tick) > (key.tpm or 0):
-            self.tokens.add(-tokens, tick)
-            if requests is not None:
-                requests.add(-1, tick)
-            self._leave()
-            raise self._exceeded("tokens", key.tpm or 0, self.tokens, tokens, now)
-        reservation.tokens = tokens
-        if self.budget is not None:
+        requests_used = tokens_used = 0
+        parallel, requests, window, budget = self.parallel, self.requests, self.tokens, self.budget
+        if parallel is not None and parallel.enter() > (key.max_parallel_requests or 0):
+            parallel.leave()
+            raise LimitExceeded(
+                f"Too many parallel requests: this key may have {key.max_parallel_requests} in flight.",
+                retry_after=1.0,
+                headers=self.headers(now),
+            )
+        if requests is not None:
+            requests_used = requests.add(1, tick)
+            if requests_used > (key.rpm or 0):
+                self._give_back(tick, 1, 0)
+                raise self._exceeded("requests", key.rpm or 0, requests, 1, now)
+        if window is not None:
+            tokens_used = window.add(tokens, tick)
+            if tokens_used > (key.tpm or 0):
+                self._give_back(tick, 1, tokens)
+                raise self._exceeded("tokens", key.tpm or 0, window, tokens, now)
+        if budget is not None:
             limit = key.max_budget or 0
-            spent = self.budget.add(cost, now)
+            spent = budget.add(cost, now)
             if spent > limit or spent - cost >= limit:
-                self.budget.add(-cost, now)
-                if self.tokens is not None:
-                    self.tokens.add(-tokens, tick)
-                if requests is not None:
-                    requests.add(-1, tick)
-                self._leave()
+                budget.add(-cost, now)
+                self._give_back(tick, 1, tokens)
                 raise BudgetExceeded(
                     f"Budget has been exceeded! Current cost: {dollars(spent - cost)}, Max budget: {dollars(limit)}",
                     status=budget_status,
                 )
-            reservation.cost = cost
-        return reservation
+        return Reservation(tokens, cost, requests_used, tokens_used)
 
     def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
         """Replace the reservation by what was used; the second call does nothing."""
@@ -142,30 +149,39 @@ class Caller:
         if self.budget is not None and cost != reservation.cost:
             self.budget.add(cost - reservation.cost, now)
 
-    def headers(self, now: float) -> tuple[tuple[bytes, bytes], ...]:
-        """OpenAI's `x-ratelimit-*` headers, for the limits the key has.
+    def headers(self, now: float, reservation: Reservation | None = None) -> bytes:
+        """OpenAI's `x-ratelimit-*` headers as lines, for the limits the key has.
 
-        https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+        What is used is as the reservation saw it, or looked up without one. `reset` is when the minute is empty again
+        at the latest. https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
         """
-        out: list[tuple[bytes, bytes]] = []
+        if not self.windowed:
+            return b""
         tick = int(now) // BUCKET_SECONDS
-        for window, limit, what in (
-            (self.requests, self.key.rpm, b"requests"),
-            (self.tokens, self.key.tpm, b"tokens"),
-        ):
-            if window is not None and limit is not None:
-                remaining = max(0, limit - window.used(tick))
-                reset = b"0s" if remaining == limit else b"%gs" % max(0.0, window.seconds_until_free(limit, limit, now))
-                out += (
-                    (b"x-ratelimit-limit-" + what, b"%d" % limit),
-                    (b"x-ratelimit-remaining-" + what, b"%d" % remaining),
-                    (b"x-ratelimit-reset-" + what, reset),
-                )
-        return tuple(out)
+        reset = (tick + BUCKETS) * BUCKET_SECONDS - now
+        out = b""
+        key = self.key
+        if self.requests is not None and key.rpm is not None:
+            used = reservation.requests_used if reservation is not None else self.requests.used(tick)
+            out = (
+                b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n"
+                b"x-ratelimit-reset-requests: %.3fs\r\n" % (key.rpm, max(0, key.rpm - used), reset if used else 0.0)
+            )
+        if self.tokens is not None and key.tpm is not None:
+            used = reservation.tokens_used if reservation is not None else self.tokens.used(tick)
+            out += (
+                b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n"
+                b"x-ratelimit-reset-tokens: %.3fs\r\n" % (key.tpm, max(0, key.tpm - used), reset if used else 0.0)
+            )
+        return out
 
-    def _leave(self) -> None:
+    def _give_back(self, tick: int, requests: int, tokens: int) -> None:
         if self.parallel is not None:
             self.parallel.leave()
+        if self.requests is not None:
+            self.requests.add(-requests, tick)
+        if self.tokens is not None and tokens:
+            self.tokens.add(-tokens, tick)
 
     def _exceeded(self, what: str, limit: int, window: Window, amount: int, now: float) -> LimitExceeded:
         if amount > limit:
@@ -209,30 +225,30 @@ class KeyRing:
 
     def find(self, token: bytes) -> Caller | None:
         """The caller of a key of the configuration; `None` when it is not one."""
-        digest = hashlib.sha256(token).digest()
+        digest = sha256(token).digest()
         caller = self._static.get(digest)
         # The dictionary finds by digest, which tells a guesser nothing about the key; the compare makes sure of it.
-        if caller is not None and hmac.compare_digest(caller.key.id, digest.hex()):
+        if caller is not None and compare_digest(caller.digest, digest):
             return caller
         return None
 
     def cached(self, token: bytes, now: float) -> tuple[bool, Caller | None]:
         """(known, caller) of a key looked up before."""
-        entry = self._cached.get(hashlib.sha256(token).digest())
+        entry = self._cached.get(sha256(token).digest())
         if entry is None or entry[0] <= now:
             return False, None
         return True, entry[1]
 
     async def look_up(self, token: bytes, lookup: Lookup, now: float) -> Caller | None:
         """Ask, and remember the answer. Raises `Overloaded` when nobody can be asked: fail closed."""
-        digest = hashlib.sha256(token).digest()
+        digest = sha256(token).digest()
         try:
             key = await lookup(digest.hex())
         except OSError as error:
             raise Overloaded(
                 "The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0
             ) from error
-        if key is not None and not hmac.compare_digest(key.id, digest.hex()):
+        if key is not None and not compare_digest(key.id, digest.hex()):
             key = None
         caller = Caller(key, self._table) if key is not None else None
         while len(self._cached) >= CACHED_KEYS:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange, Header
-from routeiq.core.money import dollars
+from routeiq.core.money import NANO_PER_DOLLAR
+from routeiq.governance.keys import Caller
 
 if TYPE_CHECKING:
-    from routeiq.pipeline.attempt import Attempt
+    from routeiq.pipeline.plan import Route
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _HIDDEN = frozenset(
@@ -21,16 +22,47 @@ _KNOWN_NAMES: dict[bytes, bytes] = {}
 _MAX_NAMES = 256
 
 
-def whole_head(exchange: Exchange, attempt: Attempt, cost: int | None) -> bytes:
-    """The head of a whole answer, up to `Content-Length`."""
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + _details(exchange, attempt, cost, True)
+def whole_head(exchange: Exchange, route: Route, cost: int | None, upstream: list[Header]) -> bytes:
+    """The head of a whole answer, up to `Content-Length`. The exchange is settled."""
+    caller: Caller = exchange.key
+    elapsed = exchange.settled_at - exchange.started
+    call_id = exchange.call_id.encode()
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
+        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
+        b"x-litellm-response-duration-ms: %.3f\r\nx-litellm-overhead-duration-ms: %.3f\r\n%b%b%b%b"
+    ) % (
+        route.static_headers,
+        exchange.request_id or call_id,
+        call_id,
+        exchange.retries,
+        exchange.fallbacks,
+        elapsed * 1e3,
+        (elapsed - exchange.upstream_seconds) * 1e3,
+        b"" if cost is None else b"x-litellm-response-cost: %d.%09d\r\n" % divmod(cost, NANO_PER_DOLLAR),
+        _spend(caller, exchange),
+        caller.headers(exchange.at / 1e6, exchange.reservation) if caller.windowed else b"",
+        _echo(upstream),
+    )
 
 
-def stream_head(exchange: Exchange, attempt: Attempt) -> bytes:
+def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> bytes:
     """The head of a streamed answer; cost and duration are not known yet."""
+    caller: Caller = exchange.key
+    call_id = exchange.call_id.encode()
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-        b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n" + _details(exchange, attempt, None, False)
+        b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
+        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b"
+    ) % (
+        route.static_headers,
+        exchange.request_id or call_id,
+        call_id,
+        exchange.retries,
+        exchange.fallbacks,
+        _spend(caller, exchange),
+        caller.headers(exchange.at / 1e6, exchange.reservation),
+        _echo(upstream),
     )
 
 
@@ -41,20 +73,18 @@ def error_head(exchange: Exchange | None, error: GatewayError) -> bytes:
         lines.append(b"Retry-After: %d\r\n" % max(1, int(error.retry_after + 0.999)))
     if error.status == 401:
         lines.append(b"WWW-Authenticate: Bearer\r\n")
-    lines += [b"%b: %b\r\n" % header for header in error.headers]
+    lines.append(error.headers)
     if exchange is not None:
-        if exchange.request_id:
-            lines.append(b"x-request-id: %b\r\n" % exchange.request_id)
-        else:
-            lines.append(b"x-request-id: %b\r\n" % exchange.call_id.encode())
+        call_id = exchange.call_id.encode()
         lines.append(
-            b"x-litellm-call-id: %b\r\nx-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
-            % (exchange.call_id.encode(), exchange.retries, exchange.fallbacks)
+            b"x-request-id: %b\r\nx-litellm-call-id: %b\r\n"
+            b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
+            % (exchange.request_id or call_id, call_id, exchange.retries, exchange.fallbacks)
         )
         if exchange.route is not None:
             lines.append(exchange.route.static_headers)
-        if exchange.key is not None and not error.headers and exchange.key.limited:
-            lines += [b"%b: %b\r\n" % header for header in exchange.key.headers(exchange.at / 1e6)]
+        if exchange.key is not None and not error.headers:
+            lines.append(exchange.key.headers(exchange.at / 1e6, exchange.reservation))
     return b"".join(lines)
 
 
@@ -63,29 +93,10 @@ def reason(status: int) -> bytes:
     return _REASONS.get(status, b"Unknown")
 
 
-def _details(exchange: Exchange, attempt: Attempt, cost: int | None, whole: bool) -> bytes:
-    call_id = exchange.call_id.encode()
-    services = exchange.plan.services
-    elapsed = services.loop.time() - exchange.started
-    spent = attempt.route.static_headers + (
-        b"x-request-id: %b\r\nx-litellm-call-id: %b\r\n"
-        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
-        % (exchange.request_id or call_id, call_id, exchange.retries, exchange.fallbacks)
-    )
-    if whole:
-        spent += b"x-litellm-response-duration-ms: %.3f\r\nx-litellm-overhead-duration-ms: %.3f\r\n" % (
-            elapsed * 1e3,
-            (elapsed - exchange.upstream_seconds) * 1e3,
-        )
-        if cost is not None:
-            spent += b"x-litellm-response-cost: %b\r\n" % dollars(cost).encode()
-    caller = exchange.key
-    if caller.spend is not None:
-        spent += b"x-litellm-key-spend: %b\r\n" % dollars(caller.spend.add(0, exchange.at / 1e6)).encode()
-        if caller.limited:
-            for name, value in caller.headers(exchange.at / 1e6):
-                spent += b"%b: %b\r\n" % (name, value)
-    return spent + _echo(attempt.provider_headers())
+def _spend(caller: Caller, exchange: Exchange) -> bytes:
+    if caller.spend is None:
+        return b""
+    return b"x-litellm-key-spend: %d.%09d\r\n" % divmod(caller.spend.add(0, exchange.at / 1e6), NANO_PER_DOLLAR)
 
 
 def _echo(headers: list[Header]) -> bytes:

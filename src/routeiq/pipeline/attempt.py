@@ -72,7 +72,7 @@ class Attempt(Call):
 
     def on_head(self, status: int, headers: list[Header]) -> None:
         exchange = self.exchange
-        now = exchange.plan.services.loop.time()
+        now = exchange.plan.services.now()
         self.status = status
         self.ttfb = now - self.started
         self._headers = headers
@@ -102,7 +102,7 @@ class Attempt(Call):
             exchange = self.exchange
             plan: Plan = exchange.plan
             timeouts = plan.snapshot.timeouts
-            now = plan.services.loop.time()
+            now = plan.services.now()
             self.deadline = min(now + timeouts.idle, self.started + timeouts.total)
             error = relay.feed(data)
             if error is not None:
@@ -169,9 +169,9 @@ class Attempt(Call):
         self._leave()
         route = self.route
         services = self.exchange.plan.services
-        route.target.succeeded(self.ttfb, services.loop.time())
+        route.target.succeeded(self.ttfb, services.now())
         services.table.cells[route.attempts] += 1
-        self.exchange.upstream_seconds += services.loop.time() - self.started
+        self.exchange.upstream_seconds += services.now() - self.started
 
     def pause(self) -> None:
         """The client reads slower than the provider sends."""
@@ -185,7 +185,7 @@ class Attempt(Call):
             self.carrier.resume()
         if self._mode == _STREAM:
             plan: Plan = self.exchange.plan
-            self.deadline = plan.services.loop.time() + plan.snapshot.timeouts.idle
+            self.deadline = plan.services.now() + plan.snapshot.timeouts.idle
 
     def play(self, body: bytes, text: str | None, interval: float | None) -> None:
         """Answer from this process: the embedded provider, or `text` as the whole answer."""
@@ -245,7 +245,7 @@ class Attempt(Call):
         exchange = self.exchange
         services = exchange.plan.services
         self._leave()
-        now = services.loop.time()
+        now = services.now()
         target = self.route.target
         status = error.status if error.kind == "upstream" else 408 if error.kind == "timeout" else 0
         if exchange.reserved_tokens:

@@ -27,10 +27,14 @@ def authenticate(exchange: Exchange) -> bool:
     plan = exchange.plan
     services: Services = plan.services
     auth: Auth = plan.snapshot.auth
-    token = token_of(exchange.headers, auth)
+    value = exchange.headers.get(b"authorization")
+    if value is not None and value.startswith(b"Bearer ") and auth.key_header is None:
+        token = value[7:]
+    else:
+        token = token_of(exchange.headers, auth)
     caller = services.keys.find(token)
     if caller is None and auth.lookup:
-        known, caller = services.keys.cached(token, services.loop.time())
+        known, caller = services.keys.cached(token, services.now())
         if not known:
             task = services.loop.create_task(_look_up(exchange, token))
             services.tasks.add(task)
@@ -68,7 +72,7 @@ def admitted(caller: Caller | None, now: float) -> Caller:
 async def _look_up(exchange: Exchange, token: bytes) -> None:
     services: Services = exchange.plan.services
     try:
-        caller = await services.keys.look_up(token, services.lookup, services.loop.time())
+        caller = await services.keys.look_up(token, services.lookup, services.now())
         if exchange.settled:
             return
         exchange.key = admitted(caller, exchange.at / 1e6)

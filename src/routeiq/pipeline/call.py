@@ -62,7 +62,7 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
     else:
         exchange.upstream_model, model_json = route.target.spec.model, route.model_json
     body = openai.upstream_body(exchange.peek, exchange.body, model_json, endpoint=endpoint)
-    attempt = Attempt(exchange, route, failed, services.loop.time())
+    attempt = Attempt(exchange, route, failed, services.now())
     route.target.begin()
     services.active.add(attempt)
     exchange.attempt = attempt

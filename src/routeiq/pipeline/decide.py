@@ -26,7 +26,7 @@ def select(exchange: Exchange) -> Route | None:
     """A route that can serve now, with its rates reserved: not tried before if possible; `None` when there is none."""
     group: LiveGroup = exchange.group
     services: Services = exchange.plan.services
-    now = services.loop.time()
+    now = services.now()
     tick = exchange.at // (BUCKET_SECONDS * 1_000_000)
     tokens = exchange.reserved_tokens
     single = group.single
@@ -45,7 +45,7 @@ def has_other(exchange: Exchange) -> bool:
     """Whether a deployment of the group that was not tried yet can serve now."""
     group: LiveGroup = exchange.group
     tried = exchange.tried or []
-    now = exchange.plan.services.loop.time()
+    now = exchange.plan.services.now()
     return any(target not in tried and target.available(now) for tier in group.tiers for target in tier)
 
 
@@ -79,7 +79,7 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
 
 def unavailable(exchange: Exchange) -> LimitExceeded:
     """The error when every deployment is cooling down, open, full or out of its rates: 429, as LiteLLM answers."""
-    now = exchange.plan.services.loop.time()
+    now = exchange.plan.services.now()
     waits = [route.target.health.open_until - now for route in exchange.group.routes]
     soonest = max(1.0, min(waits, default=1.0))
     return LimitExceeded(

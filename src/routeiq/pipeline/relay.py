@@ -130,7 +130,9 @@ class StreamRelay:
     def _begin(self) -> None:
         exchange = self._exchange
         exchange.began = True
-        exchange.client.begin(exchange, answer.stream_head(exchange, self._attempt))
+        exchange.client.begin(
+            exchange, answer.stream_head(exchange, self._attempt.route, self._attempt.provider_headers())
+        )
 
 
 def break_stream(exchange: Exchange, error: UpstreamError) -> None:

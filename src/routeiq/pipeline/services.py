@@ -53,6 +53,8 @@ class Services:
         self.library = library
         self.rng = rng
         self.wall = time.time
+        self.now = time.monotonic
+        """Seconds for everything that is measured: uvloop's own clock ticks in milliseconds."""
         self.worker = worker
         self.meters = Meters(table)
         self.active: set[Attempt] = set()

@@ -16,8 +16,9 @@ from routeiq.pipeline import answer
 from routeiq.providers.dialects import openai
 
 if TYPE_CHECKING:
+    from routeiq.governance.keys import Caller
     from routeiq.pipeline.attempt import Attempt
-    from routeiq.pipeline.plan import Plan
+    from routeiq.pipeline.plan import LiveGroup, Plan, Route
 
 CLIENT_CLOSED = 499
 """nginx's status for a client that went away before its answer was complete."""
@@ -37,8 +38,8 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
     if model is not None and model != exchange.public_model:
         body = _with_public_model(body, model, exchange.public_model)
     cost = settle(exchange, 200)
-    client = exchange.client
-    client.respond(exchange, answer.whole_head(exchange, attempt, cost), body)
+    head = answer.whole_head(exchange, attempt.route, cost, attempt.provider_headers())
+    exchange.client.respond(exchange, head, body)
     return None
 
 
@@ -49,29 +50,39 @@ def settle(exchange: Exchange, status: int) -> int | None:
     exchange.settled = True
     plan: Plan = exchange.plan
     services = plan.services
-    now = services.loop.time()
-    error = exchange.error
-    usage = exchange.usage
-    group = exchange.group
-    route = exchange.route
-    caller = exchange.key
+    group: LiveGroup | None = exchange.group
+    route: Route | None = exchange.route
+    attempt, exchange.attempt = exchange.attempt, None
     exchange.status = status
+    exchange.settled_at = now = services.now()
+    started = exchange.started
+    duration = int((now - started) * 1e6)
+    overhead = duration - int(exchange.upstream_seconds * 1e6)
+    ttft = int((exchange.first_byte - started) * 1e6) if exchange.first_byte else 0
+
+    services.in_flight -= 1
     if exchange.retrying:
         services.retrying -= 1
-    cells = services.table.cells
-    services.in_flight -= 1
-    cells[services.meters.in_flight] -= 1
-    duration = int((now - exchange.started) * 1e6)
-    overhead = max(0, duration - int(exchange.upstream_seconds * 1e6))
-    ttft = int((exchange.first_byte - exchange.started) * 1e6) if exchange.first_byte else 0
+    all_meters = services.meters
+    cells = all_meters.cells
+    cells[all_meters.in_flight] -= 1
+    meters = group.meters if group is not None else all_meters.group("")
+    cells[meters.request(exchange.endpoint, status)] += 1
+    meters.duration.observe(duration)
+    all_meters.overhead(exchange.endpoint).observe(overhead)
+    if exchange.error is not None:
+        all_meters.count(metrics.ERRORS, model=meters.name, kind=exchange.error.kind)
+
+    usage = exchange.usage
+    if usage is None and exchange.began and attempt is not None:
+        usage = exchange.usage = Usage(len(exchange.body) // 4, attempt.relayed, estimated=True)
     cost: int | None = None
-    meters = group.meters if group is not None else services.meters.group("")
-    prompt = completion = 0
-    if route is not None and usage is None and exchange.began:
-        usage = Usage(len(exchange.body) // 4, exchange.attempt.relayed if exchange.attempt else 0, estimated=True)
-    if route is not None and usage is not None:
+    tokens = 0
+    if usage is not None and route is not None:
         prompt, completion = usage.prompt, usage.completion
-        prices = plan.prices(route.target.spec, exchange.upstream_model)
+        tokens = prompt + completion
+        target = route.target
+        prices = plan.prices(target.spec, exchange.upstream_model) if route.wildcard else target.spec.prices
         if prices is not None:
             cost = prices.cost(prompt, completion, usage.cached, usage.written, usage.reasoning)
             cells[meters.cost] += cost
@@ -79,41 +90,37 @@ def settle(exchange: Exchange, status: int) -> int | None:
             cells[meters.unpriced] += 1
         cells[meters.prompt_tokens] += prompt
         cells[meters.completion_tokens] += completion
-        if exchange.reserved_tokens:
-            route.target.settle_tokens(exchange.reserved_tokens, prompt + completion, exchange.at // 5_000_000)
-        route.target.health.tokens += prompt + completion
+        if target.tpm is not None:
+            target.settle_tokens(exchange.reserved_tokens, tokens, exchange.at // 5_000_000)
+        target.health.tokens += tokens
         meters.ttfb.observe(ttft)
-    cells[meters.request(exchange.endpoint, status)] += 1
-    meters.duration.observe(duration)
-    services.meters.overhead(exchange.endpoint).observe(overhead)
-    if error is not None:
-        services.meters.count(metrics.ERRORS, model=meters.name, kind=error.kind)
+    caller: Caller | None = exchange.key
     if caller is None:
         return cost
-    wall = exchange.at / 1e6
-    if caller.spend is not None and cost:
-        caller.spend.add(cost, wall)
-    reservation = exchange.reservation
-    if reservation is not None:
-        caller.settle(reservation, prompt + completion, cost or 0, wall)
+    if cost and caller.spend is not None:
+        caller.spend.add(cost, exchange.at / 1e6)
+    if exchange.reservation is not None:
+        caller.settle(exchange.reservation, tokens, cost or 0, exchange.at / 1e6)
+    event = _event(exchange, cost, duration, ttft, overhead)
+    try:
+        services.journal.append(event)
+    except JournalFull:
+        cells[all_meters.journal_dropped] += 1
+    return cost
+
+
+def _event(exchange: Exchange, cost: int | None, duration: int, ttft: int, overhead: int) -> Event:
+    caller: Caller = exchange.key
+    route: Route | None = exchange.route
     event = Event(
         id=exchange.call_id,
         at=exchange.at,
-        request_id=exchange.request_id.decode("latin-1") if exchange.request_id else "",
         endpoint=exchange.endpoint,
         key=caller.key.id,
         key_name=caller.name,
         model=exchange.model,
-        group=group.spec.name if group is not None else "",
-        deployment=route.label if route is not None else "",
-        provider=route.target.spec.provider if route is not None else "",
-        upstream_model=exchange.upstream_model,
-        strategy=group.spec.strategy if group is not None else "",
-        status=status,
-        error=error.kind if error is not None else "",
+        status=exchange.status,
         stream=exchange.stream,
-        prompt_tokens=prompt,
-        completion_tokens=completion,
         cost=cost,
         duration=duration,
         ttft=ttft,
@@ -121,23 +128,32 @@ def settle(exchange: Exchange, status: int) -> int | None:
         retries=exchange.retries,
         fallbacks=exchange.fallbacks,
         hedged=exchange.hedged,
-        revision=plan.snapshot.revision,
-        worker=services.worker,
+        tags=caller.key.tags,
+        revision=exchange.plan.snapshot.revision,
+        worker=exchange.plan.services.worker,
     )
+    if exchange.group is not None:
+        spec = exchange.group.spec
+        event.group = spec.name
+        event.strategy = spec.strategy
+    if route is not None:
+        event.deployment = route.label
+        event.provider = route.target.spec.provider
+        event.upstream_model = exchange.upstream_model
+    usage = exchange.usage
     if usage is not None:
+        event.prompt_tokens = usage.prompt
+        event.completion_tokens = usage.completion
         event.cached_tokens = usage.cached
         event.reasoning_tokens = usage.reasoning
         event.estimated = usage.estimated
-    peek = exchange.peek
-    if peek is not None and peek.user:
-        event.user = peek.user
-    if caller.key.tags:
-        event.tags = caller.key.tags
-    try:
-        services.journal.append(event)
-    except JournalFull:
-        cells[services.meters.journal_dropped] += 1
-    return cost
+    if exchange.error is not None:
+        event.error = exchange.error.kind
+    if exchange.request_id:
+        event.request_id = exchange.request_id.decode("latin-1")
+    if exchange.peek is not None and exchange.peek.user:
+        event.user = exchange.peek.user
+    return event
 
 
 def refuse(exchange: Exchange, error: GatewayError) -> None:
@@ -155,11 +171,10 @@ def abandon(exchange: Exchange) -> None:
     """The client went away: cancel the provider's work and account for what was used."""
     if exchange.settled:
         return
-    settle(exchange, CLIENT_CLOSED)
     attempt = exchange.attempt
+    settle(exchange, CLIENT_CLOSED)
     if attempt is not None:
         attempt.drop()
-        exchange.attempt = None
 
 
 def check_room(plan: Plan) -> None:

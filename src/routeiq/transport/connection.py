@@ -30,7 +30,6 @@ class UpstreamConnection(asyncio.Protocol):
         "_head_size",
         "_headers",
         "_in_body",
-        "_length_known",
         "_parser",
         "_seen",
         "call",
@@ -52,7 +51,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers: list[Header] = []
         self._head_size = 0
         self._in_body = False
-        self._length_known = False
         self._seen = False
 
     # carrier
@@ -115,7 +113,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         call = self.call
-        if call is not None and self._in_body and not self._length_known:
+        if call is not None and self._in_body and not self._has_length():
             # RFC 9112 6.3: without a length the close of the connection ends the body.
             self.call = None
             call.carrier = None
@@ -142,21 +140,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
-        self._length_known = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self._headers.append((name, value))
-        if name == b"content-length" or name == b"transfer-encoding":
-            self._length_known = True
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
             return
         self._in_body = True
-        if status == 204 or status == 304:
-            self._length_known = True
         call = self.call
         if call is not None:
             call.on_head(status, self._headers)
@@ -186,6 +178,9 @@ class UpstreamConnection(asyncio.Protocol):
         call.on_done()
 
     # helpers
+
+    def _has_length(self) -> bool:
+        return any(name == b"content-length" or name == b"transfer-encoding" for name, _ in self._headers)
 
     def _headers_fit(self, data: bytes) -> bool:
         """A large first read is fine as long as the blank line comes early enough in it."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import ssl
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ class Origin:
             if not call.cancelled:
                 connection.start(call)
                 return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = time.monotonic()
         self.idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
+import msgspec
 
 from routeiq.core.errors import BadRequest, BodyTooLarge, GatewayError
 from routeiq.core.exchange import Header
@@ -42,22 +43,20 @@ class Serving(Protocol):
         """The client has caught up."""
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One parsed request."""
 
-    __slots__ = ("body", "close", "headers", "http10", "method", "path", "query")
-
-    def __init__(
-        self, method: bytes, path: bytes, query: bytes, headers: list[Header], body: bytes, close: bool, http10: bool
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.close = close
-        """Whether the connection ends with this answer."""
-        self.http10 = http10
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: list[Header]
+    """As they came, names in lower case."""
+    fields: dict[bytes, bytes]
+    """The same by name; of a repeated header the last."""
+    body: bytes
+    close: bool
+    """Whether the connection ends with this answer."""
+    http10: bool
 
 
 class ClientConnection(asyncio.Protocol):
@@ -68,11 +67,10 @@ class ClientConnection(asyncio.Protocol):
         "_body_size",
         "_congested",
         "_fault",
+        "_fields",
         "_head_bytes",
         "_head_done",
-        "_header_size",
         "_headers",
-        "_hosts",
         "_parser",
         "_pending_head",
         "_queue",
@@ -94,8 +92,7 @@ class ClientConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._url = b""
         self._headers: list[Header] = []
-        self._header_size = 0
-        self._hosts = 0
+        self._fields: dict[bytes, bytes] = {}
         self._head_bytes = 0
         self._head_done = False
         self._body: list[bytes] = []
@@ -156,8 +153,6 @@ class ClientConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
-        self._header_size = 0
-        self._hosts = 0
         self._head_done = False
         self._body = []
         self._body_size = 0
@@ -170,34 +165,37 @@ class ClientConnection(asyncio.Protocol):
             self._fault = BadRequest("The request's URL is too long.", status=414, code="url_too_long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self._headers.append((name, value))
-        self._header_size += len(name) + len(value)
-        if name == b"host":
-            self._hosts += 1
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._head_done = True
-        self._head_bytes = 0
         limits = self._worker.limits
-        if self._header_size > limits.max_head or len(self._headers) > limits.max_headers:
+        headers = self._headers
+        self._fields = fields = dict(headers)
+        if len(headers) > limits.max_headers or (
+            self._head_bytes > limits.max_head
+            and sum(len(name) + len(value) for name, value in headers) > limits.max_head
+        ):
             self._fault = BadRequest("The request's headers are too large.", status=431, code="headers_too_large")
             return
-        if self._hosts != 1 and (self._hosts or self._parser.get_http_version() != "1.0"):
+        self._head_bytes = 0
+        # Fewer fields than headers means that something was sent twice.
+        hosts = 1 if b"host" in fields else 0
+        if hosts and len(fields) != len(headers):
+            hosts = sum(name == b"host" for name, _ in headers)
+        if hosts != 1 and (hosts or self._parser.get_http_version() != "1.0"):
             self._fault = BadRequest("A request has exactly one Host header.", code="invalid_host")
             return
-        for name, value in self._headers:
-            if name == b"content-length":
-                if int(value) > limits.max_body:
-                    self._fault = self._too_large()
-            elif name == b"content-encoding" and value.lower() != b"identity":
-                self._fault = BadRequest(
-                    "Request bodies are taken without a content coding.",
-                    status=415,
-                    code="unsupported_content_encoding",
-                )
-            elif name == b"expect" and self._fault is None and self._transport is not None:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length = fields.get(b"content-length")
+        if length is not None and int(length) > limits.max_body:
+            self._fault = self._too_large()
+        coding = fields.get(b"content-encoding")
+        if coding is not None and coding.lower() != b"identity":
+            self._fault = BadRequest(
+                "Request bodies are taken without a content coding.", status=415, code="unsupported_content_encoding"
+            )
+        if b"expect" in fields and self._fault is None and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
         self._body.append(data)
@@ -219,6 +217,7 @@ class ClientConnection(asyncio.Protocol):
             path,
             query,
             self._headers,
+            self._fields,
             body[0] if len(body) == 1 else b"".join(body),
             not parser.should_keep_alive(),
             parser.get_http_version() == "1.0",

@@ -81,7 +81,7 @@ class Answer:
         if auth.open:
             self._answer(name, services.keys.anonymous)
             return
-        token = token_of(dict(self._request.headers), auth)
+        token = token_of(self._request.fields, auth)
         caller = services.keys.find(token)
         if caller is None and auth.lookup:
             task = services.loop.create_task(self._look_up(name, token))
@@ -93,7 +93,7 @@ class Answer:
     async def _look_up(self, name: str, token: bytes) -> None:
         services = self._worker.services
         try:
-            caller = await services.keys.look_up(token, services.lookup, services.loop.time())
+            caller = await services.keys.look_up(token, services.lookup, services.now())
             self._answer(name, admitted(caller, services.wall()))
         except GatewayError as error:
             self._send(error_head(None, error), error.body())

@@ -29,10 +29,8 @@ TIDY_SECONDS = 1.0
 MAX_REQUEST_ID = 128
 
 
-class Served(Exchange):
+class Served(Exchange, eq=False):
     """An exchange that can be told about its client."""
-
-    __slots__ = ()
 
     def client_gone(self) -> None:
         """Cancel the provider's work and account for what was used."""
@@ -58,7 +56,7 @@ class Worker:
         self.draining = False
         self.connections: set[ClientConnection] = set()
         self._loop = services.loop
-        self.now: Callable[[], float] = services.loop.time
+        self.now: Callable[[], float] = services.now
         self._id_prefix = os.urandom(6).hex()
         self._count = 0
         self.plan: Plan = stages.compile_plan(snapshot, services)
@@ -125,7 +123,7 @@ class Worker:
         services = self.services
         plan = self.plan
         self._count += 1
-        headers = dict(request.headers)
+        headers = request.fields
         exchange = Served(
             plan,
             connection,
@@ -141,12 +139,13 @@ class Worker:
         client_id = headers.get(b"x-request-id")
         if client_id is not None and len(client_id) <= MAX_REQUEST_ID and client_id.isascii():
             exchange.request_id = client_id
-        try:
-            check_room(plan)
-        except GatewayError as error:
-            services.meters.count(metrics.REFUSED, kind=error.kind)
-            self._refuse(connection, error, exchange)
-            return
+        if services.in_flight >= self.limits.max_in_flight or services.journal.full:
+            try:
+                check_room(plan)
+            except GatewayError as error:
+                services.meters.count(metrics.REFUSED, kind=error.kind)
+                self._refuse(connection, error, exchange)
+                return
         services.in_flight += 1
         services.requests += 1
         services.table.cells[services.meters.in_flight] += 1
@@ -204,5 +203,5 @@ def _not_allowed(methods: bytes) -> GatewayError:
         f"This endpoint takes {methods.decode()} only.",
         status=405,
         code="method_not_allowed",
-        headers=((b"Allow", methods),),
+        headers=b"Allow: %b\r\n" % methods,
     )
