@@ -65,7 +65,9 @@ async def _serve(args: argparse.Namespace, path: Path) -> int:
     ingester = Ingester(journal, lambda: connect(path), observe=_observer(plane, table))
     stop = threading.Event()
     writer = threading.Thread(target=ingester.run, args=(stop,), name="ledger", daemon=True)
-    server = _Server(uvicorn.Config(create_app(plane), lifespan="off", log_config=None, log_level="warning", access_log=False))
+    server = _Server(
+        uvicorn.Config(create_app(plane), lifespan="off", log_config=None, log_level="warning", access_log=False)
+    )
     listener = _listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     writer.start()
