@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from routeiq.cli import app
+from routeiq.cli import make_app
 from routeiq.core.errors import GatewayError
 from routeiq.observe.metrics import FAMILIES, Family
 from routeiq.routing.balance import STRATEGIES
@@ -59,7 +59,7 @@ def test_no_metric_is_described_that_is_gone() -> None:
     assert named == {family.name for family in FAMILIES}
 
 
-@pytest.mark.parametrize("error", errors(), ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", [*errors()], ids=lambda error: error.__name__)
 def test_every_error_is_described(error: type[GatewayError]) -> None:
     line = row(page("errors.md"), error.__name__)
     assert f"`{error.kind}`" in line
@@ -69,7 +69,7 @@ def test_every_error_is_described(error: type[GatewayError]) -> None:
 
 def test_every_command_is_described() -> None:
     text = page("operations.md")
-    missing = [command for command in commands(app) if f"`{command}`" not in text]
+    missing = [command for command in commands(make_app()) if f"`{command}`" not in text]
     assert not missing
 
 

@@ -49,6 +49,8 @@ def test_json_has_ids_tokens_cost_and_headers(tmp_path: Path) -> None:
     for step in steps.values():
         assert step["ok"]
         assert step["prompt_tokens"] > 0
+        assert step["in_ledger"]
+        assert float(step["cost"]) > 0
         assert step["headers"]["x-routeiq-provider"] == "demo"
     assert steps["chat"]["completion_tokens"] > 0
     assert steps["stream"]["completion_tokens"] > 0

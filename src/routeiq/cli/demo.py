@@ -13,12 +13,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+
+from routeiq.core.money import dollars
+from routeiq.ledger.tail import LedgerTail
+from routeiq.store.database import database_path
 
 if TYPE_CHECKING:
     import openai
@@ -36,6 +41,7 @@ MODEL = "demo"
 EMBEDDING_MODEL = "demo-embedding"
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
+LEDGER_SECONDS = 5.0
 FOREIGN = ("LITELLM_", "ROUTEIQ_", "REDIS_", "DATABASE_URL", "JSON_LOGS", "CONFIG_FILE_PATH")
 """Environment variables of another installation, by prefix: the demo doesn't listen to them."""
 
@@ -55,6 +61,7 @@ class Step:
     milliseconds: float = 0.0
     first_token_ms: float | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    in_ledger: bool = False
     error: str = ""
 
     def note_headers(self, headers: Any) -> None:
@@ -122,7 +129,8 @@ def _run(console: Console, *, once: bool, port: int | None, as_json: bool, state
         )
         with client:
             steps = _converse(client, console)
-        ok = all(step.ok for step in steps)
+        _read_ledger(directory, steps)
+        ok = all(step.ok and step.in_ledger for step in steps)
         if as_json:
             print(json.dumps({"ok": ok, "url": url, "steps": [asdict(step) for step in steps]}, indent=2), flush=True)
         else:
@@ -271,19 +279,36 @@ def _embed(client: openai.OpenAI, console: Console, step: Step) -> None:
     console.print(step.text, markup=False)
 
 
+def _read_ledger(state_dir: Path, steps: list[Step]) -> None:
+    """Look the calls up where every request ends; a stream's cost is known only there."""
+    end = time.monotonic() + LEDGER_SECONDS
+    while time.monotonic() < end and not all(step.in_ledger for step in steps):
+        time.sleep(0.1)
+        try:
+            with closing(LedgerTail(database_path(state_dir))) as ledger:
+                rows = {row["id"]: row for row in ledger.last(50)}
+        except (FileNotFoundError, sqlite3.OperationalError):
+            continue  # the control plane is still making it
+        for step in steps:
+            row = rows.get(step.call_id)
+            if row is not None:
+                step.in_ledger = True
+                step.cost = dollars(row["cost"]) if row["cost"] is not None else ""
+
+
 # --- the report
 
 
 def _report(console: Console, url: str, steps: list[Step], state_dir: Path) -> None:
     """What happened, where to look, what to try next."""
-    table = Table(title="What the gateway knows about it", title_justify="left")
-    for name in ("call", "call id", "tokens in / out", "cost, $", "ms", "first token, ms"):
+    table = Table(title="What is in the ledger", title_justify="left")
+    for name in ("call", "call id", "tokens", "cost, $", "ms", "first token"):
         table.add_column(name, overflow="fold")
     for step in steps:
         table.add_row(
-            step.name if step.ok else f"[red]{step.name}[/]",
+            step.name if step.ok and step.in_ledger else f"[red]{step.name}[/]",
             step.call_id,
-            f"{step.prompt_tokens} / {step.completion_tokens}",
+            f"{step.prompt_tokens} + {step.completion_tokens}",
             step.cost or "-",
             f"{step.milliseconds:.1f}",
             "-" if step.first_token_ms is None else f"{step.first_token_ms:.1f}",
@@ -293,11 +318,11 @@ def _report(console: Console, url: str, steps: list[Step], state_dir: Path) -> N
     if headers:
         grid = Table("response header", "value", title="Headers of the chat", title_justify="left")
         for name in sorted(headers):
-            grid.add_row(name, headers[name])
+            grid.add_row(name, headers[name] or "-")
         console.print(grid)
     console.print(f"metrics  {url}/metrics")
     console.print(f"models   {url}/v1/models")
-    console.print(f"ledger   {state_dir / 'routeiq.db'}\n", soft_wrap=True)
+    console.print(f"ledger   routeiq requests tail --state-dir {state_dir}\n", soft_wrap=True)
     # Without frames and without wrapping, so that they can be copied.
     for title, snippet in (("Try it with curl", _curl(url)), ("or from Python", _python(url))):
         console.rule(title, align="left", style="dim")
