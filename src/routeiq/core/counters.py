@@ -6,7 +6,7 @@ writes its own column only and a reader adds the columns up. Column 0 is the con
     counters.bin    header | row 0: c0 c1 c2 … | row 1: c0 c1 c2 … | …
     counters.names  one line a name: "kind<TAB>name", appended under a file lock
 
-A name takes one row, or as many neighbouring rows as its kind says (`w14`: the 14 words of a limit's window).
+A name takes one row, or as many neighbouring rows as its kind says (`w15`: the 15 words of a limit's window).
 
 The page cache outlives `kill -9` of every writer; only a crash of the machine loses counts. Names are never
 removed while the file lives, so a full table refuses new names (`TableFull`) and keeps the old ones right.
@@ -108,7 +108,7 @@ class CounterTable:
             return
         data = os.pread(self._names_fd, size - self._read, self._read)
         end = data.rfind(b"\n") + 1
-        for line in data[:end].decode().splitlines():
+        for line in data[:end].decode().split("\n")[:-1]:
             kind, _, name = line.partition("\t")
             self._rows[name] = self._used
             self._kinds[self._used] = kind

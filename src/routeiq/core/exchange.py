@@ -25,8 +25,8 @@ class Client(Protocol):
     def write(self, exchange: Exchange, data: bytes) -> None:
         """One chunk of a streamed answer."""
 
-    def end(self, exchange: Exchange) -> None:
-        """The regular end of a streamed answer."""
+    def end(self, exchange: Exchange, data: bytes = b"") -> None:
+        """The regular end of a streamed answer, `data` its last chunk; leaves after the Event is written."""
 
     def abort(self, exchange: Exchange) -> None:
         """The irregular end: the connection closes without the last chunk, so that no client takes it for success."""

@@ -2,8 +2,8 @@
 
     w{column}-{unix ms}-{pid}-{sequence}.jsonl      locked (flock) by its writer for as long as it grows
 
-A line is written with one `os.write` before the last byte of its answer is sent, so what a client got in full is
-in the page cache of the kernel and outlives `kill -9` of this process. (Losing power may lose what the kernel had
+Lines are written with `os.write` before the last bytes of their answers are sent, so what a client got in full is in
+the page cache of the kernel and outlives `kill -9` of this process. (Losing power may lose what the kernel had
 not yet put on disk.) The reader deletes a segment once it is in the ledger and its lock is free.
 """
 
@@ -35,24 +35,35 @@ class JournalWriter:
         self._sequence = 0
         self._fd = -1
         self._size = 0
+        self._lines: list[bytes] = []
         self._open()
 
     def append(self, event: Event) -> None:
-        """Write one Event. Raises `JournalFull`; the segment then ends with the last whole line."""
-        line = encode_line(event) + b"\n"
+        """Take one Event; it is written by the next `flush`. Raises `JournalFull` while the journal takes no more."""
         if self.full:
             raise JournalFull("the journal is at its bound")
+        self._lines += (encode_line(event), b"\n")
+
+    def flush(self) -> int:
+        """Write what was taken, with one call. Returns how many Events were lost because the disk took no more."""
+        lines = self._lines
+        if not lines:
+            return 0
+        self._lines = []
+        data = b"".join(lines)
         try:
-            written = os.write(self._fd, line)
-            if written != len(line):
-                self._finish(line[written:])
-        except OSError as error:
+            written = os.write(self._fd, data)
+            if written != len(data):
+                self._finish(data[written:])
+        except OSError:
+            # The segment must end with a whole line, and with no Event that is reported as lost.
             self._restore()
             self.full = True
-            raise JournalFull(str(error)) from error
-        self._size += len(line)
+            return len(lines) // 2
+        self._size += len(data)
         if self._size >= self.limits.segment_bytes:
             self._rotate()
+        return 0
 
     def check(self) -> None:
         """Measure the journal against its bound; call about once a second."""
@@ -67,7 +78,8 @@ class JournalWriter:
         self.full = total >= self.limits.max_bytes
 
     def close(self) -> None:
-        """Let go of the segment; the reader may finish it."""
+        """Write what is left and let go of the segment; the reader may finish it."""
+        self.flush()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -47,7 +47,7 @@ class Attempt(Call):
     )
 
     def __init__(self, exchange: Exchange, route: Route, failed: Failed, now: float) -> None:
-        super().__init__(())
+        super().__init__()
         self.exchange = exchange
         self.route = route
         self.started = now

@@ -75,7 +75,8 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
         length = 0
         for piece in body:
             length += len(piece)
-        attempt.payload = (head + b"Content-Length: %d\r\n\r\n" % length, *body)
+        attempt.payload = (head, b"Content-Length: %d\r\n\r\n" % length, *body)
+        attempt.size = length
         origin.send(attempt)
     else:
         _send_otherwise(exchange, attempt, body)

@@ -69,8 +69,7 @@ class StreamRelay:
             self._begin()
         self._attempt.succeeded()
         settle.settle(exchange, 200)
-        exchange.client.write(exchange, DONE)
-        exchange.client.end(exchange)
+        exchange.client.end(exchange, DONE)
         return None
 
     def _is_special(self, events: bytes) -> bool:
@@ -139,5 +138,4 @@ def break_stream(exchange: Exchange, error: UpstreamError) -> None:
     """End a begun stream with an error event: what is missing can't be had without a second, different answer."""
     exchange.error = error
     settle.settle(exchange, 200)
-    exchange.client.write(exchange, b"data: " + error.body() + b"\n\n")
-    exchange.client.end(exchange)
+    exchange.client.end(exchange, b"data: " + error.body() + b"\n\n")

@@ -14,6 +14,7 @@ from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
 from routeiq.routing.target import Health, Target
 from routeiq.transport.call import Call
+from routeiq.transport.outbox import Outbox
 from routeiq.transport.pool import Pool
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ class Services:
         *,
         loop: asyncio.AbstractEventLoop,
         table: CounterTable,
+        meters: Meters,
         pool: Pool,
         journal: JournalWriter,
+        outbox: Outbox,
         keys: KeyRing,
         lookup: Lookup,
         library: LibraryClient,
@@ -48,6 +51,7 @@ class Services:
         self.table = table
         self.pool = pool
         self.journal = journal
+        self.outbox = outbox
         self.keys = keys
         self.lookup = lookup
         self.library = library
@@ -56,7 +60,7 @@ class Services:
         self.now = time.monotonic
         """Seconds for everything that is measured: uvloop's own clock ticks in milliseconds."""
         self.worker = worker
-        self.meters = Meters(table)
+        self.meters = meters
         self.active: set[Attempt] = set()
         """Calls under way, for the sweep of deadlines."""
         self.in_flight = 0

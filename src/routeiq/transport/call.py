@@ -42,11 +42,13 @@ class Carrier(Protocol):
 class Call:
     """Base of everything that asks an upstream; subclasses implement the four `on_` methods."""
 
-    __slots__ = ("cancelled", "carrier", "payload", "reconnected")
+    __slots__ = ("cancelled", "carrier", "payload", "reconnected", "size")
 
-    def __init__(self, payload: tuple[bytes, ...]) -> None:
+    def __init__(self, payload: tuple[bytes, ...] = ()) -> None:
         self.payload = payload
         """The request as bytes, in pieces that are sent one after the other."""
+        self.size = 0
+        """About how many bytes that is: large ones are not joined before they are sent."""
         self.carrier: Carrier | None = None
         self.cancelled = False
         self.reconnected = False

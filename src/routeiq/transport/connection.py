@@ -63,12 +63,10 @@ class UpstreamConnection(asyncio.Protocol):
         transport = self.transport
         assert transport is not None
         payload = call.payload
-        if len(payload) == 1:
-            transport.write(payload[0])
-        elif sum(map(len, payload)) <= GATHER:
-            transport.write(b"".join(payload))
+        if call.size <= GATHER:
+            self.origin.outbox.send(transport, b"".join(payload))
         else:
-            transport.writelines(payload)
+            self.origin.outbox.send(transport, payload)
 
     def cancel(self) -> None:
         """Close: HTTP/1.1 has no other way to tell the upstream to stop."""

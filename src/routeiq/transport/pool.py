@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.connection import UpstreamConnection
 from routeiq.transport.dns import Resolver
+from routeiq.transport.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,11 @@ def _same(connection: UpstreamConnection) -> UpstreamConnection:
 class Origin:
     """The connections to one address."""
 
-    __slots__ = ("_limits", "_resolver", "_tasks", "_tls", "address", "idle", "open", "waiting")
+    __slots__ = ("_limits", "_resolver", "_tasks", "_tls", "address", "idle", "open", "outbox", "waiting")
 
-    def __init__(self, address: Address, resolver: Resolver, limits: PoolLimits) -> None:
+    def __init__(self, address: Address, resolver: Resolver, limits: PoolLimits, outbox: Outbox) -> None:
         self.address = address
+        self.outbox = outbox
         self.idle: list[UpstreamConnection] = []
         """Last used last: the youngest is taken first and the old ones age out."""
         self.open = 0
@@ -193,16 +195,17 @@ class Origin:
 class Pool:
     """All origins of one process."""
 
-    def __init__(self, resolver: Resolver, limits: PoolLimits) -> None:
+    def __init__(self, resolver: Resolver, limits: PoolLimits, outbox: Outbox) -> None:
         self.resolver = resolver
         self.limits = limits
+        self.outbox = outbox
         self._origins: dict[Address, Origin] = {}
 
     def origin(self, address: Address) -> Origin:
         """The origin for an address, made when new."""
         origin = self._origins.get(address)
         if origin is None:
-            origin = self._origins[address] = Origin(address, self.resolver, self.limits)
+            origin = self._origins[address] = Origin(address, self.resolver, self.limits, self.outbox)
         return origin
 
     def expire(self, now: float) -> None:

@@ -237,14 +237,16 @@ class ClientConnection(asyncio.Protocol):
         transport, request = self._transport, self._request
         if serving is not self._serving or transport is None or request is None:
             return
-        ending = b"\r\nConnection: close\r\n\r\n" if request.close or self._worker.draining else b"\r\n\r\n"
-        if request.method == b"HEAD":
-            transport.write(b"%bContent-Length: %d%b" % (head, len(body), ending))
-        elif len(body) <= GATHER:
-            transport.write(b"%bContent-Length: %d%b%b" % (head, len(body), ending, body))
+        close = request.close or self._draining()
+        ending = b"\r\nConnection: close\r\n\r\n" if close else b"\r\n\r\n"
+        outbox = self._worker.outbox
+        if len(body) > GATHER:
+            outbox.send(transport, (head, b"Content-Length: %d%b" % (len(body), ending), body), close)
+        elif request.method == b"HEAD":
+            outbox.send(transport, b"%bContent-Length: %d%b" % (head, len(body), ending), close)
         else:
-            transport.writelines((b"%bContent-Length: %d%b" % (head, len(body), ending), body))
-        self._answered()
+            outbox.send(transport, b"%bContent-Length: %d%b%b" % (head, len(body), ending, body), close)
+        self._answered(close)
 
     def begin(self, serving: object, head: bytes) -> None:
         """The head of a streamed answer; it leaves with the first chunk."""
@@ -269,21 +271,25 @@ class ClientConnection(asyncio.Protocol):
         if head:
             self._pending_head = b""
         if request.http10:
-            transport.write(head + data)
+            self._worker.outbox.send(transport, head + data)
         else:
-            transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+            self._worker.outbox.send(transport, b"%b%x\r\n%b\r\n" % (head, len(data), data))
 
-    def end(self, serving: object) -> None:
-        """The regular end of a stream."""
+    def end(self, serving: object, data: bytes = b"") -> None:
+        """The regular end of a stream; `data` is its last chunk, which leaves after the Event is written."""
         transport, request = self._transport, self._request
         if serving is not self._serving or transport is None or request is None:
             return
         head, self._pending_head = self._pending_head, b""
-        if not request.http10:
-            transport.write(head + b"0\r\n\r\n")
-        elif head:
-            transport.write(head)
-        self._answered()
+        if request.http10:
+            tail = head + data
+        elif data:
+            tail = b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(data), data)
+        else:
+            tail = head + b"0\r\n\r\n"
+        close = request.close or self._draining()
+        self._worker.outbox.send(transport, tail, close)
+        self._answered(close)
 
     def abort(self, serving: object) -> None:
         """The irregular end of a stream: no last chunk, so that nobody takes it for complete."""
@@ -327,21 +333,20 @@ class ClientConnection(asyncio.Protocol):
         self._request = request
         self._worker.serve(self, request)
 
-    def _answered(self) -> None:
-        request, self._request = self._request, None
+    def _draining(self) -> bool:
+        return self._worker.draining
+
+    def _answered(self, close: bool) -> None:
+        self._request = None
         self._serving = None
-        transport = self._transport
-        if transport is None or request is None:
-            return
-        if request.close or self._worker.draining:
+        if close:
             self._queue.clear()
-            transport.close()
             return
         self.deadline = self._worker.now() + self._worker.timeouts.client_keepalive
         queue = self._queue
         if queue:
-            if len(queue) >= PIPELINED:
-                transport.resume_reading()
+            if len(queue) >= PIPELINED and self._transport is not None:
+                self._transport.resume_reading()
             self._worker.soon(self._next)
 
     def _next(self) -> None:
@@ -356,6 +361,9 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         self._fault = error
         if transport is None or transport.is_closing():
+            return
+        self._worker.outbox.flush()  # answers to earlier requests go first
+        if transport.is_closing():
             return
         self._queue.clear()
         transport.pause_reading()

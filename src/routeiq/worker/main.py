@@ -23,9 +23,11 @@ from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import KeyRing
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
+from routeiq.pipeline.meters import Meters
 from routeiq.pipeline.services import Services
 from routeiq.transport.dns import Resolver
 from routeiq.transport.library import LibraryClient
+from routeiq.transport.outbox import Outbox
 from routeiq.transport.pool import Address, Pool, PoolLimits
 from routeiq.worker.feed import Feed
 from routeiq.worker.http import ClientConnection
@@ -97,14 +99,26 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
     """Put a worker together."""
     table = CounterTable(args.state, column=args.column, columns=args.columns)
     table.zero_gauges()
+    meters = Meters(table)
+    journal = JournalWriter(args.state / "journal", args.column, snapshot.journal)
+
+    def commit() -> None:
+        """The Events of the answers that are about to leave."""
+        lost = journal.flush()
+        if lost:
+            table.cells[meters.journal_dropped] += lost
+
+    outbox = Outbox(loop, commit)
     limits = PoolLimits()
-    pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits)
+    pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
     control = pool.origin(Address(path=args.control))
     services = Services(
         loop=loop,
         table=table,
+        meters=meters,
         pool=pool,
-        journal=JournalWriter(args.state / "journal", args.column, snapshot.journal),
+        journal=journal,
+        outbox=outbox,
         keys=KeyRing(table),
         lookup=KeyLookup(control),
         library=LibraryClient(loop, limits),

@@ -26,7 +26,7 @@ class Relay(Call):
     __slots__ = ("_begun", "_connection", "_request", "_worker")
 
     def __init__(self, worker: Worker, connection: ClientConnection, request: Request) -> None:
-        super().__init__(())
+        super().__init__()
         self._worker = worker
         self._connection = connection
         self._request = request
@@ -50,6 +50,7 @@ class Relay(Call):
             head.append(b"host: routeiq\r\n")
         head.append(b"content-length: %d\r\n\r\n" % len(request.body))
         self.payload = (b"".join(head), request.body)
+        self.size = len(request.body)
         self._worker.control.send(self)
 
     def on_head(self, status: int, headers: list[Header]) -> None:

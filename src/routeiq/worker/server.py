@@ -53,6 +53,7 @@ class Worker:
     def __init__(self, services: Services, snapshot: Snapshot, control: Origin) -> None:
         self.services = services
         self.control = control
+        self.outbox = services.outbox
         self.draining = False
         self.connections: set[ClientConnection] = set()
         self._loop = services.loop
