@@ -1,4 +1,4 @@
-"""One worker a module. `serve(config)` gives it another configuration for a test; Events and metrics count from there."""
+"""One worker a module. `serve(config)` gives it another configuration for a test, counting from there."""
 
 from __future__ import annotations
 

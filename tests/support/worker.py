@@ -174,7 +174,9 @@ class Worker(Gateway):
     def moved(self) -> dict[str, int]:
         """What changed of `cells` since `forget`."""
         now = self.cells()
-        return {name: value - self._seen.get(name, 0) for name, value in now.items() if value != self._seen.get(name, 0)}
+        return {
+            name: value - self._seen.get(name, 0) for name, value in now.items() if value != self._seen.get(name, 0)
+        }
 
     def settled(self, timeout: float = 5.0) -> None:
         """Until nothing is in flight. Raises `TimeoutError`."""
@@ -192,5 +194,3 @@ class Worker(Gateway):
                 raise TimeoutError(f"{len(found)} of {count} events:\n{self.logs()[-2000:]}")
             time.sleep(0.01)
         return found
-
-

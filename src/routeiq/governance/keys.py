@@ -137,17 +137,18 @@ class Caller:
                 )
         return Reservation(tokens, cost, requests_used, tokens_used)
 
-    def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
-        """Replace the reservation by what was used; the second call does nothing."""
+    def settle(self, reservation: Reservation, tokens: int, cost: int, then: float, now: float) -> None:
+        """Replace the reservation made at `then` by what was used; the second call does nothing."""
         if reservation.settled:
             return
         reservation.settled = True
         if self.parallel is not None:
             self.parallel.leave()
         if self.tokens is not None and tokens != reservation.tokens:
-            self.tokens.add(tokens - reservation.tokens, int(now) // BUCKET_SECONDS)
+            more = tokens - reservation.tokens
+            self.tokens.correct(more, int(then) // BUCKET_SECONDS, int(now) // BUCKET_SECONDS)
         if self.budget is not None and cost != reservation.cost:
-            self.budget.add(cost - reservation.cost, now)
+            self.budget.correct(cost - reservation.cost, then, now)
 
     def headers(self, now: float, reservation: Reservation | None = None) -> bytes:
         """OpenAI's `x-ratelimit-*` headers as lines, for the limits the key has.
@@ -214,14 +215,14 @@ class KeyRing:
         keys = dict(auth.keys)
         if auth.master_key is not None:
             keys[auth.master_key] = Key(id=auth.master_key, name="master", admin=True)
-        previous = self._static
-        self._static = {}
+        callers: dict[bytes, Caller] = {}
         for hexdigest, key in keys.items():
             digest = bytes.fromhex(hexdigest)
-            caller = previous.get(digest)
+            caller = self._static.get(digest)
             if caller is None or caller.key != key:
                 caller = Caller(key, self._table)
-            self._static[digest] = caller
+            callers[digest] = caller
+        self._static = callers
 
     def find(self, token: bytes) -> Caller | None:
         """The caller of a key of the configuration; `None` when it is not one."""

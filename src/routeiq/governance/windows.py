@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from routeiq.core.counters import GAUGE, CounterTable
 
-BUCKETS = 12
 BUCKET_SECONDS = 5
-WINDOW_SECONDS = BUCKETS * BUCKET_SECONDS
+BUCKETS = 60 // BUCKET_SECONDS + 1
+"""A minute touches one bucket more than fit into it."""
 
 
 class Window:
-    """How much was used in the last minute, in twelve buckets of five seconds.
+    """How much was used in the last minute, in buckets of five seconds.
 
     The oldest bucket counts until all of it is out of the minute: what is admitted in any 60 seconds is at most the
     limit, never the twice of it that fixed minutes let through.
@@ -32,10 +32,10 @@ class Window:
         self._others = tuple(row + column for column in range(table.columns) if column != table.column)
 
     def add(self, amount: int, tick: int) -> int:
-        """Use `amount` (or give it back, when negative) in bucket number `tick`; the minute's sum over all workers."""
+        """Use `amount` in bucket `tick`, that of now (or take it back at once); the minute's sum over all workers."""
         cells, step, base = self._cells, self._step, self._base
         if cells[base] != tick:
-            self._advance(base, tick)
+            tick = self._advance(base, tick)
         cells[base + step] += amount
         cells[base + (2 + tick % BUCKETS) * step] += amount
         total = cells[base + step]
@@ -44,6 +44,18 @@ class Window:
             if last:
                 total += cells[other + step] if last == tick else self._live(other, last, tick)
         return total
+
+    def correct(self, amount: int, then: int, tick: int) -> None:
+        """Settle what was used in bucket `then`: more counts from now on, less is given back where it still counts."""
+        if amount >= 0:
+            self.add(amount, tick)
+            return
+        cells, step, base = self._cells, self._step, self._base
+        if cells[base] != tick:
+            tick = self._advance(base, tick)
+        if tick - BUCKETS < then <= tick:
+            cells[base + step] += amount
+            cells[base + (2 + then % BUCKETS) * step] += amount
 
     def used(self, tick: int) -> int:
         """The minute's sum over all workers."""
@@ -63,19 +75,27 @@ class Window:
                     excess -= self._cells[start + (2 + oldest % BUCKETS) * self._step]
             if excess <= 0:
                 return float((oldest + BUCKETS) * BUCKET_SECONDS) - now
-        return float(WINDOW_SECONDS)
+        return float(BUCKETS * BUCKET_SECONDS)
 
-    def _advance(self, base: int, tick: int) -> None:
+    def _advance(self, base: int, tick: int) -> int:
+        """Go on to bucket `tick`; the bucket to write to, which is a later one while the clock is a little behind."""
         cells, step = self._cells, self._step
         last = cells[base]
+        if tick < last < tick + BUCKETS:
+            return last
         total = self._live(base, last, tick)
-        for bucket in range(max(last + 1, tick - BUCKETS + 1), tick + 1):
+        # A clock that was set back by more than the window begins a new one.
+        first = max(last + 1, tick - BUCKETS + 1) if last < tick else tick - BUCKETS + 1
+        for bucket in range(first, tick + 1):
             cells[base + (2 + bucket % BUCKETS) * step] = 0
         cells[base + step] = total
         cells[base] = tick
+        return tick
 
     def _live(self, base: int, last: int, tick: int) -> int:
         """The sum of the buckets of one column that `tick` still sees."""
+        if last >= tick + BUCKETS:
+            return 0  # of a time that the clock says has not come yet
         cells, step = self._cells, self._step
         first = max(tick - BUCKETS + 1, last - BUCKETS + 1)
         return sum(cells[base + (2 + bucket % BUCKETS) * step] for bucket in range(first, last + 1))
@@ -119,7 +139,7 @@ class Budget:
         self._row = self._base - table.column
 
     def add(self, amount: int, now: float) -> int:
-        """Spend `amount` (or give back); the period's sum over all workers."""
+        """Spend `amount` (or take it back at once); the period's sum over all workers."""
         cells, base, step = self._table, self._base, self._step
         period = int(now) // self.seconds + 1 if self.seconds else 1
         if cells[base] != period:
@@ -131,3 +151,8 @@ class Budget:
             if cells[start] == period:
                 total += cells[start + step]
         return total
+
+    def correct(self, amount: int, then: float, now: float) -> None:
+        """Settle what was spent at `then`: more is spent now, less is given back to the period it was taken from."""
+        if amount >= 0 or not self.seconds or int(then) // self.seconds == int(now) // self.seconds:
+            self.add(amount, now)

@@ -9,6 +9,8 @@ from routeiq.pipeline.plan import LiveGroup, Plan
 
 BYTES_PER_TOKEN = 4
 """Of the estimate before the call; the provider's own count replaces it after."""
+MOST_TOKENS = 10**9
+"""What is reserved for `max_tokens` at most: over any limit, and within what a counter holds."""
 
 
 def admit(exchange: Exchange) -> bool:
@@ -22,8 +24,8 @@ def admit(exchange: Exchange) -> bool:
             param="model",
         )
     request = exchange.peek
-    wanted = request.max_completion_tokens or request.max_tokens or 0
-    exchange.reserved_tokens = tokens = len(exchange.body) // BYTES_PER_TOKEN + max(wanted, 0)
+    wanted = min(max(request.max_completion_tokens or request.max_tokens or 0, 0), MOST_TOKENS)
+    exchange.reserved_tokens = tokens = len(exchange.body) // BYTES_PER_TOKEN + wanted
     if caller.limited:
         plan: Plan = exchange.plan
         cost = 0

@@ -9,6 +9,7 @@ import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError, UpstreamError
 from routeiq.core.exchange import Exchange, Header
+from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.observe import metrics
 from routeiq.pipeline import settle
 from routeiq.pipeline.plan import Plan, Route
@@ -249,7 +250,8 @@ class Attempt(Call):
         target = self.route.target
         status = error.status if error.kind == "upstream" else 408 if error.kind == "timeout" else 0
         if exchange.reserved_tokens:
-            target.settle_tokens(exchange.reserved_tokens, 0, exchange.at // 5_000_000)
+            tick = int(services.wall()) // BUCKET_SECONDS
+            target.settle_tokens(exchange.reserved_tokens, 0, exchange.at // settle.BUCKET, tick)
         held_out = target.failed(status, now, error.retry_after)
         if held_out:
             services.held_out(target)

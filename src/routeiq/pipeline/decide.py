@@ -28,6 +28,8 @@ def select(exchange: Exchange) -> Route | None:
     services: Services = exchange.plan.services
     now = services.now()
     tick = exchange.at // (BUCKET_SECONDS * 1_000_000)
+    if exchange.retries or exchange.fallbacks:
+        tick = int(services.wall()) // BUCKET_SECONDS  # time has passed since it came
     tokens = exchange.reserved_tokens
     single = group.single
     if single is not None:

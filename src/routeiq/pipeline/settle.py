@@ -9,6 +9,7 @@ import msgspec
 from routeiq.core.errors import GatewayError, Overloaded
 from routeiq.core.exchange import Exchange
 from routeiq.core.usage import Usage
+from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.ledger.event import Event
 from routeiq.ledger.journal import JournalFull
 from routeiq.observe import metrics
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from routeiq.pipeline.attempt import Attempt
     from routeiq.pipeline.plan import LiveGroup, Plan, Route
 
+BUCKET = BUCKET_SECONDS * 1_000_000
 CLIENT_CLOSED = 499
 """nginx's status for a client that went away before its answer was complete."""
 
@@ -91,7 +93,8 @@ def settle(exchange: Exchange, status: int) -> int | None:
         cells[meters.prompt_tokens] += prompt
         cells[meters.completion_tokens] += completion
         if target.tpm is not None:
-            target.settle_tokens(exchange.reserved_tokens, tokens, exchange.at // 5_000_000)
+            at = exchange.at
+            target.settle_tokens(exchange.reserved_tokens, tokens, at // BUCKET, (at + duration) // BUCKET)
         target.health.tokens += tokens
         meters.ttfb.observe(ttft)
     caller: Caller | None = exchange.key
@@ -100,7 +103,8 @@ def settle(exchange: Exchange, status: int) -> int | None:
     if cost and caller.spend is not None:
         caller.spend.add(cost, exchange.at / 1e6)
     if exchange.reservation is not None:
-        caller.settle(exchange.reservation, tokens, cost or 0, exchange.at / 1e6)
+        then = exchange.at / 1e6
+        caller.settle(exchange.reservation, tokens, cost or 0, then, then + (now - started))
     event = _event(exchange, cost, duration, ttft, overhead)
     try:
         services.journal.append(event)

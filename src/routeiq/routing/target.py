@@ -26,11 +26,13 @@ class Limit(Protocol):
 
     def add(self, amount: int, tick: int) -> int: ...
 
+    def correct(self, amount: int, then: int, tick: int) -> None: ...
+
 
 class Health:
     """What a worker has learned about one deployment; outlives reloads.
 
-    Times are the event loop's seconds, latencies seconds to the first byte (per completion token where known).
+    Times are monotonic seconds, latencies seconds to the first byte (per completion token where known).
     """
 
     __slots__ = (
@@ -123,10 +125,10 @@ class Target:
             return False
         return True
 
-    def settle_tokens(self, reserved: int, used: int, tick: int) -> None:
-        """Correct the reservation by what was really used."""
+    def settle_tokens(self, reserved: int, used: int, then: int, tick: int) -> None:
+        """Correct the reservation made in bucket `then` by what was really used."""
         if self.tpm is not None and used != reserved:
-            self.tpm.add(used - reserved, tick)
+            self.tpm.correct(used - reserved, then, tick)
 
     def begin(self) -> None:
         """A call starts."""
