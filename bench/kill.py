@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,13 @@ async def ask_on(port: int, queries: list[bytes], done: asyncio.Event, ids: list
     connection.close()
 
 
-async def back(service: Service, role: str, old: int, seconds: float = 30) -> float:
-    """Wait until another process plays the role and the gateway is ready; gives the seconds that took."""
+async def back(service: Service, role: str, old: int, count: int, seconds: float = 30) -> float:
+    """Wait until `count` others play the role and the gateway is ready; gives the seconds that took."""
     start = time.monotonic()
     while time.monotonic() - start < seconds:
         await asyncio.sleep(0.02)
         pids = service.pids(role)
-        if not pids or old in pids:
+        if len(pids) < count or old in pids:
             continue
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
@@ -84,8 +85,9 @@ async def load_and_kill(args: argparse.Namespace, service: Service) -> tuple[lis
                 pids = service.pids(role)
                 if not pids:
                     raise RuntimeError(f"no {role} among {service.samples()}")
-                os.kill(pids[number % len(pids)], signal.SIGKILL)
-                restarts.setdefault(role, []).append(await back(service, role, pids[number % len(pids)]))
+                victim = pids[number % len(pids)]
+                os.kill(victim, signal.SIGKILL)
+                restarts.setdefault(role, []).append(await back(service, role, victim, len(pids)))
                 await asyncio.sleep(args.pause)
                 for task in clients:
                     if task.done():
@@ -99,7 +101,9 @@ async def load_and_kill(args: argparse.Namespace, service: Service) -> tuple[lis
 
 def ledger(file: Path) -> Counter[str]:
     """How often each id is in the ledger."""
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30) as database:
+    # Not `mode=ro`: with a write-ahead log that needs files which may be missing while the control plane restarts.
+    with closing(sqlite3.connect(f"file:{file}?mode=rw", uri=True, timeout=30)) as database:
+        database.execute("PRAGMA query_only = 1")
         return Counter(row[0] for row in database.execute("SELECT id FROM events"))
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -276,7 +277,9 @@ class Gateway:
         file = self.state_dir / "routeiq.db"
         if not file.exists():
             return []
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10) as database:
+        # Not `mode=ro`: with a write-ahead log that needs files which may be missing while the control plane restarts.
+        with closing(sqlite3.connect(f"file:{file}?mode=rw", uri=True, timeout=10)) as database:
+            database.execute("PRAGMA query_only = 1")
             database.row_factory = sqlite3.Row
             try:
                 return [dict(row) for row in database.execute("SELECT * FROM events ORDER BY rowid")]
