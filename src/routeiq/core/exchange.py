@@ -82,3 +82,7 @@ class Exchange(msgspec.Struct, eq=False):
     upstream_seconds: float = 0.0
     upstream_model: str = ""
     settled_at: float = 0.0
+    cost: int | None = None
+    """Nano-dollars, once settled; `None` when unpriced."""
+    key_spend: int = 0
+    """Nano-dollars this key has spent, this request included, once settled."""

@@ -40,9 +40,13 @@ class JournalWriter:
 
     def append(self, event: Event) -> None:
         """Take one Event; it is written by the next `flush`. Raises `JournalFull` while the journal takes no more."""
+        self.append_line(encode_line(event))
+
+    def append_line(self, line: bytes) -> None:
+        """The same for an Event that is already a line (`LineTemplate`), without its newline."""
         if self.full:
             raise JournalFull("the journal is at its bound")
-        self._lines += (encode_line(event), b"\n")
+        self._lines.append(line)
 
     def flush(self) -> int:
         """Write what was taken, with one call. Returns how many Events were lost because the disk took no more."""
@@ -50,7 +54,8 @@ class JournalWriter:
         if not lines:
             return 0
         self._lines = []
-        data = b"".join(lines)
+        lines.append(b"")
+        data = b"\n".join(lines)
         try:
             written = os.write(self._fd, data)
             if written != len(data):
@@ -59,7 +64,7 @@ class JournalWriter:
             # The segment must end with a whole line, and with no Event that is reported as lost.
             self._restore()
             self.full = True
-            return len(lines) // 2
+            return len(lines) - 1
         self._size += len(data)
         if self._size >= self.limits.segment_bytes:
             self._rotate()

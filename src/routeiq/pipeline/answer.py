@@ -22,11 +22,12 @@ _KNOWN_NAMES: dict[bytes, bytes] = {}
 _MAX_NAMES = 256
 
 
-def whole_head(exchange: Exchange, route: Route, cost: int | None, upstream: list[Header]) -> bytes:
+def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> bytes:
     """The head of a whole answer, up to `Content-Length`. The exchange is settled."""
     caller: Caller = exchange.key
     elapsed = exchange.settled_at - exchange.started
     call_id = exchange.call_id.encode()
+    cost = exchange.cost
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
         b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
@@ -40,7 +41,9 @@ def whole_head(exchange: Exchange, route: Route, cost: int | None, upstream: lis
         elapsed * 1e3,
         (elapsed - exchange.upstream_seconds) * 1e3,
         b"" if cost is None else b"x-litellm-response-cost: %d.%09d\r\n" % divmod(cost, NANO_PER_DOLLAR),
-        _spend(caller, exchange),
+        b""
+        if caller.spend is None
+        else b"x-litellm-key-spend: %d.%09d\r\n" % divmod(exchange.key_spend, NANO_PER_DOLLAR),
         caller.headers(exchange.at / 1e6, exchange.reservation) if caller.windowed else b"",
         _echo(upstream),
     )
@@ -60,7 +63,9 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byt
         call_id,
         exchange.retries,
         exchange.fallbacks,
-        _spend(caller, exchange),
+        b"x-litellm-key-spend: %d.%09d\r\n" % divmod(caller.spend.add(0, exchange.at / 1e6), NANO_PER_DOLLAR)
+        if caller.spend is not None
+        else b"",
         caller.headers(exchange.at / 1e6, exchange.reservation),
         _echo(upstream),
     )
@@ -91,12 +96,6 @@ def error_head(exchange: Exchange | None, error: GatewayError) -> bytes:
 def reason(status: int) -> bytes:
     """The reason phrase of a status."""
     return _REASONS.get(status, b"Unknown")
-
-
-def _spend(caller: Caller, exchange: Exchange) -> bytes:
-    if caller.spend is None:
-        return b""
-    return b"x-litellm-key-spend: %d.%09d\r\n" % divmod(caller.spend.add(0, exchange.at / 1e6), NANO_PER_DOLLAR)
 
 
 def _echo(headers: list[Header]) -> bytes:

@@ -165,14 +165,19 @@ class Attempt(Call):
             rival.rival = None
             rival.drop()
 
-    def succeeded(self) -> None:
-        """The answer is complete and good: tell the deployment's health."""
-        self._leave()
+    def succeeded(self) -> float:
+        """The answer is complete and good: tell the deployment's health. Returns the time."""
+        exchange = self.exchange
         route = self.route
-        services = self.exchange.plan.services
-        route.target.succeeded(self.ttfb, services.now())
-        services.table.cells[route.attempts] += 1
-        self.exchange.upstream_seconds += services.now() - self.started
+        services = exchange.plan.services
+        now: float = services.now()
+        services.active.discard(self)
+        target = route.target
+        target.health.in_flight -= 1
+        target.succeeded(self.ttfb, now)
+        services.meters.cells[route.attempts] += 1
+        exchange.upstream_seconds += now - self.started
+        return now
 
     def pause(self) -> None:
         """The client reads slower than the provider sends."""

@@ -15,6 +15,7 @@ from routeiq.core.exchange import Exchange
 from routeiq.core.money import Prices
 from routeiq.core.snapshot import Deployment, Group, Snapshot
 from routeiq.governance.windows import Window
+from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
 from routeiq.routing.balance import Pick, strategy
 from routeiq.routing.target import Target
@@ -38,6 +39,7 @@ class Route:
         "attempts",
         "heads",
         "label",
+        "lines",
         "model_json",
         "origin",
         "static_headers",
@@ -50,6 +52,8 @@ class Route:
         spec = target.spec
         self.target = target
         self.label = spec.id
+        self.lines: dict[tuple[str, str], LineTemplate] = {}
+        """Templates of the Journal by key and endpoint."""
         self.wildcard = "*" in spec.model
         self.model_json = msgspec.json.encode(spec.model)
         self.heads = spec.heads

@@ -17,8 +17,6 @@ _LISTED = 20
 def read(exchange: Exchange) -> bool:
     """Decode model, stream and sizes; find the group."""
     request = openai.peek(exchange.endpoint, exchange.body)
-    if openai.has_operator_members(request):
-        openai.refuse_operator_members(request)
     exchange.peek = request
     model = exchange.path_model or openai.model_name(request)
     if not model:

@@ -67,8 +67,7 @@ class StreamRelay:
             return errors.broken_answer(self._provider, "a stream that ended without its terminal marker")
         if not exchange.began:
             self._begin()
-        self._attempt.succeeded()
-        settle.settle(exchange, 200)
+        settle.settle(exchange, 200, self._attempt.succeeded())
         exchange.client.end(exchange, DONE)
         return None
 
@@ -137,5 +136,5 @@ class StreamRelay:
 def break_stream(exchange: Exchange, error: UpstreamError) -> None:
     """End a begun stream with an error event: what is missing can't be had without a second, different answer."""
     exchange.error = error
-    settle.settle(exchange, 200)
+    settle.settle(exchange, 200, exchange.plan.services.now())
     exchange.client.end(exchange, b"data: " + error.body() + b"\n\n")

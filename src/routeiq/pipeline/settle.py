@@ -10,7 +10,7 @@ from routeiq.core.errors import GatewayError, Overloaded
 from routeiq.core.exchange import Exchange
 from routeiq.core.usage import Usage
 from routeiq.governance.windows import BUCKET_SECONDS
-from routeiq.ledger.event import Event
+from routeiq.ledger.event import Event, LineTemplate
 from routeiq.ledger.journal import JournalFull
 from routeiq.observe import metrics
 from routeiq.pipeline import answer
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from routeiq.pipeline.plan import LiveGroup, Plan, Route
 
 BUCKET = BUCKET_SECONDS * 1_000_000
+TEMPLATES = 1000
+"""Line templates kept per deployment."""
 CLIENT_CLOSED = 499
 """nginx's status for a client that went away before its answer was complete."""
 
@@ -33,30 +35,27 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "an answer that is not a JSON object" if body else "an empty answer"
     exchange = attempt.exchange
-    attempt.succeeded()
+    now = attempt.succeeded()
     if read.usage is not None:
         exchange.usage = read.usage.usage()
     model = read.model
     if model is not None and model != exchange.public_model:
         body = _with_public_model(body, model, exchange.public_model)
-    cost = settle(exchange, 200)
-    head = answer.whole_head(exchange, attempt.route, cost, attempt.provider_headers())
-    exchange.client.respond(exchange, head, body)
+    settle(exchange, 200, now)
+    exchange.client.respond(exchange, answer.whole_head(exchange, attempt.route, attempt.provider_headers()), body)
     return None
 
 
-def settle(exchange: Exchange, status: int) -> int | None:
-    """Account for the request, once. Returns its cost in nano-dollars, `None` when unpriced or nothing was used."""
+def settle(exchange: Exchange, status: int, now: float) -> None:
+    """Account for the request, once: what it used and cost is on the exchange afterwards. `now` is monotonic."""
     if exchange.settled:
-        return None
+        return
     exchange.settled = True
     plan: Plan = exchange.plan
     services = plan.services
-    group: LiveGroup | None = exchange.group
-    route: Route | None = exchange.route
     attempt, exchange.attempt = exchange.attempt, None
     exchange.status = status
-    exchange.settled_at = now = services.now()
+    exchange.settled_at = now
     started = exchange.started
     duration = int((now - started) * 1e6)
     overhead = duration - int(exchange.upstream_seconds * 1e6)
@@ -65,55 +64,104 @@ def settle(exchange: Exchange, status: int) -> int | None:
     services.in_flight -= 1
     if exchange.retrying:
         services.retrying -= 1
-    all_meters = services.meters
-    cells = all_meters.cells
-    cells[all_meters.in_flight] -= 1
-    meters = group.meters if group is not None else all_meters.group("")
-    cells[meters.request(exchange.endpoint, status)] += 1
-    meters.duration.observe(duration)
-    all_meters.overhead(exchange.endpoint).observe(overhead)
-    if exchange.error is not None:
-        all_meters.count(metrics.ERRORS, model=meters.name, kind=exchange.error.kind)
+    endpoint = exchange.endpoint
+    error = exchange.error
+    meters = services.meters
+    cells = meters.cells
+    group: LiveGroup | None = exchange.group
+    of_group = group.meters if group is not None else meters.group("")
+    cells[meters.in_flight] -= 1
+    cells[of_group.request(endpoint, status)] += 1
+    of_group.duration.observe(duration)
+    meters.overhead(endpoint).observe(overhead)
+    if error is not None:
+        meters.count(metrics.ERRORS, model=of_group.name, kind=error.kind)
 
+    route: Route | None = exchange.route
     usage = exchange.usage
     if usage is None and exchange.began and attempt is not None:
         usage = exchange.usage = Usage(len(exchange.body) // 4, attempt.relayed, estimated=True)
     cost: int | None = None
     tokens = 0
     if usage is not None and route is not None:
-        prompt, completion = usage.prompt, usage.completion
-        tokens = prompt + completion
+        tokens = usage.prompt + usage.completion
         target = route.target
         prices = plan.prices(target.spec, exchange.upstream_model) if route.wildcard else target.spec.prices
         if prices is not None:
-            cost = prices.cost(prompt, completion, usage.cached, usage.written, usage.reasoning)
-            cells[meters.cost] += cost
+            cost = exchange.cost = prices.cost(
+                usage.prompt, usage.completion, usage.cached, usage.written, usage.reasoning
+            )
+            cells[of_group.cost] += cost
         else:
-            cells[meters.unpriced] += 1
-        cells[meters.prompt_tokens] += prompt
-        cells[meters.completion_tokens] += completion
+            cells[of_group.unpriced] += 1
+        cells[of_group.prompt_tokens] += usage.prompt
+        cells[of_group.completion_tokens] += usage.completion
+        of_group.ttfb.observe(ttft)
+        target.health.tokens += tokens
         if target.tpm is not None:
             at = exchange.at
             target.settle_tokens(exchange.reserved_tokens, tokens, at // BUCKET, (at + duration) // BUCKET)
-        target.health.tokens += tokens
-        meters.ttfb.observe(ttft)
     caller: Caller | None = exchange.key
     if caller is None:
-        return cost
-    if cost and caller.spend is not None:
-        caller.spend.add(cost, exchange.at / 1e6)
+        return
+    then = exchange.at / 1e6
+    if caller.spend is not None:
+        exchange.key_spend = caller.spend.add(cost or 0, then)
     if exchange.reservation is not None:
-        then = exchange.at / 1e6
         caller.settle(exchange.reservation, tokens, cost or 0, then, then + (now - started))
-    event = _event(exchange, cost, duration, ttft, overhead)
     try:
-        services.journal.append(event)
+        if _is_plain(exchange) and usage is not None and route is not None:
+            line = _template(exchange, caller, route).line(
+                exchange.call_id,
+                exchange.at,
+                exchange.peek.model,
+                exchange.stream,
+                usage,
+                cost,
+                duration,
+                ttft,
+                overhead,
+            )
+            services.journal.append_line(line)
+        else:
+            services.journal.append(_event(exchange, duration, ttft, overhead))
     except JournalFull:
-        cells[all_meters.journal_dropped] += 1
-    return cost
+        cells[meters.journal_dropped] += 1
 
 
-def _event(exchange: Exchange, cost: int | None, duration: int, ttft: int, overhead: int) -> Event:
+def _is_plain(exchange: Exchange) -> bool:
+    """Whether nothing happened on the way that a line of the template would not tell."""
+    return not (
+        exchange.error is not None
+        or exchange.status != 200
+        or exchange.retries
+        or exchange.fallbacks
+        or exchange.hedged
+        or exchange.request_id
+        or exchange.path_model is not None
+        or exchange.peek.user
+        or exchange.route.wildcard
+    )
+
+
+def _template(exchange: Exchange, caller: Caller, route: Route) -> LineTemplate:
+    """The template for this caller, deployment and endpoint, made when new."""
+    key = (caller.key.id, exchange.endpoint)
+    template = route.lines.get(key)
+    if template is None:
+        constant = _event(exchange, 0, 0, 0)
+        constant.id = constant.model = ""
+        constant.at = constant.prompt_tokens = constant.completion_tokens = 0
+        constant.cached_tokens = constant.reasoning_tokens = 0
+        constant.cost = None
+        constant.stream = constant.estimated = False
+        if len(route.lines) >= TEMPLATES:
+            route.lines.clear()
+        template = route.lines[key] = LineTemplate(constant)
+    return template
+
+
+def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event:
     caller: Caller = exchange.key
     route: Route | None = exchange.route
     event = Event(
@@ -125,7 +173,7 @@ def _event(exchange: Exchange, cost: int | None, duration: int, ttft: int, overh
         model=exchange.model,
         status=exchange.status,
         stream=exchange.stream,
-        cost=cost,
+        cost=exchange.cost,
         duration=duration,
         ttft=ttft,
         overhead=overhead,
@@ -167,7 +215,7 @@ def refuse(exchange: Exchange, error: GatewayError) -> None:
     exchange.error = error
     if exchange.key is None or exchange.group is None:
         exchange.plan.services.meters.count(metrics.REFUSED, kind=error.kind)
-    settle(exchange, error.status)
+    settle(exchange, error.status, exchange.plan.services.now())
     exchange.client.respond(exchange, answer.error_head(exchange, error), error.body())
 
 
@@ -176,7 +224,7 @@ def abandon(exchange: Exchange) -> None:
     if exchange.settled:
         return
     attempt = exchange.attempt
-    settle(exchange, CLIENT_CLOSED)
+    settle(exchange, CLIENT_CLOSED, exchange.plan.services.now())
     if attempt is not None:
         attempt.drop()
 

@@ -114,6 +114,8 @@ class Target:
 
     def reserve(self, tokens: int, tick: int) -> bool:
         """Take a request and `tokens` off the deployment's minute; False (and nothing taken) when it has no room."""
+        if self.rpm is None and self.tpm is None:
+            return True
         spec = self.spec
         if self.rpm is not None and spec.rpm is not None and self.rpm.add(1, tick) > spec.rpm:
             self.rpm.add(-1, tick)

@@ -7,6 +7,7 @@ idle ──start──► head ──► body ──► idle        kept alive
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -16,6 +17,8 @@ from routeiq.transport.call import Call, UpstreamBroken
 
 if TYPE_CHECKING:
     from routeiq.transport.pool import Origin
+
+log = logging.getLogger("routeiq.transport")
 
 MAX_HEAD = 64 * 1024
 """Bytes of response headers taken from a provider."""
@@ -106,6 +109,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail("protocol", "the upstream switched protocols")
+        except httptools.HttpParserCallbackError:
+            # A fault of ours while the answer was being handled: whoever waits for it must not wait for ever.
+            log.exception("an answer could not be handled")
+            self._fail("protocol", "the gateway failed to handle the answer")
         except httptools.HttpParserError as error:
             self._fail("protocol", str(error))
 

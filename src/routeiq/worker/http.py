@@ -8,6 +8,7 @@ idle ──first byte──► head ──blank line──► body ──complet
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
@@ -21,6 +22,8 @@ from routeiq.pipeline.answer import error_head
 
 if TYPE_CHECKING:
     from routeiq.worker.server import Worker
+
+log = logging.getLogger("routeiq.worker")
 
 GATHER = 64 * 1024
 """Answers above this are written in two pieces instead of being joined."""
@@ -128,6 +131,11 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._refuse(BadRequest("This endpoint does not upgrade connections.", code="upgrade_not_supported"))
             return
+        except httptools.HttpParserCallbackError:
+            # A fault of ours: the client learns that much, the log everything.
+            log.exception("a request could not be handled")
+            self._fault = GatewayError("The gateway failed to handle this request.", code="internal_error")
+            self.abort(self._serving)
         except httptools.HttpParserError as error:
             if self._fault is None:
                 self._fault = BadRequest(f"The request is not valid HTTP/1.1: {error}", code="invalid_http")

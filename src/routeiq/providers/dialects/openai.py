@@ -35,13 +35,14 @@ class Request(msgspec.Struct, gc=False):
     mock_response: Optional = UNSET
     mock_testing_fallbacks: bool | None = None
     # Where and as whom to call is the operator's to say, never the client's (CVE-2024-6587 in another gateway).
-    api_base: Optional = UNSET
-    api_key: Optional = UNSET
-    api_version: Optional = UNSET
-    base_url: Optional = UNSET
-    custom_llm_provider: Optional = UNSET
-    extra_headers: Optional = UNSET
-    user_config: Optional = UNSET
+    # Typed so that any value fails to decode: nothing has to be looked at afterwards.
+    api_base: None = None
+    api_key: None = None
+    api_version: None = None
+    base_url: None = None
+    custom_llm_provider: None = None
+    extra_headers: None = None
+    user_config: None = None
 
 
 class ChatRequest(Request, gc=False):
@@ -99,6 +100,12 @@ def peek(endpoint: str, body: bytes) -> Request:
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         path = path.rstrip("`").lstrip(".")
+        if path in OPERATOR_ONLY:
+            raise BadRequest(
+                f"'{path}' can't be set in a request: it is part of the gateway's configuration.",
+                param=path,
+                code="operator_only_parameter",
+            ) from None
         raise BadRequest(
             f"Invalid request body: {message}" + (f" at `{path}`" if path else ""),
             param=path or None,
@@ -125,30 +132,6 @@ def wants_usage(request: Request) -> bool:
             f"Invalid request body: {error} in `stream_options`", param="stream_options", code="invalid_type"
         ) from None
     return options is not None and bool(options.include_usage)
-
-
-def refuse_operator_members(request: Request) -> None:
-    """Raise `BadRequest` when a client tries to say where or as whom to call."""
-    for name in OPERATOR_ONLY:
-        if getattr(request, name) is not UNSET:
-            raise BadRequest(
-                f"'{name}' can't be set in a request: it is part of the gateway's configuration.",
-                param=name,
-                code="operator_only_parameter",
-            )
-
-
-def has_operator_members(request: Request) -> bool:
-    """Whether `refuse_operator_members` would raise."""
-    return not (
-        request.api_base is UNSET
-        and request.api_key is UNSET
-        and request.api_version is UNSET
-        and request.base_url is UNSET
-        and request.custom_llm_provider is UNSET
-        and request.extra_headers is UNSET
-        and request.user_config is UNSET
-    )
 
 
 _USAGE_WANTED = b'"stream_options":{"include_usage":true},'
