@@ -10,7 +10,8 @@ import re
 DONE = b"data: [DONE]\n\n"
 """The terminal marker of OpenAI's streams."""
 
-_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_BOUNDARY = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+"""Two line ends in a row; atomic, so that one CRLF is not taken for two."""
 _DATA = re.compile(rb"(?:^|[\r\n])data:[ ]?([^\r\n]*)")
 
 
@@ -21,33 +22,51 @@ class FrameTooLarge(ValueError):
 class Framer:
     """Cuts a byte stream into whole events, each with its own blank line, whatever the chunking."""
 
-    __slots__ = ("_limit", "_tail")
+    __slots__ = ("_limit", "_parts", "_seam", "_size")
 
     def __init__(self, limit: int) -> None:
-        self._tail = b""
         self._limit = limit
+        self._parts: list[bytes] = []
+        """Of the event that is not complete yet. Joined once, or a large one in small pieces would cost its square."""
+        self._size = 0
+        self._seam = b""
+        """Its last bytes: a blank line may be cut."""
 
     def feed(self, data: bytes) -> bytes:
         """All events completed by `data`, joined; what is not complete is kept. Raises `FrameTooLarge`."""
-        tail = self._tail
-        if tail:
-            data = tail + data
+        parts = self._parts
+        if parts:
+            seam = self._seam + data
+            if (b"\n" not in seam and b"\r" not in seam) or _BOUNDARY.search(seam) is None:
+                self._keep(data, seam)
+                return b""
+            parts.append(data)
+            data = b"".join(parts)
+            parts.clear()
+            self._size = 0
         if data.endswith(b"\n\n"):
-            self._tail = b""
             return data
-        end = max(data.rfind(b"\n\n") + 2, 0) if b"\n\n" in data else 0
-        if b"\r" in data:
-            # A "\r\r" at the very end may be the first half of "\r\r\n…": still a boundary, so no need to wait.
-            for match in _BOUNDARY.finditer(data, end):
+        end = 0
+        if b"\r" not in data:
+            end = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
+        else:
+            # A CR at the very end may be the first half of a CRLF: a boundary all the same, so no need to wait.
+            for match in _BOUNDARY.finditer(data):
                 end = match.end()
-        if len(data) - end > self._limit:
-            raise FrameTooLarge(f"an event is longer than {self._limit} bytes")
-        self._tail = data[end:]
-        return data[:end] if end else b""
+        if end < len(data):
+            self._keep(data[end:], data[end:])
+        return data[:end]
 
     def rest(self) -> bytes:
         """What came after the last complete event."""
-        return self._tail
+        return b"".join(self._parts)
+
+    def _keep(self, data: bytes, seam: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        self._seam = seam[-3:]
+        if self._size > self._limit:
+            raise FrameTooLarge(f"an event is longer than {self._limit} bytes")
 
 
 def split(events: bytes) -> list[bytes]:
