@@ -36,9 +36,11 @@ class Window:
         cells, step, base = self._cells, self._step, self._base
         if cells[base] != tick:
             tick = self._advance(base, tick)
-        cells[base + step] += amount
-        cells[base + (2 + tick % BUCKETS) * step] += amount
         total = cells[base + step]
+        if amount:
+            total += amount
+            cells[base + step] = total
+            cells[base + (2 + tick % BUCKETS) * step] += amount
         for other in self._others:
             last = cells[other]
             if last:
@@ -129,14 +131,15 @@ class Budget:
     Words: the period's number, the amount.
     """
 
-    __slots__ = ("_base", "_columns", "_row", "_step", "_table", "seconds")
+    __slots__ = ("_base", "_others", "_step", "_table", "seconds")
 
     def __init__(self, table: CounterTable, name: str, seconds: int) -> None:
         self.seconds = seconds
         self._base = table.slot(name, "w2")
         self._table = table.cells
         self._step = table.columns
-        self._row = self._base - table.column
+        row = self._base - table.column
+        self._others = tuple(row + column for column in range(table.columns) if column != table.column)
 
     def add(self, amount: int, now: float) -> int:
         """Spend `amount` (or take it back at once); the period's sum over all workers."""
@@ -145,11 +148,11 @@ class Budget:
         if cells[base] != period:
             cells[base + step] = 0
             cells[base] = period
-        cells[base + step] += amount
-        total = 0
-        for start in range(self._row, self._row + step):
-            if cells[start] == period:
-                total += cells[start + step]
+        total = cells[base + step] + amount
+        cells[base + step] = total
+        for other in self._others:
+            if cells[other] == period:
+                total += cells[other + step]
         return total
 
     def correct(self, amount: int, then: float, now: float) -> None:

@@ -175,7 +175,7 @@ class Attempt(Call):
         target = route.target
         target.health.in_flight -= 1
         target.succeeded(self.ttfb, now)
-        services.meters.cells[route.attempts] += 1
+        services.meters.pending[route.attempts] += 1
         exchange.upstream_seconds += now - self.started
         return now
 

@@ -67,7 +67,7 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
     services.active.add(attempt)
     exchange.attempt = attempt
     origin = route.origin
-    if origin is not None and not _mocked(exchange):
+    if origin is not None and (exchange.peek.mock_response is UNSET or not plan.snapshot.mock_testing):
         head = route.heads.get(endpoint)
         if head is None:
             attempt.drop()
@@ -98,7 +98,7 @@ def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) ->
         delay = _delay(exchange, error, plan.snapshot.resilience)
         if delay is not None:
             exchange.retries += 1
-            plan.services.table.cells[exchange.group.meters.retries] += 1
+            plan.services.meters.pending[exchange.group.meters.retries] += 1
             if delay:
                 plan.services.loop.call_later(delay, _again, exchange, error)
             else:
@@ -178,15 +178,11 @@ def _delay(exchange: Exchange, error: UpstreamError, resilience: Resilience) -> 
     return max(jittered, resilience.retry_after)
 
 
-def _mocked(exchange: Exchange) -> bool:
-    return exchange.peek.mock_response is not UNSET and exchange.plan.snapshot.mock_testing
-
-
 def _send_otherwise(exchange: Exchange, attempt: Attempt, body: tuple[bytes, ...]) -> None:
     """Routes that are not ours to carry over HTTP/1.1: the embedded provider, mocks, proxies, HTTP/2."""
     plan: Plan = exchange.plan
     spec = attempt.route.target.spec
-    if _mocked(exchange):
+    if exchange.peek.mock_response is not UNSET and plan.snapshot.mock_testing:
         attempt.play(b"".join(body), openai.mock_text(exchange.peek), 0.0)
     elif spec.kind == "mock":
         attempt.play(b"".join(body), spec.mock_response, 0.0)

@@ -69,8 +69,7 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
         group = plan.resolve(name)
         if group is None or group is exchange.group:
             continue
-        cells = plan.services.table.cells
-        cells[exchange.group.meters.fallbacks] += 1
+        plan.services.meters.pending[exchange.group.meters.fallbacks] += 1
         exchange.group = group
         exchange.public_model = name
         exchange.tried = None

@@ -1,4 +1,9 @@
-"""The metrics a worker writes, as cells of the shared table, found once and then added to."""
+"""The metrics a worker writes.
+
+On the hot path a count is an addition to a plain list; once a second `flush` adds what came together to this worker's
+column of the shared table. So a scrape is a second behind at most, and a killed worker takes at most a second of
+metrics with it (never an Event: those are written before each answer).
+"""
 
 from __future__ import annotations
 
@@ -9,33 +14,60 @@ from routeiq.observe import metrics
 from routeiq.observe.metrics import Family, series
 
 
+class Counts:
+    """Counters by position: `counts.pending[counts.place(name)] += 1`."""
+
+    def __init__(self, table: CounterTable) -> None:
+        self._table = table
+        self._slots: list[int] = []
+        self._places: dict[str, int] = {}
+        self.pending: list[int] = []
+        """What was added since the last `flush`, by place."""
+
+    def place(self, name: str) -> int:
+        """Where to count a series, made when new. Raises `TableFull`."""
+        place = self._places.get(name)
+        if place is None:
+            self._slots.append(self._table.slot(name))
+            self.pending.append(0)
+            place = self._places[name] = len(self.pending) - 1
+        return place
+
+    def flush(self) -> None:
+        """Add what is pending to the shared table."""
+        cells, pending = self._table.cells, self.pending
+        for place, slot in enumerate(self._slots):
+            amount = pending[place]
+            if amount:
+                cells[slot] += amount
+                pending[place] = 0
+
+
 class Histogram:
     """One series of a histogram. Values in the family's unit, integers."""
 
-    __slots__ = ("_bounds", "_cells", "_first", "_step", "_sum")
+    __slots__ = ("bounds", "first", "sum")
 
-    def __init__(self, table: CounterTable, family: Family, **labels: str) -> None:
-        self._bounds = family.buckets
-        self._cells = table.cells
-        self._step = table.columns
-        scaled = [f"{bound * family.scale:g}" for bound in family.buckets]
-        slots = [table.slot(series(family.name + "_bucket", **labels, le=le)) for le in [*scaled, "+Inf"]]
-        self._first = slots
-        self._sum = table.slot(series(family.name + "_sum", **labels))
+    def __init__(self, counts: Counts, family: Family, **labels: str) -> None:
+        self.bounds = family.buckets
+        bounds = [f"{bound * family.scale:g}" for bound in family.buckets]
+        places = [counts.place(series(family.name + "_bucket", **labels, le=le)) for le in [*bounds, "+Inf"]]
+        self.first = places[0]
+        """The place of the first bucket; the others follow."""
+        self.sum = counts.place(series(family.name + "_sum", **labels))
 
-    def observe(self, value: int) -> None:
+    def observe(self, pending: list[int], value: int) -> None:
         """Count one value."""
-        cells = self._cells
-        cells[self._first[bisect_left(self._bounds, value)]] += 1
-        cells[self._sum] += value
+        pending[self.first + bisect_left(self.bounds, value)] += 1
+        pending[self.sum] += value
 
 
 class GroupMeters:
-    """What is counted per public model name."""
+    """The places of what is counted per public model name."""
 
     __slots__ = (
+        "_counts",
         "_requests",
-        "_table",
         "completion_tokens",
         "cost",
         "duration",
@@ -47,79 +79,78 @@ class GroupMeters:
         "unpriced",
     )
 
-    def __init__(self, table: CounterTable, name: str) -> None:
-        self._table = table
+    def __init__(self, counts: Counts, name: str) -> None:
+        self._counts = counts
         self.name = name
         self._requests: dict[tuple[str, int], int] = {}
-        self.prompt_tokens = table.slot(series(metrics.TOKENS.name, model=name, direction="input"))
-        self.completion_tokens = table.slot(series(metrics.TOKENS.name, model=name, direction="output"))
-        self.cost = table.slot(series(metrics.COST.name, model=name))
-        self.unpriced = table.slot(series(metrics.UNPRICED.name, model=name))
-        self.retries = table.slot(series(metrics.RETRIES.name, model=name))
-        self.fallbacks = table.slot(series(metrics.FALLBACKS.name, model=name))
-        self.ttfb = Histogram(table, metrics.TTFB, model=name)
-        self.duration = Histogram(table, metrics.DURATION, model=name)
+        self.prompt_tokens = counts.place(series(metrics.TOKENS.name, model=name, direction="input"))
+        self.completion_tokens = counts.place(series(metrics.TOKENS.name, model=name, direction="output"))
+        self.cost = counts.place(series(metrics.COST.name, model=name))
+        self.unpriced = counts.place(series(metrics.UNPRICED.name, model=name))
+        self.retries = counts.place(series(metrics.RETRIES.name, model=name))
+        self.fallbacks = counts.place(series(metrics.FALLBACKS.name, model=name))
+        self.ttfb = Histogram(counts, metrics.TTFB, model=name)
+        self.duration = Histogram(counts, metrics.DURATION, model=name)
 
     def request(self, endpoint: str, status: int) -> int:
-        """The cell for requests of an endpoint that ended with a status."""
-        slot = self._requests.get((endpoint, status))
-        if slot is None:
-            slot = self._requests[endpoint, status] = self._table.slot(
+        """The place for requests of an endpoint that ended with a status."""
+        place = self._requests.get((endpoint, status))
+        if place is None:
+            place = self._requests[endpoint, status] = self._counts.place(
                 series(metrics.REQUESTS.name, endpoint=endpoint, model=self.name, status=str(status))
             )
-        return slot
+        return place
 
 
 class Meters:
     """All of a worker's metrics. Labels come from configuration only, so their number is bounded."""
 
     def __init__(self, table: CounterTable) -> None:
-        self.table = table
-        self.cells = table.cells
-        self.in_flight = table.slot(metrics.IN_FLIGHT.name, GAUGE)
-        self.connections = table.slot(metrics.CONNECTIONS.name, GAUGE)
-        self.journal_dropped = table.slot(metrics.JOURNAL_DROPPED.name)
+        self._table = table
+        self._counts = Counts(table)
+        self.pending = self._counts.pending
+        self.journal_dropped = self._counts.place(metrics.JOURNAL_DROPPED.name)
         self._groups: dict[str, GroupMeters] = {}
-        self._overhead: dict[str, Histogram] = {}
-        self._slots: dict[str, int] = {}
-        self._upstream: dict[str, int] = {}
+        self._overhead = {"": Histogram(self._counts, metrics.OVERHEAD, endpoint="")}
+        self._gauges: dict[str, int] = {}
 
     def group(self, name: str) -> GroupMeters:
         """The meters of a public model name; `""` for requests that named none we have."""
         meters = self._groups.get(name)
         if meters is None:
-            meters = self._groups[name] = GroupMeters(self.table, name)
+            meters = self._groups[name] = GroupMeters(self._counts, name)
         return meters
 
     def overhead(self, endpoint: str) -> Histogram:
         """The histogram of the gateway's own time."""
         histogram = self._overhead.get(endpoint)
         if histogram is None:
-            histogram = self._overhead[endpoint] = Histogram(self.table, metrics.OVERHEAD, endpoint=endpoint)
+            histogram = self._overhead[endpoint] = Histogram(self._counts, metrics.OVERHEAD, endpoint=endpoint)
         return histogram
+
+    def attempt(self, deployment: str) -> int:
+        """The place for successful calls to a deployment."""
+        return self._counts.place(series(metrics.ATTEMPTS.name, deployment=deployment, outcome="ok"))
 
     def count(self, family: Family, **labels: str) -> None:
         """Add one to a counter that is not on the hot path. A full table loses the count, not the request."""
-        name = series(family.name, **labels)
-        slot = self._slots.get(name)
-        if slot is None:
-            try:
-                slot = self._slots[name] = self.table.slot(name)
-            except TableFull:
-                return
-        self.cells[slot] += 1
-
-    def attempt(self, deployment: str) -> int:
-        """The cell for successful calls to a deployment."""
-        return self.table.slot(series(metrics.ATTEMPTS.name, deployment=deployment, outcome="ok"))
+        try:
+            place = self._counts.place(series(family.name, **labels))
+        except TableFull:
+            return
+        self.pending[place] += 1
 
     def set_gauge(self, family: Family, value: int, **labels: str) -> None:
         """Set this worker's share of a gauge."""
         name = series(family.name, **labels)
-        slot = self._upstream.get(name)
+        slot = self._gauges.get(name)
         if slot is None:
             try:
-                slot = self._upstream[name] = self.table.slot(name, GAUGE)
+                slot = self._gauges[name] = self._table.slot(name, GAUGE)
             except TableFull:
                 return
-        self.cells[slot] = value
+        self._table.cells[slot] = value
+
+    def flush(self) -> None:
+        """Put what is pending into the shared table."""
+        self._counts.flush()

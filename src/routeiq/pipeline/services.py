@@ -102,6 +102,8 @@ class Services:
         self.pool.expire(now)
         for host, count in self.pool.open_connections().items():
             self.meters.set_gauge(metrics.UPSTREAM_CONNECTIONS, count, host=host)
+        self.meters.set_gauge(metrics.IN_FLIGHT, self.in_flight)
+        self.meters.flush()
         self.journal.check()
 
     def _show(self, target: Target, value: int) -> None:

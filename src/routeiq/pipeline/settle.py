@@ -67,13 +67,12 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
     endpoint = exchange.endpoint
     error = exchange.error
     meters = services.meters
-    cells = meters.cells
+    pending = meters.pending
     group: LiveGroup | None = exchange.group
     of_group = group.meters if group is not None else meters.group("")
-    cells[meters.in_flight] -= 1
-    cells[of_group.request(endpoint, status)] += 1
-    of_group.duration.observe(duration)
-    meters.overhead(endpoint).observe(overhead)
+    pending[of_group.request(endpoint, status)] += 1
+    of_group.duration.observe(pending, duration)
+    meters.overhead(endpoint).observe(pending, overhead)
     if error is not None:
         meters.count(metrics.ERRORS, model=of_group.name, kind=error.kind)
 
@@ -91,12 +90,12 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
             cost = exchange.cost = prices.cost(
                 usage.prompt, usage.completion, usage.cached, usage.written, usage.reasoning
             )
-            cells[of_group.cost] += cost
+            pending[of_group.cost] += cost
         else:
-            cells[of_group.unpriced] += 1
-        cells[of_group.prompt_tokens] += usage.prompt
-        cells[of_group.completion_tokens] += usage.completion
-        of_group.ttfb.observe(ttft)
+            pending[of_group.unpriced] += 1
+        pending[of_group.prompt_tokens] += usage.prompt
+        pending[of_group.completion_tokens] += usage.completion
+        of_group.ttfb.observe(pending, ttft)
         target.health.tokens += tokens
         if target.tpm is not None:
             at = exchange.at
@@ -126,7 +125,7 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
         else:
             services.journal.append(_event(exchange, duration, ttft, overhead))
     except JournalFull:
-        cells[meters.journal_dropped] += 1
+        pending[meters.journal_dropped] += 1
 
 
 def _is_plain(exchange: Exchange) -> bool:

@@ -78,19 +78,18 @@ class ClientConnection(asyncio.Protocol):
         "_pending_head",
         "_queue",
         "_request",
-        "_serving",
         "_transport",
         "_url",
         "_worker",
         "deadline",
-        "peer",
+        "serving",
     )
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._serving: Serving | None = None
+        self.serving: Serving | None = None
         self._request: Request | None = None
         self._queue: deque[Request] = deque()
         self._url = b""
@@ -104,7 +103,6 @@ class ClientConnection(asyncio.Protocol):
         self._pending_head = b""
         self._congested = False
         self.deadline = math.inf
-        self.peer = ""
 
     # asyncio.Protocol
 
@@ -117,14 +115,14 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         self._worker.closed(self)
         self._queue.clear()
-        serving, self._serving = self._serving, None
+        serving, self.serving = self.serving, None
         if serving is not None:
             serving.client_gone()
 
     def data_received(self, data: bytes) -> None:
         if not self._head_done:
             self._head_bytes += len(data)
-        elif self._serving is None:
+        elif self.serving is None:
             self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
         try:
             self._parser.feed_data(data)
@@ -135,7 +133,7 @@ class ClientConnection(asyncio.Protocol):
             # A fault of ours: the client learns that much, the log everything.
             log.exception("a request could not be handled")
             self._fault = GatewayError("The gateway failed to handle this request.", code="internal_error")
-            self.abort(self._serving)
+            self.abort(self.serving)
         except httptools.HttpParserError as error:
             if self._fault is None:
                 self._fault = BadRequest(f"The request is not valid HTTP/1.1: {error}", code="invalid_http")
@@ -147,14 +145,14 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._congested = True
         self.deadline = self._worker.now() + STALLED
-        if self._serving is not None:
-            self._serving.client_slow()
+        if self.serving is not None:
+            self.serving.client_slow()
 
     def resume_writing(self) -> None:
         self._congested = False
-        if self._serving is not None:
+        if self.serving is not None:
             self.deadline = math.inf
-            self._serving.client_ready()
+            self.serving.client_ready()
 
     # httptools
 
@@ -164,7 +162,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_done = False
         self._body = []
         self._body_size = 0
-        if self._serving is None:
+        if self.serving is None:
             self.deadline = self._worker.now() + self._worker.timeouts.client_header
 
     def on_url(self, url: bytes) -> None:
@@ -232,7 +230,8 @@ class ClientConnection(asyncio.Protocol):
         )
         self._body = []
         if self._request is None:
-            self._serve(request)
+            self._request = request
+            self._worker.serve(self, request)
         else:
             self._queue.append(request)
             if len(self._queue) >= PIPELINED and self._transport is not None:
@@ -243,9 +242,9 @@ class ClientConnection(asyncio.Protocol):
     def respond(self, serving: object, head: bytes, body: bytes) -> None:
         """A whole answer; `head` up to `Content-Length`."""
         transport, request = self._transport, self._request
-        if serving is not self._serving or transport is None or request is None:
+        if serving is not self.serving or transport is None or request is None:
             return
-        close = request.close or self._draining()
+        close = request.close or self._worker.draining
         ending = b"\r\nConnection: close\r\n\r\n" if close else b"\r\n\r\n"
         outbox = self._worker.outbox
         if len(body) > GATHER:
@@ -259,7 +258,7 @@ class ClientConnection(asyncio.Protocol):
     def begin(self, serving: object, head: bytes) -> None:
         """The head of a streamed answer; it leaves with the first chunk."""
         request = self._request
-        if serving is not self._serving or request is None:
+        if serving is not self.serving or request is None:
             return
         if request.http10:
             request.close = True
@@ -273,7 +272,7 @@ class ClientConnection(asyncio.Protocol):
     def write(self, serving: object, data: bytes) -> None:
         """One chunk."""
         transport, request = self._transport, self._request
-        if serving is not self._serving or transport is None or request is None:
+        if serving is not self.serving or transport is None or request is None:
             return
         head = self._pending_head
         if head:
@@ -286,7 +285,7 @@ class ClientConnection(asyncio.Protocol):
     def end(self, serving: object, data: bytes = b"") -> None:
         """The regular end of a stream; `data` is its last chunk, which leaves after the Event is written."""
         transport, request = self._transport, self._request
-        if serving is not self._serving or transport is None or request is None:
+        if serving is not self.serving or transport is None or request is None:
             return
         head, self._pending_head = self._pending_head, b""
         if request.http10:
@@ -295,15 +294,15 @@ class ClientConnection(asyncio.Protocol):
             tail = b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(data), data)
         else:
             tail = head + b"0\r\n\r\n"
-        close = request.close or self._draining()
+        close = request.close or self._worker.draining
         self._worker.outbox.send(transport, tail, close)
         self._answered(close)
 
     def abort(self, serving: object) -> None:
         """The irregular end of a stream: no last chunk, so that nobody takes it for complete."""
-        if serving is not self._serving:
+        if serving is not self.serving:
             return
-        self._serving = None
+        self.serving = None
         self._pending_head = b""
         self.close()
 
@@ -313,14 +312,14 @@ class ClientConnection(asyncio.Protocol):
 
     # from the worker
 
-    def serving(self, serving: Serving) -> None:
+    def serve_as(self, serving: Serving) -> None:
         """What this connection's request has become; called before any of the answer."""
-        self._serving = serving
+        self.serving = serving
         self.deadline = math.inf
 
     def late(self) -> None:
         """The deadline has passed: answer 408 to half a request, otherwise just close."""
-        if self._serving is None and (self._head_done or self._head_bytes):
+        if self.serving is None and (self._head_done or self._head_bytes):
             self._refuse(BadRequest("The request did not arrive in time.", status=408, code="request_timeout"))
         elif self._transport is not None:
             self._transport.abort()
@@ -337,16 +336,9 @@ class ClientConnection(asyncio.Protocol):
 
     # helpers
 
-    def _serve(self, request: Request) -> None:
-        self._request = request
-        self._worker.serve(self, request)
-
-    def _draining(self) -> bool:
-        return self._worker.draining
-
     def _answered(self, close: bool) -> None:
         self._request = None
-        self._serving = None
+        self.serving = None
         if close:
             self._queue.clear()
             return
@@ -359,7 +351,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         if self._queue and self._request is None and self._transport is not None:
-            self._serve(self._queue.popleft())
+            self._request = self._queue.popleft()
+            self._worker.serve(self, self._request)
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is over the limit of {self._worker.limits.max_body} bytes.")
@@ -375,7 +368,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._queue.clear()
         transport.pause_reading()
-        if self._serving is None:
+        if self.serving is None:
             body = error.body()
             head = error_head(None, error)
             transport.write(b"%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (head, len(body), body))

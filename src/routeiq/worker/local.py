@@ -41,7 +41,7 @@ class Answer:
         self._worker = worker
         self._connection = connection
         self._request = request
-        connection.serving(self)
+        connection.serve_as(self)
 
     def client_gone(self) -> None:
         """Nothing to stop."""

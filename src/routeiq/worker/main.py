@@ -106,7 +106,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         """The Events of the answers that are about to leave."""
         lost = journal.flush()
         if lost:
-            table.cells[meters.journal_dropped] += lost
+            meters.pending[meters.journal_dropped] += lost
 
     outbox = Outbox(loop, commit)
     limits = PoolLimits()

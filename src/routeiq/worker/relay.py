@@ -31,7 +31,7 @@ class Relay(Call):
         self._connection = connection
         self._request = request
         self._begun = False
-        connection.serving(self)
+        connection.serve_as(self)
 
     def start(self) -> None:
         """Send it on."""

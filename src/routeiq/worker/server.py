@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable
@@ -76,7 +77,6 @@ class Worker:
     def opened(self, connection: ClientConnection) -> None:
         """A client connected; above the limit it is closed at once."""
         self.connections.add(connection)
-        self.services.table.cells[self.services.meters.connections] += 1
         if len(self.connections) > self.limits.max_connections:
             self.services.meters.count(metrics.REFUSED, kind="connections")
             connection.close()
@@ -84,7 +84,6 @@ class Worker:
     def closed(self, connection: ClientConnection) -> None:
         """A client is gone."""
         self.connections.discard(connection)
-        self.services.table.cells[self.services.meters.connections] -= 1
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Run in the next turn of the loop."""
@@ -136,7 +135,8 @@ class Worker:
             f"{self._id_prefix}-{self._count:x}",
             path_model,
         )
-        connection.serving(exchange)
+        connection.serving = exchange
+        connection.deadline = math.inf
         client_id = headers.get(b"x-request-id")
         if client_id is not None and len(client_id) <= MAX_REQUEST_ID and client_id.isascii():
             exchange.request_id = client_id
@@ -149,14 +149,13 @@ class Worker:
                 return
         services.in_flight += 1
         services.requests += 1
-        services.table.cells[services.meters.in_flight] += 1
         stages.run(exchange)
 
     def _refuse(self, connection: ClientConnection, error: GatewayError, exchange: Served | None = None) -> None:
         if exchange is None:
             exchange = Served(self.plan, connection, "", {}, b"", 0.0, 0, "", None)
             exchange.settled = True
-            connection.serving(exchange)
+            connection.serve_as(exchange)
             connection.respond(exchange, error_head(None, error), error.body())
             return
         exchange.settled = True
@@ -172,6 +171,7 @@ class Worker:
             self._tidied = now
             for connection in [one for one in self.connections if one.deadline < now]:
                 connection.late()
+            self.services.meters.set_gauge(metrics.CONNECTIONS, len(self.connections))
             self.services.tidy(now)
         self._loop.call_later(SWEEP_SECONDS, self.tick)
 
@@ -194,6 +194,8 @@ class Worker:
         finished = not self.services.in_flight
         for connection in list(self.connections):
             connection.close()
+        self.outbox.flush()
+        self.services.tidy(self.now())
         self.services.pool.close()
         self.services.journal.close()
         return finished
