@@ -21,6 +21,8 @@ NEGATIVE_SECONDS = 10.0
 CACHED_KEYS = 10_000
 CACHED_MODELS = 1_000
 
+_LIMIT = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %ds\r\n"
+
 ANONYMOUS = Key(id="", name="anonymous")
 
 
@@ -159,22 +161,23 @@ class Caller:
         if not self.windowed:
             return b""
         tick = int(now) // BUCKET_SECONDS
-        reset = (tick + BUCKETS) * BUCKET_SECONDS - now
-        out = b""
+        reset = (tick + BUCKETS) * BUCKET_SECONDS - int(now)
         key = self.key
+        lines = b""
         if self.requests is not None and key.rpm is not None:
             used = reservation.requests_used if reservation is not None else self.requests.used(tick)
-            out = (
-                b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n"
-                b"x-ratelimit-reset-requests: %.3fs\r\n" % (key.rpm, max(0, key.rpm - used), reset if used else 0.0)
+            lines = _LIMIT % (
+                b"requests",
+                key.rpm,
+                b"requests",
+                max(0, key.rpm - used),
+                b"requests",
+                reset if used else 0,
             )
         if self.tokens is not None and key.tpm is not None:
             used = reservation.tokens_used if reservation is not None else self.tokens.used(tick)
-            out += (
-                b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n"
-                b"x-ratelimit-reset-tokens: %.3fs\r\n" % (key.tpm, max(0, key.tpm - used), reset if used else 0.0)
-            )
-        return out
+            lines += _LIMIT % (b"tokens", key.tpm, b"tokens", max(0, key.tpm - used), b"tokens", reset if used else 0)
+        return lines
 
     def _give_back(self, tick: int, requests: int, tokens: int) -> None:
         if self.parallel is not None:

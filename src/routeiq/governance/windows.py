@@ -22,7 +22,7 @@ class Window:
     Words: the bucket number last written, the sum of the live buckets, the buckets. Times are Unix seconds.
     """
 
-    __slots__ = ("_base", "_cells", "_columns", "_others", "_step")
+    __slots__ = ("_base", "_cells", "_others", "_step", "_tick", "_total")
 
     def __init__(self, table: CounterTable, name: str) -> None:
         self._base = table.slot(name, f"w{BUCKETS + 2}")
@@ -30,34 +30,39 @@ class Window:
         self._step = table.columns
         row = self._base - table.column
         self._others = tuple(row + column for column in range(table.columns) if column != table.column)
+        # This process is the only writer of its column, so it need not read back what it wrote.
+        self._tick = self._cells[self._base]
+        self._total = self._cells[self._base + self._step]
 
     def add(self, amount: int, tick: int) -> int:
         """Use `amount` in bucket `tick`, that of now (or take it back at once); the minute's sum over all workers."""
-        cells, step, base = self._cells, self._step, self._base
-        if cells[base] != tick:
-            tick = self._advance(base, tick)
-        total = cells[base + step]
+        if self._tick != tick:
+            tick = self._advance(tick)
+        total = self._total
+        cells = self._cells
         if amount:
-            total += amount
+            base, step = self._base, self._step
+            self._total = total = total + amount
             cells[base + step] = total
             cells[base + (2 + tick % BUCKETS) * step] += amount
         for other in self._others:
             last = cells[other]
             if last:
-                total += cells[other + step] if last == tick else self._live(other, last, tick)
+                total += cells[other + self._step] if last == tick else self._live(other, last, tick)
         return total
 
     def correct(self, amount: int, then: int, tick: int) -> None:
         """Settle what was used in bucket `then`: more counts from now on, less is given back where it still counts."""
+        if self._tick != tick:
+            tick = self._advance(tick)
         if amount >= 0:
-            self.add(amount, tick)
+            then = tick
+        elif not tick - BUCKETS < then <= tick:
             return
         cells, step, base = self._cells, self._step, self._base
-        if cells[base] != tick:
-            tick = self._advance(base, tick)
-        if tick - BUCKETS < then <= tick:
-            cells[base + step] += amount
-            cells[base + (2 + then % BUCKETS) * step] += amount
+        self._total += amount
+        cells[base + step] = self._total
+        cells[base + (2 + then % BUCKETS) * step] += amount
 
     def used(self, tick: int) -> int:
         """The minute's sum over all workers."""
@@ -79,10 +84,9 @@ class Window:
                 return float((oldest + BUCKETS) * BUCKET_SECONDS) - now
         return float(BUCKETS * BUCKET_SECONDS)
 
-    def _advance(self, base: int, tick: int) -> int:
+    def _advance(self, tick: int) -> int:
         """Go on to bucket `tick`; the bucket to write to, which is a later one while the clock is a little behind."""
-        cells, step = self._cells, self._step
-        last = cells[base]
+        cells, step, base, last = self._cells, self._step, self._base, self._tick
         if tick < last < tick + BUCKETS:
             return last
         total = self._live(base, last, tick)
@@ -90,8 +94,8 @@ class Window:
         first = max(last + 1, tick - BUCKETS + 1) if last < tick else tick - BUCKETS + 1
         for bucket in range(first, tick + 1):
             cells[base + (2 + bucket % BUCKETS) * step] = 0
-        cells[base + step] = total
-        cells[base] = tick
+        cells[base + step] = self._total = total
+        cells[base] = self._tick = tick
         return tick
 
     def _live(self, base: int, last: int, tick: int) -> int:
