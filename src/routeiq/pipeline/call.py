@@ -178,7 +178,7 @@ def _delay(exchange: Exchange, error: UpstreamError, resilience: Resilience) -> 
     return max(jittered, resilience.retry_after)
 
 
-def _send_otherwise(exchange: Exchange, attempt: Attempt, body: tuple[bytes, ...]) -> None:
+def _send_otherwise(exchange: Exchange, attempt: Attempt, body: tuple[bytes | memoryview, ...]) -> None:
     """Routes that are not ours to carry over HTTP/1.1: the embedded provider, mocks, proxies, HTTP/2."""
     plan: Plan = exchange.plan
     spec = attempt.route.target.spec

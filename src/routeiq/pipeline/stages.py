@@ -9,6 +9,7 @@ drives the last two. A stage that the configuration does not need is not in a pl
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from routeiq.pipeline import admit, authenticate, call, decide, read
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
+
+log = logging.getLogger("routeiq.pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +83,6 @@ def run(exchange: Exchange) -> None:
                 return
     except GatewayError as error:
         refuse(exchange, error)
+    except Exception:
+        log.exception("a request failed", extra={"call_id": exchange.call_id})
+        refuse(exchange, GatewayError("The gateway failed to handle this request.", code="internal_error"))

@@ -44,7 +44,7 @@ class Call:
 
     __slots__ = ("cancelled", "carrier", "payload", "reconnected", "size")
 
-    def __init__(self, payload: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, payload: tuple[bytes | memoryview, ...] = ()) -> None:
         self.payload = payload
         """The request as bytes, in pieces that are sent one after the other."""
         self.size = 0

@@ -19,9 +19,11 @@ class Outbox:
     def __init__(self, loop: asyncio.AbstractEventLoop, before: Callable[[], None]) -> None:
         self._call_soon = loop.call_soon
         self._before = before
-        self._entries: list[tuple[asyncio.Transport, bytes | tuple[bytes, ...], bool]] = []
+        self._entries: list[tuple[asyncio.Transport, bytes | tuple[bytes | memoryview, ...], bool]] = []
 
-    def send(self, transport: asyncio.Transport, data: bytes | tuple[bytes, ...], close: bool = False) -> None:
+    def send(
+        self, transport: asyncio.Transport, data: bytes | tuple[bytes | memoryview, ...], close: bool = False
+    ) -> None:
         """Write `data` (or its pieces) at the end of this turn, and close after it if asked to."""
         if not self._entries:
             self._call_soon(self.flush)

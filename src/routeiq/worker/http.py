@@ -29,6 +29,8 @@ GATHER = 64 * 1024
 """Answers above this are written in two pieces instead of being joined."""
 PIPELINED = 16
 """Requests a client may send ahead of their answers before it is no longer read from."""
+LINGER = 2.0
+"""Seconds a refused client may go on sending into the void, so that it gets to read why."""
 STALLED = 300.0
 """Seconds a client may take nothing of an answer before its connection is closed."""
 
@@ -67,18 +69,26 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_body_length",
         "_body_size",
         "_congested",
+        "_ended",
+        "_expecting",
         "_fault",
         "_fields",
+        "_head",
         "_head_bytes",
         "_head_done",
         "_headers",
+        "_held",
         "_parser",
         "_pending_head",
         "_queue",
+        "_raw_left",
         "_request",
         "_transport",
+        "_unsent",
+        "_upgrading",
         "_url",
         "_worker",
         "deadline",
@@ -94,14 +104,28 @@ class ClientConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._url = b""
         self._headers: list[Header] = []
+        self._head: list[Header] = []
         self._fields: dict[bytes, bytes] = {}
         self._head_bytes = 0
+        """Received since the last byte of a body: of a head, of chunk sizes, of trailers."""
         self._head_done = False
+        self._expecting = False
         self._body: list[bytes] = []
         self._body_size = 0
+        self._body_length = 0
+        """`Content-Length`, 0 without one."""
+        self._raw_left = 0
+        """Bytes of a large body that are still to come, and go past the parser."""
         self._fault: GatewayError | None = None
         self._pending_head = b""
         self._congested = False
+        self._unsent = math.inf
+        self._held = False
+        """Whether the client is not read from because it is too far ahead."""
+        self._ended = False
+        """Whether nothing after the last request counts."""
+        self._upgrading: Request | None = None
+        """A request that asked for another protocol, as its body arrives."""
         self.deadline = math.inf
 
     # asyncio.Protocol
@@ -120,30 +144,43 @@ class ClientConnection(asyncio.Protocol):
             serving.client_gone()
 
     def data_received(self, data: bytes) -> None:
-        if not self._head_done:
-            self._head_bytes += len(data)
-        elif self.serving is None:
-            self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+        if self._ended:
+            if self._upgrading is not None:
+                self._finish_upgrade(data)
+            return
+        self._head_bytes += len(data)
+        busy = self._request is not None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(BadRequest("This endpoint does not upgrade connections.", code="upgrade_not_supported"))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ended = True
+            self._finish_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserCallbackError:
             # A fault of ours: the client learns that much, the log everything.
             log.exception("a request could not be handled")
             self._fault = GatewayError("The gateway failed to handle this request.", code="internal_error")
-            self.abort(self.serving)
+            if not busy:
+                self._request = None
+                serving, self.serving = self.serving, None
+                if serving is not None:
+                    serving.client_gone()
         except httptools.HttpParserError as error:
             if self._fault is None:
                 self._fault = BadRequest(f"The request is not valid HTTP/1.1: {error}", code="invalid_http")
         if self._fault is not None:
             self._refuse(self._fault)
-        elif not self._head_done and self._head_bytes > self._worker.limits.max_head:
+        elif self._head_bytes > self._worker.limits.max_head:
             self._refuse(BadRequest("The request's headers are too large.", status=431, code="headers_too_large"))
+        elif self._head_done:
+            if self.serving is None:
+                self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+            if self._body_length > GATHER:
+                self._raw_left = self._body_length - self._body_size
 
     def pause_writing(self) -> None:
         self._congested = True
+        self._unsent = math.inf
         self.deadline = self._worker.now() + STALLED
         if self.serving is not None:
             self.serving.client_slow()
@@ -153,6 +190,9 @@ class ClientConnection(asyncio.Protocol):
         if self.serving is not None:
             self.deadline = math.inf
             self.serving.client_ready()
+        else:
+            self.deadline = self._worker.now() + self._worker.timeouts.client_keepalive
+            self._next()
 
     # httptools
 
@@ -162,6 +202,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_done = False
         self._body = []
         self._body_size = 0
+        self._body_length = 0
         if self.serving is None:
             self.deadline = self._worker.now() + self._worker.timeouts.client_header
 
@@ -177,6 +218,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_done = True
         limits = self._worker.limits
         headers = self._headers
+        self._head = headers
         self._fields = fields = dict(headers)
         if len(headers) > limits.max_headers or (
             self._head_bytes > limits.max_head
@@ -185,34 +227,75 @@ class ClientConnection(asyncio.Protocol):
             self._fault = BadRequest("The request's headers are too large.", status=431, code="headers_too_large")
             return
         self._head_bytes = 0
+        version = self._parser.get_http_version()
+        if version != "1.1" and version != "1.0":
+            self._fault = BadRequest("Only HTTP/1.1 is spoken here.", status=505, code="http_version_not_supported")
+            return
         # Fewer fields than headers means that something was sent twice.
         hosts = 1 if b"host" in fields else 0
         if hosts and len(fields) != len(headers):
             hosts = sum(name == b"host" for name, _ in headers)
-        if hosts != 1 and (hosts or self._parser.get_http_version() != "1.0"):
+        if hosts != 1 and (hosts or version != "1.0"):
             self._fault = BadRequest("A request has exactly one Host header.", code="invalid_host")
             return
         length = fields.get(b"content-length")
-        if length is not None and int(length) > limits.max_body:
-            self._fault = self._too_large()
+        if length is not None:
+            self._body_length = int(length)
+            if self._body_length > limits.max_body:
+                self._fault = self._too_large()
         coding = fields.get(b"content-encoding")
         if coding is not None and coding.lower() != b"identity":
             self._fault = BadRequest(
                 "Request bodies are taken without a content coding.", status=415, code="unsupported_content_encoding"
             )
-        if b"expect" in fields and self._fault is None and self._transport is not None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if b"transfer-encoding" in fields:
+            self._headers = []  # for the trailers, which nobody reads
+            if fields[b"transfer-encoding"].lower() != b"chunked":
+                self._fault = BadRequest(
+                    "The only transfer coding is chunked.", status=501, code="unsupported_transfer_encoding"
+                )
+        if b"expect" in fields and self._fault is None:
+            if fields[b"expect"].lower() != b"100-continue":
+                self._fault = BadRequest("Nothing else can be expected.", status=417, code="expectation_failed")
+            elif version == "1.1":
+                self._expecting = True
+                if self._request is None and not self._queue:
+                    self._continue()
+
+    def on_chunk_header(self) -> None:
+        self._head_bytes = 0
 
     def on_body(self, data: bytes) -> None:
+        self._head_bytes = 0
+        self._expecting = False
         self._body.append(data)
         self._body_size += len(data)
         if self._body_size > self._worker.limits.max_body:
             self._fault = self._too_large()
             self._body = []
 
+    def _take_raw(self, data: bytes) -> bytes:
+        """The rest of a large body without the parser, which would copy it; returns what comes after the body."""
+        left = self._raw_left
+        if len(data) < left:
+            self._body.append(data)
+            self._raw_left = left - len(data)
+            if self.serving is None:
+                self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+            return b""
+        self._body.append(data if len(data) == left else data[:left])
+        self._raw_left = 0
+        try:
+            self.on_message_complete()
+        finally:
+            # This one still waits for the body; what follows is another message.
+            self._parser = httptools.HttpRequestParser(self)
+        return data[left:]
+
     def on_message_complete(self) -> None:
         self._head_done = False
         self._head_bytes = 0
+        self._expecting = False
         if self._fault is not None:
             return
         body = self._body
@@ -222,19 +305,27 @@ class ClientConnection(asyncio.Protocol):
             parser.get_method(),
             path,
             query,
-            self._headers,
+            self._head,
             self._fields,
             body[0] if len(body) == 1 else b"".join(body),
-            not parser.should_keep_alive(),
+            parser.should_upgrade() or not parser.should_keep_alive(),
             parser.get_http_version() == "1.0",
         )
         self._body = []
-        if self._request is None:
+        if parser.should_upgrade():
+            # The parser leaves its body, if there is one, to the new protocol.
+            self._upgrading = request
+        else:
+            self._take(request)
+
+    def _take(self, request: Request) -> None:
+        if self._request is None and not self._queue and not self._congested:
             self._request = request
             self._worker.serve(self, request)
         else:
             self._queue.append(request)
-            if len(self._queue) >= PIPELINED and self._transport is not None:
+            if len(self._queue) >= PIPELINED and self._transport is not None and not self._held:
+                self._held = True
                 self._transport.pause_reading()
 
     # core.exchange.Client
@@ -247,10 +338,10 @@ class ClientConnection(asyncio.Protocol):
         close = request.close or self._worker.draining
         ending = b"\r\nConnection: close\r\n\r\n" if close else b"\r\n\r\n"
         outbox = self._worker.outbox
-        if len(body) > GATHER:
-            outbox.send(transport, (head, b"Content-Length: %d%b" % (len(body), ending), body), close)
-        elif request.method == b"HEAD":
+        if request.method == b"HEAD":
             outbox.send(transport, b"%bContent-Length: %d%b" % (head, len(body), ending), close)
+        elif len(body) > GATHER:
+            outbox.send(transport, (head, b"Content-Length: %d%b" % (len(body), ending), body), close)
         else:
             outbox.send(transport, b"%bContent-Length: %d%b%b" % (head, len(body), ending, body), close)
         self._answered(close)
@@ -319,6 +410,13 @@ class ClientConnection(asyncio.Protocol):
 
     def late(self) -> None:
         """The deadline has passed: answer 408 to half a request, otherwise just close."""
+        if self._congested and self._transport is not None:
+            unsent = self._transport.get_write_buffer_size()
+            if unsent < self._unsent:
+                # It does read, if slowly.
+                self._unsent = unsent
+                self.deadline = self._worker.now() + STALLED
+                return
         if self.serving is None and (self._head_done or self._head_bytes):
             self._refuse(BadRequest("The request did not arrive in time.", status=408, code="request_timeout"))
         elif self._transport is not None:
@@ -331,6 +429,7 @@ class ClientConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what is already written."""
+        self._worker.outbox.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -342,17 +441,54 @@ class ClientConnection(asyncio.Protocol):
         if close:
             self._queue.clear()
             return
-        self.deadline = self._worker.now() + self._worker.timeouts.client_keepalive
-        queue = self._queue
-        if queue:
-            if len(queue) >= PIPELINED and self._transport is not None:
-                self._transport.resume_reading()
+        if self._queue:
             self._worker.soon(self._next)
+        elif self._expecting:
+            self._continue()
+        if not self._congested:
+            timeouts = self._worker.timeouts
+            pending = self._head_done or self._head_bytes
+            seconds = timeouts.client_body_idle if pending else timeouts.client_keepalive
+            self.deadline = self._worker.now() + seconds
 
     def _next(self) -> None:
-        if self._queue and self._request is None and self._transport is not None:
-            self._request = self._queue.popleft()
-            self._worker.serve(self, self._request)
+        """Serve the next of the requests that came ahead, unless the client does not take the answers."""
+        transport = self._transport
+        if not self._queue or self._request is not None or self._congested or transport is None:
+            return
+        request = self._request = self._queue.popleft()
+        if self._held and len(self._queue) < PIPELINED:
+            self._held = False
+            transport.resume_reading()
+        self._worker.serve(self, request)
+
+    def _continue(self) -> None:
+        self._expecting = False
+        if self._transport is not None:
+            self._worker.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _finish_upgrade(self, data: bytes) -> None:
+        """Go on with a request that asked for an upgrade, which a server may ignore (RFC 9110 7.8).
+
+        Java's HTTP client asks for h2c with its first request, whatever that is; so it has to be served, body and all.
+        """
+        request = self._upgrading
+        if request is None:
+            return
+        if b"transfer-encoding" in request.fields:
+            self._upgrading = None
+            self._refuse(BadRequest("This endpoint does not upgrade connections.", code="upgrade_not_supported"))
+            return
+        length = int(request.fields.get(b"content-length", b"0"))
+        self._body.append(data)
+        self._body_size += len(data)
+        if self._body_size >= length:
+            self._upgrading = None
+            request.body = b"".join(self._body)[:length]
+            self._body = []
+            self._take(request)
+        else:
+            self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is over the limit of {self._worker.limits.max_body} bytes.")
@@ -367,12 +503,19 @@ class ClientConnection(asyncio.Protocol):
         if transport.is_closing():
             return
         self._queue.clear()
-        transport.pause_reading()
+        self._ended = True
         if self.serving is None:
             body = error.body()
             head = error_head(None, error)
             transport.write(b"%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (head, len(body), body))
-            transport.close()
+            self._head_bytes = 0
+            self._head_done = False
+            if transport.can_write_eof():
+                # RFC 9112 9.6: closed at once, a client that is still sending would be reset before it reads this.
+                transport.write_eof()
+                self.deadline = self._worker.now() + LINGER
+            else:
+                transport.close()
         else:
             # An earlier request on this connection is still being answered: let it finish, then close.
             assert self._request is not None

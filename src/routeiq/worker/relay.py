@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from routeiq.core.errors import GatewayError, Overloaded, UnknownPath
 from routeiq.core.exchange import Header
@@ -36,7 +38,7 @@ class Relay(Call):
     def start(self) -> None:
         """Send it on."""
         request = self._request
-        if not request.path.startswith(b"/") or request.path.lower().startswith(PRIVATE):
+        if _is_private(request.path):
             self._refuse(UnknownPath(f"There is no {request.path.decode('latin-1')[:200]} here."))
             return
         target = request.path + (b"?" + request.query if request.query else b"")
@@ -92,3 +94,11 @@ class Relay(Call):
 
     def _refuse(self, error: GatewayError) -> None:
         self._connection.respond(self, error_head(None, error), error.body())
+
+
+def _is_private(path: bytes) -> bool:
+    """Whether a path is, or once decoded may be taken for, one of `PRIVATE`."""
+    if not path.startswith(b"/"):
+        return True
+    plain = posixpath.normpath(unquote_to_bytes(path).replace(b"\\", b"/"))
+    return (b"/" + plain.lstrip(b"/")).lower().startswith(PRIVATE)

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 from routeiq.core.errors import BadRequest
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING
 from routeiq.core.usage import Usage
-from routeiq.providers.dialects.splice import decode_model, replace_members, replace_model
+from routeiq.providers.dialects.splice import Piece, decode_model, replace_members, replace_model
 
 Optional = Raw | UnsetType
 
@@ -71,7 +71,7 @@ def model_name(request: Request) -> str:
         return ""
     try:
         return _decode_string(request.model)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"Invalid request body: {error} at `model`", param="model", code="invalid_type") from None
 
 
@@ -81,7 +81,7 @@ def mock_text(request: Request) -> str:
         return ""
     try:
         return _decode_string(request.mock_response)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"Invalid request body: {error} at `mock_response`", param="mock_response") from None
 
 
@@ -113,6 +113,8 @@ def peek(endpoint: str, body: bytes) -> Request:
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+    except RecursionError:
+        raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
     required = _REQUIRED[endpoint]
     if getattr(request, required) is UNSET:
         raise BadRequest(
@@ -137,7 +139,7 @@ def wants_usage(request: Request) -> bool:
 _USAGE_WANTED = b'"stream_options":{"include_usage":true},'
 
 
-def upstream_body(request: Request, body: bytes, model: bytes, *, endpoint: str) -> tuple[bytes, ...]:
+def upstream_body(request: Request, body: bytes, model: bytes, *, endpoint: str) -> tuple[Piece, ...]:
     """The client's bytes with `model` (a JSON string) spliced in, as pieces; a stream is made to report its usage."""
     extra = b""
     edits: dict[str, bytes | None] = {}

@@ -31,7 +31,12 @@ class Model(msgspec.Struct, gc=False):
 decode_model = msgspec.json.Decoder(Model).decode
 
 
-def replace_model(body: bytes, raw: Raw, value: bytes, *, extra: bytes = b"") -> tuple[bytes, ...]:
+Piece = bytes | memoryview
+"""Bytes to be sent; of a large body a view, because a copy of it costs more than everything else."""
+_LARGE = 16 * 1024
+
+
+def replace_model(body: bytes, raw: Raw, value: bytes, *, extra: bytes = b"") -> tuple[Piece, ...]:
     """The body with its top-level `model` set to `value`, as pieces to be sent in order.
 
     `body` is a valid JSON object and `raw` its `model` as msgspec decoded it from these very bytes. `extra` is put
@@ -39,16 +44,17 @@ def replace_model(body: bytes, raw: Raw, value: bytes, *, extra: bytes = b"") ->
     replaced: a provider that reads the first must not see another model than one that reads the last.
     """
     start = _offset(raw, body)
+    end = start + len(memoryview(raw))
+    view: Piece = memoryview(body) if len(body) > _LARGE else body
     if start <= 10 and body.startswith(_FIRST) and not extra:
-        return body[:start], value, body[start + len(memoryview(raw)) :]
+        return view[:start], value, view[end:]
     match = _LAST_KEY.search(body, max(0, start - _LONGEST_KEY), start)
     if match is not None:
         key = match.start()
         if _first_of_its_name(body, key):
-            end = start + len(memoryview(raw))
             if not extra:
-                return body[:start], value, body[end:]
-            return body[:key], extra, body[key:start], value, body[end:]
+                return view[:start], value, view[end:]
+            return view[:key], extra, view[key:start], value, view[end:]
     changed = replace_members(body, {"model": value})
     brace = changed.index(b"{") + 1
     return changed[:brace], extra, changed[brace:]
