@@ -22,7 +22,8 @@ def running(provider: Upstream) -> Iterator[Worker]:
 @pytest.fixture
 def worker(running: Worker, upstream: Upstream) -> Worker:
     """The worker with its default configuration, counting from zero; the provider's scripts wiped."""
-    running.serve(running._config)
+    if running.config != running.first:
+        running.serve(running.first)
     running.forget()
     return running
 
@@ -32,7 +33,6 @@ def serve(running: Worker, upstream: Upstream) -> Callable[[dict[str, Any]], Wor
     """`serve(config)` gives the worker serving it."""
 
     def publish(config: dict[str, Any]) -> Worker:
-        running.settled()
         answer = running.serve(config)
         assert type(answer).__name__ == "Ready", answer
         running.forget()

@@ -46,6 +46,9 @@ class Worker(Gateway):
         super().__init__(config, key=key, env=env)
         self.control = control or self.directory / "control.sock"
         self.feed: socket.socket | None = None
+        self.first = deepcopy(config)
+        self.config: dict[str, Any] = {}
+        """The configuration that was published last."""
         self._frames = Frames()
         self._inbox: list[Message] = []
         self._table: CounterTable | None = None
@@ -105,6 +108,7 @@ class Worker(Gateway):
 
     def serve(self, config: dict[str, Any]) -> Message:
         """Publish a configuration and await the answer."""
+        self.config = deepcopy(config)
         return self.publish(self.snapshot(config))
 
     def publish(self, snapshot: snapshots.Snapshot | bytes) -> Message:
@@ -177,6 +181,15 @@ class Worker(Gateway):
         return {
             name: value - self._seen.get(name, 0) for name, value in now.items() if value != self._seen.get(name, 0)
         }
+
+    def wait_moved(self, name: str, value: int, timeout: float = 3.0) -> dict[str, int]:
+        """Until a counter moved by `value`: workers add theirs to the table once a second. Raises `TimeoutError`."""
+        end = time.monotonic() + timeout
+        while (moved := self.moved()).get(name, 0) != value:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{name} moved by {moved.get(name, 0)}, not by {value}: {moved}")
+            time.sleep(0.02)
+        return moved
 
     def settled(self, timeout: float = 5.0) -> None:
         """Until nothing is in flight. Raises `TimeoutError`."""
