@@ -80,7 +80,11 @@ def open_files(wanted: int) -> int:
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A directory for configurations, logs and state; kept when the run fails."""
+    """A directory for configurations, logs and state; kept when the run fails.
+
+    From here on SIGTERM unwinds like an error, so that what was started is stopped.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     path = Path(tempfile.mkdtemp(prefix="routeiq-bench-"))
     try:
         yield path
