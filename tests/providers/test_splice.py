@@ -38,7 +38,9 @@ def json_objects(draw: st.DrawFn) -> tuple[bytes, list[tuple[str, Any]]]:
         if name == "model" and draw(st.integers(0, 4)) == 0:
             key = '"\\u006dod\\u0065l"'
         gap = [draw(spaces) for _ in range(4)]
-        pieces.append(gap[0] + key + gap[1] + ":" + gap[2] + json.dumps(value, ensure_ascii=draw(st.booleans())) + gap[3])
+        pieces.append(
+            gap[0] + key + gap[1] + ":" + gap[2] + json.dumps(value, ensure_ascii=draw(st.booleans())) + gap[3]
+        )
     text = draw(spaces) + "{" + ",".join(pieces) + "}" + draw(spaces)
     return text.encode("utf-8", "replace"), members
 

@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import random
+import resource
 import socket
 import ssl
 from collections.abc import Sequence
@@ -140,5 +141,7 @@ def _adopt(worker: Worker, encoded: bytes) -> Ready | Refused:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `python -m routeiq.worker`."""
     args = arguments(argv)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a stream takes two descriptors
     logs.setup(os.environ.get("ROUTEIQ_LOG_LEVEL", "info"), json=os.environ.get("ROUTEIQ_JSON_LOGS") == "1")
     return uvloop.run(serve(args))
