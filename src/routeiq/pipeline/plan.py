@@ -131,7 +131,7 @@ class Plan:
     def listed(self) -> list[str]:
         """Public names in the configuration's order, aliases after them; hidden ones are left out."""
         names = [group.name for group in self.snapshot.groups.values() if not group.hidden]
-        hidden = {name for name, group in self.snapshot.groups.items() if group.hidden}
+        hidden = self.snapshot.hidden_aliases
         names += [alias for alias in self.snapshot.aliases if alias not in hidden and alias not in self.groups]
         return names
 

@@ -223,7 +223,9 @@ def abandon(exchange: Exchange) -> None:
     if exchange.settled:
         return
     attempt = exchange.attempt
-    settle(exchange, CLIENT_CLOSED, exchange.plan.services.now())
+    services = exchange.plan.services
+    settle(exchange, CLIENT_CLOSED, services.now())
+    services.outbox.commit()  # there will be no answer to take the Event along
     if attempt is not None:
         attempt.drop()
 

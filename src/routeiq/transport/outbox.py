@@ -29,6 +29,10 @@ class Outbox:
             self._call_soon(self.flush)
         self._entries.append((transport, data, close))
 
+    def commit(self) -> None:
+        """Do what comes ahead of a burst, though there is none: an Event whose client has gone."""
+        self._before()
+
     def flush(self) -> None:
         """Write everything now: also to be called before anything that must not overtake what is waiting."""
         entries = self._entries

@@ -142,7 +142,7 @@ def model_info(plan: Plan, caller: Caller, wanted: str) -> list[dict[str, object
             value = getattr(spec, field)
             if value is not None:
                 params[field] = value
-        out.append({"model_name": spec.group, "litellm_params": params, "model_info": spec.info})
+        out.append({"model_name": spec.group, "litellm_params": params, "model_info": msgspec.Raw(spec.info)})
     return out
 
 
