@@ -59,7 +59,7 @@ def test_readonly_means_it(tmp_path: Path) -> None:
     migrations.migrate(path)
     connection = connect_readonly(path)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        connection.execute("DELETE FROM events")
+        connection.execute("DELETE FROM event_rows")
 
 
 def test_keys(tmp_path: Path) -> None:

@@ -62,16 +62,17 @@ class LineTemplate:
     """Writes the Events of one caller and one deployment that succeeded, without building them.
 
     What is the same for all of them is encoded once, as an Event; what differs is put in front of it. Decoding a line
-    gives the Event that `encode_line` would have written.
+    gives the Event that `encode_line` would have written. `ledger.rows` knows such lines by their constant part, which
+    begins with the endpoint.
     """
 
-    __slots__ = ("_constant",)
+    __slots__ = ("_constant", "_streamed")
 
     def __init__(self, constant: Event) -> None:
         """`constant` has an empty `id`, `at` 0 and defaults in every field `line` takes."""
-        encoded = encode_line(constant)
-        start = encode_line(Event(id="", at=0, model=""))[:-1]
-        self._constant = encoded[len(start) :]
+        start = len(encode_line(Event(id="", at=0))) - 1
+        self._constant = _constants(constant, start)
+        self._streamed = _constants(msgspec.structs.replace(constant, stream=True), start)
 
     def line(
         self,
@@ -88,7 +89,7 @@ class LineTemplate:
         """One line without its newline. `model` is a JSON string; the rest as in `Event`."""
         return (
             b'{"id":"%b","at":%d,"model":%b,"prompt_tokens":%d,"completion_tokens":%d,"duration":%d,"ttft":%d,'
-            b'"overhead":%d%b%b%b%b'
+            b'"overhead":%d%b%b%b'
         ) % (
             ident.encode(),
             at,
@@ -99,15 +100,16 @@ class LineTemplate:
             ttft,
             overhead,
             b"" if cost is None else b',"cost":%d' % cost,
-            b',"stream":true' if stream else b"",
-            _rare(usage) if usage.cached or usage.reasoning or usage.estimated else b"",
-            self._constant,
+            _details(usage) if usage.cached or usage.reasoning else b"",
+            (self._streamed if stream else self._constant)[usage.estimated],
         )
 
 
-def _rare(usage: Usage) -> bytes:
-    return b',"cached_tokens":%d,"reasoning_tokens":%d,"estimated":%b' % (
-        usage.cached,
-        usage.reasoning,
-        b"true" if usage.estimated else b"false",
-    )
+def _constants(event: Event, start: int) -> tuple[bytes, bytes]:
+    """What follows the first `start` bytes of an Event: with usage from the provider, and estimated."""
+    exact = encode_line(event)[start:]
+    return exact, encode_line(msgspec.structs.replace(event, estimated=True))[start:]
+
+
+def _details(usage: Usage) -> bytes:
+    return b',"cached_tokens":%d,"reasoning_tokens":%d' % (usage.cached, usage.reasoning)

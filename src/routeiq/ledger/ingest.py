@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from routeiq.ledger.reader import Segment, segment_names
-from routeiq.ledger.rows import UNREADABLE, insert_statement, rows, salvage
+from routeiq.ledger.rows import UNREADABLE, Ledger, salvage
 
 BATCH_BYTES = 512 * 1024
 """About 1,200 Events a transaction."""
@@ -26,7 +26,6 @@ RETRY_SECONDS = 1.0
 Observer = Callable[[int, int, int], None]
 """Told after every pass: Events ingested, lines quarantined, bytes still to be read."""
 
-_INSERT = insert_statement()
 _OFFSET = (
     "INSERT INTO journal_offsets (segment, offset) VALUES (?, ?)"
     " ON CONFLICT (segment) DO UPDATE SET offset = excluded.offset"
@@ -52,6 +51,7 @@ class Ingester:
         self._batch_bytes = batch_bytes
         self._lock = -1
         self._connection: sqlite3.Connection | None = None
+        self._ledger: Ledger | None = None
         self._segments: dict[str, Segment] = {}
         self._offsets: dict[str, int] = {}
         self._counts = [0, 0]
@@ -158,7 +158,7 @@ class Ingester:
             self._write(connection, segment, data)
         elif segment.size() > segment.offset:
             self._quarantine(segment, [segment.rest()])
-            self._commit(connection, segment, [], segment.size())
+            self._commit(connection, segment, lambda _: 0, segment.size())
         else:
             self._finish(connection, segment)
             return 0
@@ -168,28 +168,31 @@ class Ingester:
     def _write(self, connection: sqlite3.Connection, segment: Segment, data: bytes) -> None:
         end = segment.offset + len(data)
         try:
-            self._commit(connection, segment, rows(data), end)
+            self._commit(connection, segment, lambda ledger: ledger.write(data), end)
         except (*UNREADABLE, OverflowError):
             good, bad = salvage(data)
             if bad:
                 self._quarantine(segment, bad)
-            self._commit(connection, segment, good, end)
+            self._commit(connection, segment, lambda ledger: ledger.write_rows(good), end)
 
     def _commit(
-        self, connection: sqlite3.Connection, segment: Segment, batch: list[tuple[object, ...]], end: int
+        self, connection: sqlite3.Connection, segment: Segment, write: Callable[[Ledger], int], end: int
     ) -> None:
         """Rows and offset, both or none."""
+        if self._ledger is None:
+            self._ledger = Ledger(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.executemany(_INSERT, batch)
+            count = write(self._ledger)
             connection.execute(_OFFSET, (segment.name, end))
             connection.execute("COMMIT")
         except BaseException:
+            self._ledger.forget()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         segment.offset = end
-        self._counts[0] += len(batch)
+        self._counts[0] += count
 
     def _quarantine(self, segment: Segment, lines: list[bytes]) -> None:
         """Set lines aside in a file named after the offset of their batch: doing it again writes the same file."""
@@ -228,6 +231,7 @@ class Ingester:
         for segment in self._segments.values():
             segment.close()
         self._segments.clear()
+        self._ledger = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None

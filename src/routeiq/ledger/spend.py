@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from routeiq.store.tables import events
+from routeiq.store.tables import event_contexts, event_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -17,10 +17,16 @@ def spend_by_key(engine: Engine, since: float) -> dict[str, int]:
 
     Reads every row: about a second for a few million. Meant for start-up and reports.
     """
+    by_context = (
+        select(event_rows.c.context, func.sum(event_rows.c.cost).label("cost"))
+        .where(event_rows.c.at >= int(since * 1_000_000), event_rows.c.cost.is_not(None))
+        .group_by(event_rows.c.context)
+        .subquery()
+    )
     query = (
-        select(events.c.key, func.sum(events.c.cost))
-        .where(events.c.at >= int(since * 1_000_000), events.c.cost.is_not(None))
-        .group_by(events.c.key)
+        select(event_contexts.c.key, func.sum(by_context.c.cost))
+        .join(by_context, by_context.c.context == event_contexts.c.id)
+        .group_by(event_contexts.c.key)
     )
     with engine.connect() as connection:
         return {key: int(total) for key, total in connection.execute(query)}

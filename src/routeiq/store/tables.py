@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
 )
 
+VIEWS = MetaData()
+"""Views, which are read like tables."""
+
 events = Table(
     "events",
-    METADATA,
+    VIEWS,
     Column("seq", Integer, primary_key=True, comment="Order of ingestion, which is nearly the order of settlement"),
     Column("id", String, nullable=False),
     Column("at", BigInteger, nullable=False, comment="Arrival, Unix microseconds"),
@@ -44,7 +47,68 @@ events = Table(
     Column("revision", String, nullable=False),
     Column("worker", Integer, nullable=False),
 )
-"""The ledger: one row an Event. No index but the order of ingestion: rows are written far more often than read."""
+"""The ledger: one row an Event, put together from the three tables below."""
+
+event_rows = Table(
+    "event_rows",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("context", Integer, nullable=False, comment="event_contexts.id"),
+    Column("id", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("model", String, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("duration", BigInteger, nullable=False),
+    Column("ttft", BigInteger, nullable=False),
+    Column("overhead", BigInteger, nullable=False),
+    Column("cost", BigInteger),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+)
+"""What differs from Event to Event. No index but the order of ingestion, and no foreign key to look up: rows are
+written far more often than read."""
+
+_CONTEXT = (
+    "key", "deployment", "revision", "worker", "endpoint", "stream", "estimated", "key_name", "group", "provider",
+    "upstream_model", "strategy", "tags",
+)  # fmt: skip
+
+event_contexts = Table(
+    "event_contexts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("key_name", String, nullable=False),
+    Column("group", String, nullable=False),
+    Column("deployment", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("upstream_model", String, nullable=False),
+    Column("strategy", String, nullable=False),
+    Column("stream", Boolean(create_constraint=False), nullable=False),
+    Column("estimated", Boolean(create_constraint=False), nullable=False),
+    Column("tags", Text, nullable=False, comment="JSON array; empty without tags"),
+    Column("revision", String, nullable=False),
+    Column("worker", Integer, nullable=False),
+    UniqueConstraint(*_CONTEXT, name="uq_event_contexts"),
+)
+"""What the Events of one caller, deployment and worker have in common. Nothing in it is the client's to choose."""
+
+event_details = Table(
+    "event_details",
+    METADATA,
+    Column("seq", Integer, primary_key=True, comment="event_rows.seq"),
+    Column("request_id", String, nullable=False),
+    Column("upstream_model", String, nullable=False, comment="Used where the context has none"),
+    Column("status", Integer, nullable=False),
+    Column("error", String, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("fallbacks", Integer, nullable=False),
+    Column("hedged", Boolean(create_constraint=False), nullable=False),
+    Column("user", String, nullable=False),
+)
+"""What most Events have nothing to say about; no row when all of it is as usual (status 200, the rest empty)."""
 
 journal_offsets = Table(
     "journal_offsets",
