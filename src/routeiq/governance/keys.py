@@ -21,8 +21,6 @@ NEGATIVE_SECONDS = 10.0
 CACHED_KEYS = 10_000
 CACHED_MODELS = 1_000
 
-_LIMIT = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %ds\r\n"
-
 ANONYMOUS = Key(id="", name="anonymous")
 
 
@@ -45,6 +43,7 @@ class Caller:
 
     __slots__ = (
         "_allowed",
+        "_header_lines",
         "budget",
         "digest",
         "key",
@@ -75,6 +74,12 @@ class Caller:
             )
         except TableFull as error:
             raise Overloaded(f"No room to count for another key: {error}.") from None
+        self._header_lines = b"".join(
+            f"x-ratelimit-limit-{what}: {limit}\r\n"
+            f"x-ratelimit-remaining-{what}: %d\r\nx-ratelimit-reset-{what}: %ds\r\n".encode()
+            for what, limit in (("requests", key.rpm), ("tokens", key.tpm))
+            if limit is not None
+        )
         self.windowed = self.requests is not None or self.tokens is not None
         self.limited = not (
             self.requests is None and self.tokens is None and self.parallel is None and self.budget is None
@@ -163,21 +168,14 @@ class Caller:
         tick = int(now) // BUCKET_SECONDS
         reset = (tick + BUCKETS) * BUCKET_SECONDS - int(now)
         key = self.key
-        lines = b""
-        if self.requests is not None and key.rpm is not None:
+        values: list[int] = []
+        if self.requests is not None:
             used = reservation.requests_used if reservation is not None else self.requests.used(tick)
-            lines = _LIMIT % (
-                b"requests",
-                key.rpm,
-                b"requests",
-                max(0, key.rpm - used),
-                b"requests",
-                reset if used else 0,
-            )
-        if self.tokens is not None and key.tpm is not None:
+            values += (max(0, (key.rpm or 0) - used), reset if used else 0)
+        if self.tokens is not None:
             used = reservation.tokens_used if reservation is not None else self.tokens.used(tick)
-            lines += _LIMIT % (b"tokens", key.tpm, b"tokens", max(0, key.tpm - used), b"tokens", reset if used else 0)
-        return lines
+            values += (max(0, (key.tpm or 0) - used), reset if used else 0)
+        return self._header_lines % tuple(values)
 
     def _give_back(self, tick: int, requests: int, tokens: int) -> None:
         if self.parallel is not None:

@@ -14,11 +14,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
-import msgspec
 
 from routeiq.core.errors import BadRequest, BodyTooLarge, GatewayError
 from routeiq.core.exchange import Header
 from routeiq.pipeline.answer import error_head
+from routeiq.worker.heads import Request
 
 if TYPE_CHECKING:
     from routeiq.worker.server import Worker
@@ -48,26 +48,11 @@ class Serving(Protocol):
         """The client has caught up."""
 
 
-class Request(msgspec.Struct, eq=False):
-    """One parsed request."""
-
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: list[Header]
-    """As they came, names in lower case."""
-    fields: dict[bytes, bytes]
-    """The same by name; of a repeated header the last."""
-    body: bytes
-    close: bool
-    """Whether the connection ends with this answer."""
-    http10: bool
-
-
 class ClientConnection(asyncio.Protocol):
     """One client connection. Implements `core.exchange.Client` for what it is serving; anybody else is ignored."""
 
     __slots__ = (
+        "_between",
         "_body",
         "_body_length",
         "_body_size",
@@ -79,6 +64,7 @@ class ClientConnection(asyncio.Protocol):
         "_head",
         "_head_bytes",
         "_head_done",
+        "_head_key",
         "_headers",
         "_held",
         "_parser",
@@ -114,6 +100,10 @@ class ClientConnection(asyncio.Protocol):
         self._body_size = 0
         self._body_length = 0
         """`Content-Length`, 0 without one."""
+        self._between = True
+        """Whether the parser is between two requests."""
+        self._head_key = b""
+        """What to remember the head of the request that is being parsed under."""
         self._raw_left = 0
         """Bytes of a large body that are still to come, and go past the parser."""
         self._fault: GatewayError | None = None
@@ -148,6 +138,17 @@ class ClientConnection(asyncio.Protocol):
             if self._upgrading is not None:
                 self._finish_upgrade(data)
             return
+        if self._raw_left:
+            data = self._take_raw(data)
+            if not data:
+                return
+        elif self._between and self._request is None and not self._queue and not self._congested:
+            worker = self._worker
+            self._head_key, known = worker.heads.find(data, worker.limits.max_body)
+            if known is not None:
+                self._request = known
+                worker.serve(self, known)
+                return
         self._head_bytes += len(data)
         busy = self._request is not None
         try:
@@ -203,6 +204,7 @@ class ClientConnection(asyncio.Protocol):
         self._body = []
         self._body_size = 0
         self._body_length = 0
+        self._between = False
         if self.serving is None:
             self.deadline = self._worker.now() + self._worker.timeouts.client_header
 
@@ -293,6 +295,7 @@ class ClientConnection(asyncio.Protocol):
         return data[left:]
 
     def on_message_complete(self) -> None:
+        self._between = True
         self._head_done = False
         self._head_bytes = 0
         self._expecting = False
@@ -321,6 +324,9 @@ class ClientConnection(asyncio.Protocol):
     def _take(self, request: Request) -> None:
         if self._request is None and not self._queue and not self._congested:
             self._request = request
+            if self._head_key:
+                self._worker.heads.remember(self._head_key, request)
+                self._head_key = b""
             self._worker.serve(self, request)
         else:
             self._queue.append(request)

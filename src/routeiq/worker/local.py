@@ -15,7 +15,8 @@ from routeiq.pipeline.plan import Plan
 from routeiq.worker.routes import MODEL_PREFIXES
 
 if TYPE_CHECKING:
-    from routeiq.worker.http import ClientConnection, Request
+    from routeiq.worker.heads import Request
+    from routeiq.worker.http import ClientConnection
     from routeiq.worker.server import Worker
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"

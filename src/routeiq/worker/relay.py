@@ -12,7 +12,8 @@ from routeiq.pipeline.answer import error_head, reason
 from routeiq.transport.call import Call, UpstreamBroken
 
 if TYPE_CHECKING:
-    from routeiq.worker.http import ClientConnection, Request
+    from routeiq.worker.heads import Request
+    from routeiq.worker.http import ClientConnection
     from routeiq.worker.server import Worker
 
 PRIVATE = b"/internal"

@@ -20,7 +20,8 @@ from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import abandon, check_room
 from routeiq.transport.pool import Origin
 from routeiq.worker import local
-from routeiq.worker.http import ClientConnection, Request
+from routeiq.worker.heads import Heads, Request
+from routeiq.worker.http import ClientConnection
 from routeiq.worker.relay import Relay
 from routeiq.worker.routes import HOT, LOCAL, deployment_route
 
@@ -55,6 +56,7 @@ class Worker:
         self.services = services
         self.control = control
         self.outbox = services.outbox
+        self.heads = Heads()
         self.draining = False
         self.connections: set[ClientConnection] = set()
         self._loop = services.loop
@@ -71,6 +73,7 @@ class Worker:
         self.plan = stages.compile_plan(snapshot, self.services)
         self.limits = snapshot.limits
         self.timeouts = snapshot.timeouts
+        self.heads.clear()
 
     # connections
 
