@@ -68,6 +68,8 @@ class Exchange(msgspec.Struct, eq=False):
     attempt: Any = None
     tried: list[Any] | None = None
     pending_fallbacks: list[str] | None = None
+    left: list[Any] | None = None
+    """Groups that have failed: a fallback does not lead back to one of them."""
     reservation: Any = None
     reserved_tokens: int = 0
     request_id: bytes = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 
 import msgspec
@@ -20,6 +21,12 @@ from routeiq.transport.local import LocalAnswer
 
 MAX_ANSWER = 256 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
+MAX_UNPACKED = 64 * 1024 * 1024
+"""Bytes of an answer that came compressed, or of one read of a stream."""
+_ANY_WINDOW = zlib.MAX_WBITS | 32
+"""zlib or gzip, whichever it is."""
+AFTER_DONE = 1.0
+"""Seconds a provider may take to end a stream after its terminal marker."""
 MAX_ERROR = 1024 * 1024
 """Bytes of an error answer that are read."""
 
@@ -35,6 +42,8 @@ class Attempt(Call):
         "_chunks",
         "_failed",
         "_headers",
+        "_inflate",
+        "_limit",
         "_mode",
         "_relay",
         "_size",
@@ -45,6 +54,7 @@ class Attempt(Call):
         "started",
         "status",
         "ttfb",
+        "upstream_model",
     )
 
     def __init__(self, exchange: Exchange, route: Route, failed: Failed, now: float) -> None:
@@ -56,13 +66,17 @@ class Attempt(Call):
         self.ttfb = 0.0
         self.rival: Attempt | None = None
         """The other half of a hedge while both run."""
-        self.deadline = now + (route.stream_seconds if exchange.stream else route.answer_seconds)
+        self.upstream_model = ""
+        self._limit = exchange.started + exchange.plan.snapshot.timeouts.total
+        """When all of it must be over."""
+        self.deadline = min(now + (route.stream_seconds if exchange.stream else route.answer_seconds), self._limit)
         self._failed = failed
         self._mode = _WAITING
         self._chunks: list[bytes] = []
         self._size = 0
         self._headers: list[Header] = []
         self._relay: StreamRelay | None = None
+        self._inflate: zlib._Decompress | None = None
 
     @property
     def waiting(self) -> bool:
@@ -84,32 +98,45 @@ class Attempt(Call):
             self._win(self.rival)
         if not exchange.first_byte:
             exchange.first_byte = now
-        if exchange.stream:
-            if not _is_stream(headers):
-                self._mode = _BODY
-                return
+        if exchange.stream and _is_stream(headers):
             self._mode = _STREAM
-            timeouts = exchange.plan.snapshot.timeouts
-            self.deadline = now + timeouts.idle
             self._relay = StreamRelay(exchange, self)
+            if _is_packed(headers):
+                self._inflate = zlib.decompressobj(_ANY_WINDOW)
         else:
             self._mode = _BODY
+            timeout = self.route.target.spec.timeout
+            if timeout is not None:
+                self._limit = min(self._limit, self.started + timeout)
+        self.deadline = min(now + exchange.plan.snapshot.timeouts.idle, self._limit)
 
     def on_data(self, data: bytes) -> None:
         mode = self._mode
         if mode == _STREAM:
             relay = self._relay
             assert relay is not None
-            exchange = self.exchange
-            plan: Plan = exchange.plan
-            timeouts = plan.snapshot.timeouts
+            plan: Plan = self.exchange.plan
             now = plan.services.now()
-            self.deadline = min(now + timeouts.idle, self.started + timeouts.total)
+            self.deadline = min(now + plan.snapshot.timeouts.idle, self._limit)
+            if self._inflate is not None:
+                try:
+                    data = self._inflate.decompress(data, MAX_UNPACKED)
+                except zlib.error:
+                    data = b""
+                if not data or self._inflate.unconsumed_tail:
+                    self.cancel()
+                    self._fail(errors.broken_answer(self._provider, "a compressed stream that can't be read"))
+                    return
             error = relay.feed(data)
             if error is not None:
                 self.cancel()
                 self._fail(error)
+            elif relay.done:
+                self.deadline = now + AFTER_DONE
             return
+        if self._chunks and mode == _BODY:
+            plan = self.exchange.plan
+            self.deadline = min(plan.services.now() + plan.snapshot.timeouts.idle, self._limit)
         self._chunks.append(data)
         self._size += len(data)
         if self._size > (MAX_ANSWER if mode == _BODY else MAX_ERROR):
@@ -125,6 +152,9 @@ class Attempt(Call):
         if mode == _BODY:
             body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             fault = settle.whole_answer(self, body)
+            if fault is not None and _is_packed(self._headers):
+                # Nobody asked for it, but some do it all the same.
+                fault = settle.whole_answer(self, unpack(body))
             if fault is not None:
                 self._fail(errors.broken_answer(self._provider, fault))
         elif mode == _STREAM:
@@ -135,10 +165,14 @@ class Attempt(Call):
         else:
             wait = errors.retry_after(_value(self._headers, b"retry-after"))
             body = b"".join(self._chunks)
+            if _is_packed(self._headers):
+                body = unpack(body)
             self._fail(errors.from_answer(self.status, body, provider=self._provider, retry_after=wait))
 
     def on_failure(self, failure: UpstreamBroken) -> None:
-        if failure.reason == "connect_timeout":
+        if self._relay is not None and self._relay.done:
+            self.on_done()
+        elif failure.reason == "connect_timeout":
             seconds = self.exchange.plan.snapshot.timeouts.connect
             self._fail(self._late(seconds, "could not be connected to"))
         else:
@@ -149,10 +183,15 @@ class Attempt(Call):
     def expired(self, now: float) -> None:
         """The deadline has passed."""
         self.cancel()
-        if self._mode == _STREAM:
+        if self._relay is not None and self._relay.done:
+            self.on_done()
+            return
+        if self._mode in (_STREAM, _BODY) and now < self._limit:
             what, seconds = "sent nothing more", self.exchange.plan.snapshot.timeouts.idle
-        else:
+        elif self._mode == _WAITING:
             what, seconds = "did not answer", now - self.started
+        else:
+            what, seconds = "did not finish", now - self.started
         self._fail(self._late(round(seconds, 1), what))
 
     def drop(self) -> None:
@@ -191,7 +230,7 @@ class Attempt(Call):
             self.carrier.resume()
         if self._mode == _STREAM:
             plan: Plan = self.exchange.plan
-            self.deadline = plan.services.now() + plan.snapshot.timeouts.idle
+            self.deadline = min(plan.services.now() + plan.snapshot.timeouts.idle, self._limit)
 
     def play(self, body: bytes, text: str | None, interval: float | None) -> None:
         """Answer from this process: the embedded provider, or `text` as the whole answer."""
@@ -243,6 +282,7 @@ class Attempt(Call):
         hedge_won = exchange.attempt is self and rival.started < self.started
         exchange.attempt = self
         exchange.route = self.route
+        exchange.upstream_model = self.upstream_model
         exchange.plan.services.meters.count(
             metrics.HEDGES, model=exchange.group.spec.name, outcome="won" if hedge_won else "lost"
         )
@@ -268,11 +308,27 @@ class Attempt(Call):
             rival.rival = None
             exchange.attempt = rival
             exchange.route = rival.route
+            exchange.upstream_model = rival.upstream_model
             return
         try:
             self._failed(exchange, self, error)
         except GatewayError as final:
             settle.refuse(exchange, final)
+
+
+def unpack(body: bytes) -> bytes:
+    """A gzip or zlib body unpacked; nothing when it is not one, is cut, or is a bomb."""
+    inflate = zlib.decompressobj(_ANY_WINDOW)
+    try:
+        data = inflate.decompress(body, MAX_UNPACKED)
+    except zlib.error:
+        return b""
+    return data if inflate.eof else b""
+
+
+def _is_packed(headers: list[Header]) -> bool:
+    coding = _value(headers, b"content-encoding")
+    return coding is not None and coding.lower() in (b"gzip", b"x-gzip", b"deflate")
 
 
 def _is_stream(headers: list[Header]) -> bool:

@@ -63,6 +63,7 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
         exchange.upstream_model, model_json = route.target.spec.model, route.model_json
     body = openai.upstream_body(exchange.peek, exchange.body, model_json, endpoint=endpoint)
     attempt = Attempt(exchange, route, failed, services.now())
+    attempt.upstream_model = exchange.upstream_model
     route.target.begin()
     services.active.add(attempt)
     exchange.attempt = attempt
@@ -86,17 +87,20 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
 def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) -> None:
     """An attempt failed: try what is left to try, or tell the client."""
     plan: Plan = exchange.plan
-    exchange.attempt = None
     error.retries = exchange.retries
     if exchange.began:
         break_stream(exchange, error)
         return
+    exchange.attempt = None
+    if plan.services.now() >= exchange.started + plan.snapshot.timeouts.total:
+        refuse(exchange, error)
+        return
     if exchange.tried is None:
         exchange.tried = []
     exchange.tried.append(exchange.route.target)
-    if error.fallback == "general" and attempt is not None and _may_retry(exchange, error):
+    if attempt is not None and _may_retry(exchange, error):
         delay = _delay(exchange, error, plan.snapshot.resilience)
-        if delay is not None:
+        if delay is not None and plan.services.now() + delay < exchange.started + plan.snapshot.timeouts.total:
             exchange.retries += 1
             plan.services.meters.pending[exchange.group.meters.retries] += 1
             if delay:
@@ -143,21 +147,26 @@ def _may_retry(exchange: Exchange, error: UpstreamError) -> bool:
     """Whether policy and retry budget allow one more attempt on this group."""
     plan: Plan = exchange.plan
     resilience = plan.snapshot.resilience
-    if not error.retryable and not (error.elsewhere and has_other(exchange)):
+    policy = resilience.retries.get(error.class_name)
+    useful = error.fallback == "general" and (error.retryable or (error.elsewhere and has_other(exchange)))
+    if not useful and not policy:
         return False
     allowed = exchange.route.target.spec.max_retries
     if allowed is None:
-        allowed = resilience.retries.get(error.class_name, exchange.group.spec.num_retries)
+        allowed = exchange.group.spec.num_retries if policy is None else policy
     if exchange.retries >= allowed:
         return False
     services = plan.services
-    if not exchange.retrying:
-        budget = max(resilience.retry_budget_min, int(resilience.retry_budget * services.in_flight))
-        if services.retrying >= budget:
-            plan.services.meters.count(metrics.REFUSED, kind="retry_budget")
-            return False
-        exchange.retrying = True
-        services.retrying += 1
+    if exchange.retrying:
+        # Each retry asks anew: in a storm those that were let through once are not let through again.
+        exchange.retrying = False
+        services.retrying -= 1
+    budget = max(resilience.retry_budget_min, int(resilience.retry_budget * services.in_flight))
+    if services.retrying >= budget:
+        services.meters.count(metrics.REFUSED, kind="retry_budget")
+        return False
+    exchange.retrying = True
+    services.retrying += 1
     return True
 
 

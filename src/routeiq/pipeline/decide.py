@@ -67,8 +67,9 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
     while pending and exchange.fallbacks < plan.snapshot.resilience.max_fallbacks:
         name = pending.pop(0)
         group = plan.resolve(name)
-        if group is None or group is exchange.group:
+        if group is None or group is exchange.group or group in (exchange.left or ()):
             continue
+        exchange.left = [*(exchange.left or ()), exchange.group]
         plan.services.meters.pending[exchange.group.meters.fallbacks] += 1
         exchange.group = group
         exchange.public_model = name

@@ -16,18 +16,32 @@ from routeiq.core.exchange import Exchange
 from routeiq.pipeline import answer, settle
 from routeiq.providers import errors
 from routeiq.providers.dialects import openai
+from routeiq.providers.dialects.splice import model_member
 from routeiq.transport.sse import DONE, Framer, FrameTooLarge, payload, split
 
 if TYPE_CHECKING:
     from routeiq.pipeline.attempt import Attempt
 
 _NO_USAGE = (b":null", b": null")
+_NAMELESS = 4
+"""Events after which a stream that names no model is taken to name none."""
 
 
 class StreamRelay:
     """State of one relayed stream."""
 
-    __slots__ = ("_attempt", "_done", "_exchange", "_framer", "_hide_usage", "_new", "_old", "_provider", "events")
+    __slots__ = (
+        "_attempt",
+        "_done",
+        "_exchange",
+        "_framer",
+        "_hide_usage",
+        "_learned",
+        "_new",
+        "_old",
+        "_provider",
+        "events",
+    )
 
     def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
         self._exchange = exchange
@@ -36,6 +50,7 @@ class StreamRelay:
         self._hide_usage = not openai.wants_usage(exchange.peek)
         self._provider = attempt.route.target.spec.provider
         self._done = False
+        self._learned = False
         self._old = b""
         self._new = b""
         self.events = 0
@@ -50,13 +65,18 @@ class StreamRelay:
             return errors.broken_answer(self._provider, f"an event that does not end: {error}")
         if not events:
             return None
-        if not exchange.began or self._is_special(events):
+        if not self._learned or self._is_special(events):
             return self._careful(events)
-        self.events += 1
+        self.events += events.count(b"\n\n") or 1
         if self._old:
             events = events.replace(self._old, self._new)
         exchange.client.write(exchange, events)
         return None
+
+    @property
+    def done(self) -> bool:
+        """Whether the terminal marker has come: nothing that happens after it matters."""
+        return self._done
 
     def finish(self) -> UpstreamError | None:
         """The provider closed the stream."""
@@ -83,28 +103,29 @@ class StreamRelay:
         out: list[bytes] = []
         for raw in split(events):
             data = payload(raw)
-            if data == b"[DONE]":
+            if data.strip() == b"[DONE]":
                 self._done = True  # written at the very end, after the Event
-                continue
+                break
             if not data:
                 out.append(raw)  # a comment: some providers keep the connection warm with them
                 continue
             try:
-                event = openai.decode_event(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+                event = openai.read_event(data)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 if not exchange.began:
                     return errors.broken_answer(self._provider, "an event that is not JSON")
                 out.append(raw)
                 continue
-            if event.error is not UNSET and event.error is not None and event.choices is None:
+            if event.error is not UNSET and event.choices is None and bytes(event.error) != b"null":
                 error = errors.from_event(data, provider=self._provider)
                 if out and exchange.began:
                     exchange.client.write(exchange, b"".join(out))
                 return error
             if not exchange.began:
-                self._learn_model(event.model)
                 self._begin()
             self.events += 1
+            if not self._learned:
+                self._learn_model(data, event.model)
             if event.usage is not None:
                 exchange.usage = event.usage.usage()
                 if self._hide_usage and not event.choices:
@@ -117,13 +138,15 @@ class StreamRelay:
             exchange.client.write(exchange, b"".join(out))
         return None
 
-    def _learn_model(self, model: str | None) -> None:
-        """Show the name the client asked for, as LiteLLM does."""
+    def _learn_model(self, data: bytes, model: str | None) -> None:
+        """Show the name the client asked for, as LiteLLM does. Azure's first event has an empty one."""
         public = self._exchange.public_model
+        self._learned = bool(model) or self.events > _NAMELESS
         if model and model != public:
             # Inside a JSON string the quotes would be escaped, so this can only be a member.
-            self._old = b'"model":' + msgspec.json.encode(model)
-            self._new = b'"model":' + msgspec.json.encode(public)
+            before, value = model_member(data)
+            self._old = before + value
+            self._new = before + msgspec.json.encode(public) if before else b""
 
     def _begin(self) -> None:
         exchange = self._exchange

@@ -15,6 +15,7 @@ from routeiq.ledger.journal import JournalFull
 from routeiq.observe import metrics
 from routeiq.pipeline import answer
 from routeiq.providers.dialects import openai
+from routeiq.providers.dialects.splice import show_model
 
 if TYPE_CHECKING:
     from routeiq.governance.keys import Caller
@@ -31,8 +32,8 @@ CLIENT_CLOSED = 499
 def whole_answer(attempt: Attempt, body: bytes) -> str | None:
     """Settle and send an answer that is not streamed; what is wrong with it, when it can't be one."""
     try:
-        read = openai.decode_answer(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        read = openai.read_answer(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "an answer that is not a JSON object" if body else "an empty answer"
     exchange = attempt.exchange
     now = attempt.succeeded()
@@ -40,7 +41,7 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
         exchange.usage = read.usage.usage()
     model = read.model
     if model is not None and model != exchange.public_model:
-        body = _with_public_model(body, model, exchange.public_model)
+        body = show_model(body, model, msgspec.json.encode(exchange.public_model))
     settle(exchange, 200, now)
     exchange.client.respond(exchange, answer.whole_head(exchange, attempt.route, attempt.provider_headers()), body)
     return None
@@ -241,13 +242,3 @@ def check_room(plan: Plan) -> None:
         raise Overloaded(
             "The journal is full, and requests can't be accounted for.", code="journal_full", retry_after=5.0
         )
-
-
-def _with_public_model(body: bytes, model: str, public: str) -> bytes:
-    """Show the name the client asked for, as LiteLLM does: the first member spelled so, whatever its white space."""
-    old, new = msgspec.json.encode(model), msgspec.json.encode(public)
-    for colon in (b":", b": "):
-        before = b'"model"' + colon + old
-        if before in body:
-            return body.replace(before, b'"model"' + colon + new, 1)
-    return body

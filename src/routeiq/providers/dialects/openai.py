@@ -172,6 +172,10 @@ class CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
 
 
+MOST_TOKENS = 10**9
+"""Of one answer: more is nonsense, and would not fit the counters."""
+
+
 class WireUsage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -189,7 +193,18 @@ class WireUsage(msgspec.Struct, gc=False):
             cached = self.prompt_cache_hit_tokens
         if self.completion_tokens_details is not None:
             reasoning = self.completion_tokens_details.reasoning_tokens or 0
-        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached, 0, reasoning)
+        usage = Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached, 0, reasoning)
+        if min(usage.prompt, usage.completion, cached, reasoning) < 0 or usage.prompt + usage.completion > MOST_TOKENS:
+            return Usage(*(min(max(n, 0), MOST_TOKENS) for n in (usage.prompt, usage.completion, cached, 0, reasoning)))
+        return usage
+
+
+def _lenient_usage(value: Any) -> WireUsage | None:
+    """What can be made of a `usage` that is not as OpenAI writes it."""
+    if not isinstance(value, dict):
+        return None
+    counts = {name: value.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    return WireUsage(**{name: int(n) for name, n in counts.items() if isinstance(n, (int, float)) and abs(n) < 1e18})
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -221,6 +236,36 @@ class ErrorAnswer(msgspec.Struct, gc=False):
     detail: Any = None
 
 
-decode_answer = msgspec.json.Decoder(Answer, strict=False).decode
-decode_event = msgspec.json.Decoder(Event, strict=False).decode
+class LooseAnswer(msgspec.Struct, gc=False):
+    """The same of a provider that is not strict about types."""
+
+    model: Any = None
+    usage: Any = None
+    choices: Any = None
+    error: Optional = UNSET
+
+
+_decode_answer = msgspec.json.Decoder(Answer, strict=False).decode
+_decode_event = msgspec.json.Decoder(Event, strict=False).decode
+_decode_loose = msgspec.json.Decoder(LooseAnswer).decode
 decode_error = msgspec.json.Decoder(ErrorAnswer, strict=False).decode
+
+
+def read_answer(body: bytes) -> Answer:
+    """Model and usage of an answer. Raises `msgspec.DecodeError` for what is no JSON object."""
+    try:
+        return _decode_answer(body)
+    except msgspec.ValidationError:
+        loose = _decode_loose(body)
+        return Answer(loose.model if isinstance(loose.model, str) else None, _lenient_usage(loose.usage))
+
+
+def read_event(payload: bytes) -> Event:
+    """The same, and more, of one event of a stream."""
+    try:
+        return _decode_event(payload)
+    except msgspec.ValidationError:
+        loose = _decode_loose(payload)
+        model = loose.model if isinstance(loose.model, str) else None
+        choices = [Raw(b"{}")] if loose.choices else [] if isinstance(loose.choices, list) else None
+        return Event(model, _lenient_usage(loose.usage), choices, loose.error)

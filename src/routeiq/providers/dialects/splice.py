@@ -60,6 +60,29 @@ def replace_model(body: bytes, raw: Raw, value: bytes, *, extra: bytes = b"") ->
     return changed[:brace], extra, changed[brace:]
 
 
+def show_model(body: bytes, model: str, value: bytes) -> bytes:
+    """An answer with its top-level `model`, which is `model`, shown as `value` (a JSON string)."""
+    # Inside a JSON string the quotes would be escaped, so this can only be a member; and the one, if there is one.
+    before = b'"model":' + msgspec.json.encode(model)
+    if body.count(before) == 1:
+        return body.replace(before, b'"model":' + value)
+    raw = decode_model(body).model
+    if raw is UNSET:
+        return body
+    start = _offset(raw, body)
+    return body[:start] + value + body[start + len(memoryview(raw)) :]
+
+
+def model_member(payload: bytes) -> tuple[bytes, bytes]:
+    """The top-level `model` of an event as it is spelled there: up to its value, and the value. Empty without one."""
+    raw = decode_model(payload).model
+    if raw is UNSET:
+        return b"", b""
+    start = _offset(raw, payload)
+    match = _LAST_KEY.search(payload, max(0, start - _LONGEST_KEY), start)
+    return (match.group(), bytes(raw)) if match is not None else (b"", b"")
+
+
 def _first_of_its_name(body: bytes, key: int) -> bool:
     """Whether no member before the one whose key starts at `key` is called `model` too."""
     before = body[:key].rstrip(b" \t\r\n")
