@@ -6,10 +6,12 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +19,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from routeiq.ledger.event import Event, encode_line
+from routeiq.core.usage import Usage
+from routeiq.ledger.event import Event, LineTemplate, decode_line, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.rows import COLUMNS, salvage
 from routeiq.ledger.spend import spend_by_key
@@ -33,6 +38,14 @@ def state(tmp_path: Path) -> Path:
     (tmp_path / "journal").mkdir()
     migrate(database_path(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that nothing has been written to."""
+    path = tmp_path_factory.mktemp("empty") / "routeiq.db"
+    migrate(path)
+    return path
 
 
 class Writer:
@@ -97,7 +110,117 @@ def test_every_field_arrives(state: Path, ingester: Ingester) -> None:
 
 
 def test_columns_are_those_of_the_table() -> None:
-    assert tuple(column.name for column in events.columns)[1:] == COLUMNS
+    assert sorted(column.name for column in events.columns) == sorted(("seq", *COLUMNS))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.just('a,"endpoint":"b')
+COUNT = st.integers(0, 2**40)
+CONSTANTS = st.builds(
+    Event, id=st.just(""), at=st.just(0), endpoint=st.sampled_from(["chat", "embeddings", ""]), key=TEXT, key_name=TEXT,
+    group=TEXT, deployment=TEXT, provider=TEXT, upstream_model=TEXT, strategy=TEXT,
+    tags=st.lists(TEXT, max_size=2).map(tuple), revision=TEXT, worker=st.integers(0, 9),
+)  # fmt: skip
+PLAIN = st.fixed_dictionaries(
+    {
+        "id": st.uuids().map(str), "at": COUNT, "model": TEXT, "stream": st.booleans(), "prompt_tokens": COUNT,
+        "completion_tokens": COUNT, "cached_tokens": st.just(0) | COUNT, "reasoning_tokens": st.just(0) | COUNT,
+        "estimated": st.booleans(), "cost": st.none() | COUNT, "duration": COUNT, "ttft": COUNT, "overhead": COUNT,
+    }
+)  # fmt: skip
+DETAILS = st.fixed_dictionaries(
+    {},
+    optional={
+        "request_id": TEXT, "status": st.integers(200, 599), "error": TEXT, "retries": COUNT, "fallbacks": COUNT,
+        "hedged": st.booleans(), "user": TEXT,
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    groups=st.lists(st.tuples(CONSTANTS, st.lists(st.tuples(PLAIN, st.none() | DETAILS), min_size=1)), max_size=4),
+    data=st.data(),
+)
+def test_all_kinds_of_lines_give_their_events_in_order(empty: Path, groups: list[Any], data: st.DataObject) -> None:
+    written = data.draw(st.permutations([(constant, *fields) for constant, some in groups for fields in some]))
+    lines: list[bytes] = []
+    expected: list[dict[str, Any]] = []
+    for constant, plain, details in written:
+        event = msgspec.structs.replace(constant, **plain, **(details or {}))
+        usage = Usage(
+            prompt=event.prompt_tokens, completion=event.completion_tokens, cached=event.cached_tokens,
+            reasoning=event.reasoning_tokens, estimated=event.estimated,
+        )  # fmt: skip
+        template = LineTemplate(constant).line(
+            event.id, event.at, msgspec.json.encode(event.model), event.stream, usage, event.cost, event.duration,
+            event.ttft, event.overhead,
+        )  # fmt: skip
+        lines.append(template if details is None else encode_line(event))
+        assert decode_line(lines[-1]) == event
+        tags = msgspec.json.encode(event.tags).decode() if event.tags else None
+        expected.append({"seq": len(lines), **msgspec.structs.asdict(event), "tags": tags})
+    with tempfile.TemporaryDirectory() as name:
+        state = Path(name)
+        (state / "journal").mkdir()
+        shutil.copy(empty, database_path(state))
+        (state / "journal" / "w1-1-1-0.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+        ingester = Ingester(state / "journal", lambda: connect(database_path(state)), batch_bytes=2000)
+        assert ingester.drain(20)
+        ingester.close()
+        assert not (state / "journal" / "quarantine").exists()
+        database = engine(database_path(state))
+        assert RequestRepository(database).page(limit=1000)[::-1] == expected
+        database.dispose()
+
+
+def test_contexts_are_kept_once(state: Path) -> None:
+    common = {"endpoint": "chat", "key": "k", "deployment": "d", "tags": ("a",)}
+    template = LineTemplate(Event(id="", at=0, upstream_model="u", **common))  # type: ignore[arg-type]
+    writer = Writer(state / "journal")
+    for start in (0, 100):
+        for number in range(start, start + 100):
+            os.write(writer.fd, template.line(f"id-{number}", 1, b'"m"', False, Usage(), None, 1, 1, 1) + b"\n")
+            writer.write(f"wild-{number}", upstream_model=f"u-{number}", **common)
+        ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+        assert ingester.drain(5)
+        ingester.close()
+    connection = connect(database_path(state))
+    assert connection.execute("SELECT count(*) FROM event_contexts").fetchone() == (2,)
+    assert connection.execute("SELECT count(*) FROM event_details").fetchone() == (200,)
+    assert connection.execute("SELECT upstream_model FROM events WHERE id = 'wild-199'").fetchone() == ("u-199",)
+    assert connection.execute("SELECT upstream_model FROM events WHERE id = 'id-199'").fetchone() == ("u",)
+
+
+def test_an_undone_transaction_leaves_no_context_remembered(state: Path) -> None:
+    template = LineTemplate(Event(id="", at=0, endpoint="chat", key="k"))
+    good = template.line("a", 1, b'"m"', False, Usage(), None, 1, 1, 1)
+    too_much = template.line("b", 1, b'"m"', False, Usage(prompt=2**63), None, 1, 1, 1)
+    two = template.line('c","at":1} {"id":"d', 1, b'"m"', False, Usage(), None, 1, 1, 1)
+    (state / "journal" / "w1-1-1-0.jsonl").write_bytes(b"\n".join([good, too_much, two, b"", good, b""]))
+    ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+    assert ingester.drain(5)
+    ingester.close()
+    rows = RequestRepository(engine(database_path(state))).page()
+    assert [(row["id"], row["key"]) for row in rows] == [("a", "k"), ("d", "k"), ("a", "k")]
+
+
+def test_reading_starts_at_the_end_and_looks_things_up(state: Path) -> None:
+    connection = connect(database_path(state))
+    for query in (
+        "SELECT * FROM events ORDER BY seq DESC LIMIT 9",
+        "SELECT * FROM events WHERE seq < 5 ORDER BY seq DESC LIMIT 9",
+        "SELECT * FROM events WHERE seq > 5 ORDER BY seq LIMIT 9",
+        "SELECT * FROM events WHERE \"key\" = 'k' OR key_name = 'k' ORDER BY seq DESC LIMIT 9",
+        "SELECT * FROM events WHERE (model = 'm' OR \"group\" = 'm') AND status = 500 ORDER BY seq DESC LIMIT 9",
+        "SELECT max(seq) FROM events",
+    ):
+        first, *others = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        assert first.split()[1] == "r"
+        assert ("rowid" in first) == ("WHERE seq" in query)
+        assert [step.split(" (rowid=?)")[0] for step in others] == [
+            "SEARCH c USING INTEGER PRIMARY KEY",
+            "SEARCH d USING INTEGER PRIMARY KEY",
+        ]
 
 
 def test_an_unfinished_line_waits_and_a_finished_segment_goes(state: Path, ingester: Ingester) -> None:

@@ -9,12 +9,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 
 from routeiq.core.snapshot import Key
 from routeiq.store import migrate as migrations
 from routeiq.store.database import HEAD, connect, connect_readonly, engine, revision
 from routeiq.store.keys import KeyRepository
-from routeiq.store.tables import METADATA
+from routeiq.store.tables import METADATA, events
 
 
 def test_the_newest_migration_is_the_one_this_version_expects() -> None:
@@ -30,9 +31,11 @@ def test_up_gives_the_declared_tables_and_down_gives_none(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o077 == 0
     with engine(path).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert inspect(connection).get_view_names() == ["events"]
+        assert [column["name"] for column in inspect(connection).get_columns("events")] == events.columns.keys()
     migrations.migrate(path, "base")
     assert revision(path) is None
-    tables = {row[0] for row in connect(path).execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {row[0] for row in connect(path).execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     assert tables == {"alembic_version"}
     migrations.migrate(path)
     assert revision(path) == HEAD

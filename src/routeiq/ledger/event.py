@@ -8,7 +8,11 @@ from routeiq.core.usage import Usage
 
 
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """One line of the Journal, as JSON. Money in nano-dollars, durations in microseconds, times Unix microseconds."""
+    """One line of the Journal, as JSON. Money in nano-dollars, durations in microseconds, times Unix microseconds.
+
+    From `endpoint` on come the fields that are the same for all Events of one caller, deployment and worker: the
+    ledger keeps them once (`ledger.rows`). The client can choose none of them freely.
+    """
 
     id: str
     """Unique; `x-litellm-call-id` of the response."""
@@ -16,27 +20,17 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """When the request arrived."""
     request_id: str = ""
     """The client's `x-request-id`, where it sent one."""
-    endpoint: str = ""
-    key: str = ""
-    """Hex SHA-256 of the key, `""` when none was asked for."""
-    key_name: str = ""
     model: str = ""
     """As requested."""
-    group: str = ""
-    deployment: str = ""
-    provider: str = ""
     upstream_model: str = ""
-    strategy: str = ""
     status: int = 200
     """The HTTP status sent; 499 when the client went away first."""
     error: str = ""
     """`GatewayError.kind`, or `""`."""
-    stream: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
-    estimated: bool = False
     cost: int | None = None
     """`None` when the model has no price."""
     duration: int = 0
@@ -49,6 +43,17 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     hedged: bool = False
     user: str = ""
     """The body's `user`: the end user."""
+    endpoint: str = ""
+    key: str = ""
+    """Hex SHA-256 of the key, `""` when none was asked for."""
+    key_name: str = ""
+    group: str = ""
+    deployment: str = ""
+    provider: str = ""
+    strategy: str = ""
+    stream: bool = False
+    estimated: bool = False
+    """Whether the tokens are the gateway's estimate."""
     tags: tuple[str, ...] = ()
     revision: str = ""
     worker: int = 0
@@ -63,16 +68,15 @@ class LineTemplate:
 
     What is the same for all of them is encoded once, as an Event; what differs is put in front of it. Decoding a line
     gives the Event that `encode_line` would have written. `ledger.rows` knows such lines by their constant part, which
-    begins with the endpoint.
+    begins with the endpoint and has, other than in `encode_line`, the upstream's model.
     """
 
     __slots__ = ("_constant", "_streamed")
 
     def __init__(self, constant: Event) -> None:
         """`constant` has an empty `id`, `at` 0 and defaults in every field `line` takes."""
-        start = len(encode_line(Event(id="", at=0))) - 1
-        self._constant = _constants(constant, start)
-        self._streamed = _constants(msgspec.structs.replace(constant, stream=True), start)
+        self._constant = _constants(constant)
+        self._streamed = _constants(msgspec.structs.replace(constant, stream=True))
 
     def line(
         self,
@@ -105,10 +109,12 @@ class LineTemplate:
         )
 
 
-def _constants(event: Event, start: int) -> tuple[bytes, bytes]:
-    """What follows the first `start` bytes of an Event: with usage from the provider, and estimated."""
-    exact = encode_line(event)[start:]
-    return exact, encode_line(msgspec.structs.replace(event, estimated=True))[start:]
+def _constants(event: Event) -> tuple[bytes, bytes]:
+    """What is the same in all lines: with usage from the provider, and estimated."""
+    start = len(encode_line(Event(id="", at=0, upstream_model=event.upstream_model))) - 1
+    model = b',"upstream_model":%b}' % msgspec.json.encode(event.upstream_model)
+    exact = encode_line(event)[start:-1]
+    return exact + model, encode_line(msgspec.structs.replace(event, estimated=True))[start:-1] + model
 
 
 def _details(usage: Usage) -> bytes:

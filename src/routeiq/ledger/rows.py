@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import add, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,17 +23,15 @@ HEAD = (
     "cached_tokens", "reasoning_tokens",
 )  # fmt: skip
 """What `LineTemplate` writes in front, in its order: the columns of `event_rows` after `context`."""
-CONTEXT = (
-    "endpoint", "key", "key_name", "group", "deployment", "provider", "upstream_model", "strategy", "stream",
-    "estimated", "tags", "revision", "worker",
-)  # fmt: skip
-"""What `LineTemplate` writes as its constant part: the columns of `event_contexts` after `id`."""
 DETAILS = ("request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "user")
 """Columns of `event_details` after `seq`. `upstream_model` stands in for that of the context, where it has none."""
 
 _FIELDS = {field.name: (field.name, field.type, field.default) for field in msgspec.structs.fields(Event)}
 COLUMNS: tuple[str, ...] = tuple(_FIELDS)
 """Columns of a whole row, in order: Event's fields."""
+CONTEXT = (*COLUMNS[COLUMNS.index("endpoint") :], "upstream_model")
+"""The constant part of a `LineTemplate`: the columns of `event_contexts` after `id`. Only templates have
+`upstream_model` there: behind a wildcard a client may choose it, so that there would be no bound to the contexts."""
 
 KNOWN = 32_768
 """Contexts remembered; one takes half a kilobyte."""
@@ -45,6 +43,7 @@ def _struct(name: str, fields: Iterable[str]) -> Any:
 
 
 _decode_heads = msgspec.json.Decoder(_struct("_Head", HEAD)).decode_lines
+_decode_long_heads = msgspec.json.Decoder(_struct("_LongHead", COLUMNS[: COLUMNS.index("endpoint")])).decode_lines
 _decode_context = msgspec.json.Decoder(_struct("_Context", CONTEXT)).decode
 _decoder = msgspec.json.Decoder(Event)
 _decode, _decode_lines = _decoder.decode, _decoder.decode_lines
@@ -52,9 +51,9 @@ _astuple = msgspec.structs.astuple
 
 _FIRST_FIELD = b'{"id":'
 _CONSTANT = b',"endpoint":"'
-"""Where a template's constant part begins. Within a JSON string the quotes would have backslashes."""
-_NO_TEMPLATE = b',"model":"'
-"""In what follows `_CONSTANT` when `encode_line` has written the line."""
+"""Where the constant part of a line begins. Within a JSON string the quotes would have backslashes."""
+_OF_TEMPLATE = b',"upstream_model":"'
+"""In the constant part of a template, and in no other."""
 _MOST, _LEAST = 2**63 - 1, -(2**63)
 
 Row = tuple[Any, ...]
@@ -62,9 +61,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a damaged line may raise."""
 
 _row_of = itemgetter(*map(COLUMNS.index, HEAD))
-_context_of = itemgetter(*map(COLUMNS.index, CONTEXT))
+_context_of = itemgetter(*map(COLUMNS.index, CONTEXT[:-1]))
 _details_of = itemgetter(*map(COLUMNS.index, DETAILS))
-_UPSTREAM_MODEL, _TAGS = CONTEXT.index("upstream_model"), CONTEXT.index("tags")
+_TAGS = CONTEXT.index("tags")
 _NO_DETAILS = _details_of(_astuple(Event(id="", at=0)))
 
 
@@ -79,15 +78,6 @@ _INSERT_DETAILS = _insert("event_details", ("seq", *DETAILS))
 _FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = ?' for name in CONTEXT)  # noqa: S608
 
 
-class Batch(NamedTuple):
-    """Rows to insert together, in order."""
-
-    size: int
-    rows: Iterable[Row]
-    details: list[Row]
-    """Each with its place among the rows in front."""
-
-
 class Ledger:
     """Writes Events through one connection, in transactions that its owner begins and ends.
 
@@ -97,89 +87,100 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._tails: dict[bytes, tuple[int]] = {}
-        """Ids by constant parts of lines, without `_CONSTANT`."""
+        self._templates: dict[bytes, tuple[int]] = {}
+        """Ids by constant parts of lines from templates, from the endpoint on."""
+        self._others: dict[bytes, tuple[int]] = {}
+        """The same for `encode_line`."""
         self._contexts: dict[Row, tuple[int]] = {}
         """Ids by what those parts say."""
 
     def forget(self) -> None:
         """Remember no context."""
-        self._tails.clear()
+        self._templates.clear()
+        self._others.clear()
         self._contexts.clear()
 
     def write(self, data: bytes) -> int:
         """Insert the Events of whole lines; how many. Raises one of `UNREADABLE` when one is no Event."""
-        return self._insert(self._batch(data))
-
-    def write_rows(self, rows: list[Row]) -> int:
-        """The same for whole rows, as from `salvage`."""
-        return self._insert(self._split(rows))
-
-    def _insert(self, batch: Batch) -> int:
-        self._connection.executemany(_INSERT_ROW, batch.rows)
-        if batch.details:
-            # Nobody else can insert during a transaction, so its rows are the last and without gaps.
-            newest = self._connection.execute("SELECT max(seq) FROM event_rows").fetchone()[0]
-            first = newest - batch.size + 1
-            self._connection.executemany(_INSERT_DETAILS, [(first + row[0], *row[1:]) for row in batch.details])
-        return batch.size
-
-    def _batch(self, data: bytes) -> Batch:
         lines = data.split(b"\n")
         lines.pop()
-        known = self._tails.get
+        known = self._templates.get
         heads: list[bytes] = []
         contexts: list[tuple[int]] = []
-        others: list[bytes] = []
-        places: list[int] = []
+        others: list[tuple[int, bytes, bytes, bytes]] = []
         for line in lines:
-            head, _, tail = line.partition(_CONSTANT)
+            head, mark, tail = line.partition(_CONSTANT)
             context = known(tail) or self._meet(tail)
             if context is None:
-                places.append(len(heads) + len(others))
-                others.append(line)
+                others.append((len(heads) + len(others), head, mark, tail))
             else:
                 heads.append(head)
                 contexts.append(context)
-        rows: Iterable[Row] = map(add, contexts, map(_astuple, _decoded(_decode_heads, heads, b"}")))
-        if not others:
-            return Batch(len(heads), rows, [])
-        split = self._split(list(map(_astuple, _decoded(_decode_lines, others))))
-        merged = list(rows)
-        for place, row in zip(places, split.rows, strict=True):
-            merged.insert(place, row)
-        return Batch(len(merged), merged, [(places[row[0]], *row[1:]) for row in split.details])
+        rows = map(add, contexts, map(_astuple, _decoded(_decode_heads, heads, b"}")))
+        return self._merge(list(rows), others) if others else self._insert(rows, [], len(heads))
 
-    def _split(self, rows: list[Row]) -> Batch:
-        """Whole rows as those of the tables."""
-        out: list[Row] = []
-        details: list[Row] = []
-        known = self._contexts.get
-        for place, row in enumerate(rows):
-            context = list(_context_of(row))
-            # A client may choose it freely (behind a wildcard), so that there would be no bound to the contexts.
-            context[_UPSTREAM_MODEL] = ""
-            key = tuple(context)
-            out.append((known(key) or self._find(key)) + _row_of(row))
-            detail = _details_of(row)
-            if detail != _NO_DETAILS:
-                details.append((place, *detail))
-        return Batch(len(out), out, details)
+    def write_rows(self, rows: Iterable[Row]) -> int:
+        """The same for whole rows, as from `salvage`."""
+        split = list(map(self._split, rows))
+        return self._insert([row for row, _ in split], list(enumerate(details for _, details in split)), len(split))
+
+    def _insert(self, rows: Iterable[Row], details: list[tuple[int, Row]], count: int) -> int:
+        """`details` with their places among the rows."""
+        self._connection.executemany(_INSERT_ROW, rows)
+        if details:
+            # Nobody else can insert during a transaction, so its rows are the last and without gaps.
+            newest = self._connection.execute("SELECT max(seq) FROM event_rows").fetchone()[0]
+            first = newest - count + 1
+            written = [(first + place, *row) for place, row in details if row != _NO_DETAILS]
+            self._connection.executemany(_INSERT_DETAILS, written)
+        return count
+
+    def _merge(self, rows: list[Row], others: list[tuple[int, bytes, bytes, bytes]]) -> int:
+        """Insert rows of templates and lines that are from none, in parts, each with its place among the rows."""
+        known = self._others.get
+        heads: list[bytes] = []
+        contexts: list[tuple[int]] = []
+        places: list[int] = []
+        whole: list[bytes] = []
+        whole_places: list[int] = []
+        for place, head, mark, tail in others:
+            context = known(tail)
+            if context is None:
+                whole.append(head + mark + tail)
+                whole_places.append(place)
+            else:
+                heads.append(head)
+                contexts.append(context)
+                places.append(place)
+        decoded = list(map(_astuple, _decoded(_decode_long_heads, heads, b"}")))
+        split = list(zip(places, map(add, contexts, map(_row_of, decoded)), map(_details_of, decoded), strict=True))
+        if whole:
+            values = map(self._split, map(_astuple, _decoded(_decode_lines, whole)))
+            split += [(place, *parts) for place, parts in zip(whole_places, values, strict=True)]
+            split.sort(key=itemgetter(0))
+        for place, row, _ in split:
+            rows.insert(place, row)
+        return self._insert(rows, [(place, details) for place, _, details in split], len(rows))
+
+    def _split(self, row: Row) -> tuple[Row, Row]:
+        """A whole row as one of `event_rows` and one of `event_details`, the latter without `seq`."""
+        context = (*_context_of(row), "")
+        return (self._contexts.get(context) or self._find(context)) + _row_of(row), _details_of(row)
 
     def _meet(self, tail: bytes) -> tuple[int] | None:
-        """The context of a template's constant part that is not remembered; `None` when it is none."""
-        if not tail or _NO_TEMPLATE in tail:
+        """Remember a constant part that is new; its context when it is a template's."""
+        if not tail or tail in self._others:
             return None
         try:
             tail.decode()
             context = _astuple(_decode_context(b"{" + _CONSTANT[1:] + tail))
         except UNREADABLE:
             return None
-        found = self._find(context)
-        if len(self._tails) >= KNOWN:
-            self._tails.clear()
-        self._tails[tail] = found
-        return found
+        known = self._templates if _OF_TEMPLATE in tail else self._others
+        if len(known) >= KNOWN:
+            known.clear()
+        known[tail] = found = self._contexts.get(context) or self._find(context)
+        return found if known is self._templates else None
 
     def _find(self, context: Row) -> tuple[int]:
         """The id of a context, inserted when new."""

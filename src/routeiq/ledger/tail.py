@@ -6,10 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from routeiq.ledger.rows import COLUMNS
 from routeiq.store.database import connect_readonly
 
-_COLUMNS = ", ".join(f'"{name}"' for name in ("seq", *COLUMNS))
 _WHERE = (
     ' WHERE seq > :after AND (:model IS NULL OR model = :model OR "group" = :model)'
     ' AND (:key IS NULL OR "key" = :key OR key_name = :key)'
@@ -49,6 +47,6 @@ class LedgerTail:
         self._connection.close()
 
     def _read(self, tail: str, limit: int) -> list[dict[str, Any]]:
-        query = f"SELECT {_COLUMNS} FROM events{_WHERE}{tail}"  # noqa: S608 - constants only
+        query = f"SELECT * FROM events{_WHERE}{tail}"  # noqa: S608 - constants only
         values = {**self._filter, "after": self._after, "limit": limit}
         return [dict(row) for row in self._connection.execute(query, values)]
