@@ -115,6 +115,8 @@ class Attempt(Call):
         if mode == _STREAM:
             relay = self._relay
             assert relay is not None
+            if relay.ended():
+                return
             plan: Plan = self.exchange.plan
             now = plan.services.now()
             self.deadline = min(now + plan.snapshot.timeouts.idle, self._limit)
@@ -131,7 +133,7 @@ class Attempt(Call):
             if error is not None:
                 self.cancel()
                 self._fail(error)
-            elif relay.done:
+            elif relay.ended():
                 self.deadline = now + AFTER_DONE
             return
         if self._chunks and mode == _BODY:
@@ -170,7 +172,7 @@ class Attempt(Call):
             self._fail(errors.from_answer(self.status, body, provider=self._provider, retry_after=wait))
 
     def on_failure(self, failure: UpstreamBroken) -> None:
-        if self._relay is not None and self._relay.done:
+        if self._relay is not None and self._relay.ended():
             self.on_done()
         elif failure.reason == "connect_timeout":
             seconds = self.exchange.plan.snapshot.timeouts.connect
@@ -183,7 +185,7 @@ class Attempt(Call):
     def expired(self, now: float) -> None:
         """The deadline has passed."""
         self.cancel()
-        if self._relay is not None and self._relay.done:
+        if self._relay is not None and self._relay.ended():
             self.on_done()
             return
         if self._mode in (_STREAM, _BODY) and now < self._limit:

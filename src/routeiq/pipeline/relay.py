@@ -73,15 +73,14 @@ class StreamRelay:
         exchange.client.write(exchange, events)
         return None
 
-    @property
-    def done(self) -> bool:
+    def ended(self) -> bool:
         """Whether the terminal marker has come: nothing that happens after it matters."""
         return self._done
 
     def finish(self) -> UpstreamError | None:
         """The provider closed the stream."""
         exchange = self._exchange
-        if not self._done and self._framer.rest().strip() == b"data: [DONE]":
+        if not self._done and payload(self._framer.rest()).strip() == b"[DONE]":
             self._done = True  # a last event without its blank line
         if not self._done:
             return errors.broken_answer(self._provider, "a stream that ended without its terminal marker")

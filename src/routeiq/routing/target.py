@@ -75,6 +75,7 @@ class Target:
         "allowed_fails",
         "cooldown_time",
         "health",
+        "holdable",
         "max_parallel",
         "replaceable",
         "resilience",
@@ -103,12 +104,14 @@ class Target:
         self.max_parallel = spec.max_parallel_requests or 0
         self.allowed_fails = spec.allowed_fails if spec.allowed_fails is not None else resilience.allowed_fails
         self.cooldown_time = spec.cooldown_time if spec.cooldown_time is not None else resilience.cooldown_time
+        self.holdable = replaceable or self.allowed_fails is not None
+        """Whether it may be held out at all; what an earlier configuration held out may not be any more."""
         self.weight = float(spec.weight or spec.rpm or spec.tpm or 1)
 
     def available(self, now: float) -> bool:
         """Whether it may be chosen: not cooling down, circuit not open, a slot free. Rates are taken by `reserve`."""
         health = self.health
-        if health.open_until > now or (health.opened and health.probing):
+        if (health.open_until > now or (health.opened and health.probing)) and self.holdable:
             return False
         return not self.max_parallel or health.in_flight < self.max_parallel
 

@@ -50,9 +50,10 @@ class Framer:
         if b"\r" not in data:
             end = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
         else:
-            # A CR at the very end may be the first half of a CRLF: a boundary all the same, so no need to wait.
             for match in _BOUNDARY.finditer(data):
-                end = match.end()
+                # A last CR after a CRLF is the first half of another. After a CR it is an end: no need to wait.
+                if match.end() < len(data) or not data.endswith(b"\r\n\r"):
+                    end = match.end()
         if end < len(data):
             self._keep(data[end:], data[end:])
         return data[:end]

@@ -195,16 +195,24 @@ class WireUsage(msgspec.Struct, gc=False):
             reasoning = self.completion_tokens_details.reasoning_tokens or 0
         usage = Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached, 0, reasoning)
         if min(usage.prompt, usage.completion, cached, reasoning) < 0 or usage.prompt + usage.completion > MOST_TOKENS:
-            return Usage(*(min(max(n, 0), MOST_TOKENS) for n in (usage.prompt, usage.completion, cached, 0, reasoning)))
+            prompt, completion = _sane(usage.prompt), _sane(usage.completion)
+            return Usage(prompt, completion, min(_sane(cached), prompt), 0, min(_sane(reasoning), completion))
         return usage
+
+
+def _sane(count: int) -> int:
+    return min(max(count, 0), MOST_TOKENS)
 
 
 def _lenient_usage(value: Any) -> WireUsage | None:
     """What can be made of a `usage` that is not as OpenAI writes it."""
     if not isinstance(value, dict):
         return None
-    counts = {name: value.get(name) for name in ("prompt_tokens", "completion_tokens")}
-    return WireUsage(**{name: int(n) for name, n in counts.items() if isinstance(n, (int, float)) and abs(n) < 1e18})
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    return WireUsage(
+        int(prompt) if isinstance(prompt, (int, float)) and abs(prompt) < 1e18 else None,
+        int(completion) if isinstance(completion, (int, float)) and abs(completion) < 1e18 else None,
+    )
 
 
 class Answer(msgspec.Struct, gc=False):
