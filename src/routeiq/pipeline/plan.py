@@ -14,7 +14,6 @@ import msgspec
 from routeiq.core.exchange import Exchange
 from routeiq.core.money import Prices
 from routeiq.core.snapshot import Deployment, Group, Snapshot
-from routeiq.governance.windows import Window
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
 from routeiq.routing.balance import Pick, strategy
@@ -188,8 +187,8 @@ class Plan:
                 services.health(spec.id),
                 snapshot.resilience,
                 replaceable,
-                rpm=Window(services.table, prefix + "rpm") if spec.rpm is not None else None,
-                tpm=Window(services.table, prefix + "tpm") if spec.tpm is not None else None,
+                rpm=services.limits.window(prefix + "rpm") if spec.rpm is not None else None,
+                tpm=services.limits.window(prefix + "tpm") if spec.tpm is not None else None,
             )
             routes.append(Route(target, group, snapshot, services))
         pick = strategy(group.strategy, random.Random(services.rng.random()))  # noqa: S311 - balancing, not secrets

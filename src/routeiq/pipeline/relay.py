@@ -65,6 +65,11 @@ class StreamRelay:
             return errors.broken_answer(self._provider, f"an event that does not end: {error}")
         if not events:
             return None
+        if not events.isascii():
+            try:
+                events.decode()  # a client could not read what is not UTF-8
+            except UnicodeDecodeError:
+                return errors.broken_answer(self._provider, "an event that is not UTF-8")
         if not self._learned or self._is_special(events):
             return self._careful(events)
         self.events += events.count(b"\n\n") or 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from routeiq.core.counters import CounterTable
 from routeiq.governance.keys import KeyRing, Lookup
+from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
@@ -41,6 +42,7 @@ class Services:
         pool: Pool,
         journal: JournalWriter,
         outbox: Outbox,
+        limits: LimitBook,
         keys: KeyRing,
         lookup: Lookup,
         library: LibraryClient,
@@ -52,6 +54,7 @@ class Services:
         self.pool = pool
         self.journal = journal
         self.outbox = outbox
+        self.limits = limits
         self.keys = keys
         self.lookup = lookup
         self.library = library

@@ -33,6 +33,8 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
     """Settle and send an answer that is not streamed; what is wrong with it, when it can't be one."""
     try:
         read = openai.read_answer(body)
+        if not body.isascii():
+            body.decode()  # a client could not read what is not UTF-8
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "an answer that is not a JSON object" if body else "an empty answer"
     exchange = attempt.exchange

@@ -109,14 +109,17 @@ def retry_after(value: bytes | None, now: float | None = None) -> float | None:
     """`Retry-After` in seconds, from seconds or an HTTP date (RFC 9110 10.2.3); `None` when absent or nonsense."""
     if value is None:
         return None
-    text = value.decode("latin-1").strip()
+    text = value.decode("latin-1").strip()[:64]
     try:
         seconds = float(text)
     except ValueError:
-        date = email.utils.parsedate_tz(text)
-        if date is None:
+        try:
+            date = email.utils.parsedate_tz(text)
+            if date is None:
+                return None
+            seconds = email.utils.mktime_tz(date) - (time.time() if now is None else now)
+        except (ValueError, OverflowError, TypeError, IndexError):
             return None
-        seconds = email.utils.mktime_tz(date) - (time.time() if now is None else now)
     return min(max(seconds, 0.0), 86_400.0) if seconds == seconds else None
 
 

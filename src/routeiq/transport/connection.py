@@ -30,11 +30,13 @@ class UpstreamConnection(asyncio.Protocol):
     """The protocol of a pooled connection. Parsing is llhttp's, strict."""
 
     __slots__ = (
+        "_finished",
         "_head_size",
         "_headers",
         "_in_body",
         "_parser",
         "_seen",
+        "_spoilt",
         "call",
         "idle_since",
         "origin",
@@ -55,6 +57,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_size = 0
         self._in_body = False
         self._seen = False
+        self._finished: Call | None = None
+        """The call whose answer has just ended."""
+        self._spoilt = False
+        """Whether the connection is not to be used again."""
 
     # carrier
 
@@ -102,9 +108,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._seen = True
         if not self._in_body:
             self._head_size += len(data)
-            if self._head_size > MAX_HEAD and not self._headers_fit(data):
-                self._fail("too_large", f"response headers over {MAX_HEAD} bytes")
-                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -115,6 +118,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("protocol", "the gateway failed to handle the answer")
         except httptools.HttpParserError as error:
             self._fail("protocol", str(error))
+        if self._finished is not None:
+            self._finish()
+        elif not self._in_body and self._head_size > MAX_HEAD:
+            self._fail("too_large", f"response headers over {MAX_HEAD} bytes")
 
     def eof_received(self) -> bool:
         call = self.call
@@ -145,6 +152,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
+        self._spoilt = self._finished is not None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
@@ -172,29 +180,34 @@ class UpstreamConnection(asyncio.Protocol):
         if call is None:
             return
         call.carrier = None
+        self._finished = call
+        self._spoilt = not self._parser.should_keep_alive()
+
+    # helpers
+
+    def _finish(self) -> None:
+        """The answer is complete, and all that came with it has been seen.
+
+        Only now may another call have the connection: bytes after an answer must never become the answer to it.
+        """
+        call, self._finished = self._finished, None
         transport = self.transport
-        if self._parser.should_keep_alive() and transport is not None and not transport.is_closing():
+        if self._spoilt or transport is None or transport.is_closing():
+            self._close()
+        else:
             self.used = True
             if self.paused:
                 self.resume()
             self.origin.release(self)
-        else:
-            self._close()
-        call.on_done()
-
-    # helpers
+        if call is not None:
+            call.on_done()
 
     def _has_length(self) -> bool:
         return any(name == b"content-length" or name == b"transfer-encoding" for name, _ in self._headers)
 
-    def _headers_fit(self, data: bytes) -> bool:
-        """A large first read is fine as long as the blank line comes early enough in it."""
-        earlier = self._head_size - len(data)
-        end = data.find(b"\r\n\r\n", 0, max(0, MAX_HEAD - earlier))
-        return end >= 0
-
     def _fail(self, reason: str, detail: str) -> None:
         call, self.call = self.call, None
+        self._spoilt = True
         self._close()
         if call is not None:
             call.carrier = None

@@ -112,6 +112,10 @@ class Origin:
         self.open -= 1
         with contextlib.suppress(ValueError):
             self.idle.remove(connection)
+        self._next()
+
+    def _next(self) -> None:
+        """There is room for another connection: who waits for one?"""
         while self.waiting and self.open < self._limits.per_host:
             call = self.waiting.popleft()
             if not call.cancelled:
@@ -185,6 +189,7 @@ class Origin:
 
     def _failed(self, call: Call, failure: UpstreamBroken) -> None:
         self.open -= 1
+        self._next()
         if not call.cancelled:
             call.on_failure(failure)
 
@@ -209,11 +214,10 @@ class Pool:
         return origin
 
     def expire(self, now: float) -> None:
-        """Close idle connections past their time and forget origins without any; call about once a second."""
-        for address, origin in list(self._origins.items()):
+        """Close idle connections past their time; call about once a second."""
+        # An origin is kept: plans refer to it, and a second one for its address would have a limit of its own.
+        for origin in self._origins.values():
             origin.expire(now)
-            if not origin.open and not origin.waiting and not origin.idle:
-                del self._origins[address]
 
     def open_connections(self) -> dict[str, int]:
         """Open connections by `host:port`."""
