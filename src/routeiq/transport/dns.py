@@ -46,10 +46,11 @@ class Resolver:
             task.add_done_callback(lambda _: self._asking.pop(host, None))
         try:
             addresses = await asyncio.shield(task)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that can't be one
             if known is not None:
                 return known[1]
-            raise UpstreamBroken("dns", f"{host} does not resolve ({error.strerror or error})") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UpstreamBroken("dns", f"{host} does not resolve ({reason})") from None
         if not addresses:
             raise UpstreamBroken("dns", f"{host} has no address")
         self._known.pop(host, None)
