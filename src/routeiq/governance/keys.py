@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 
-from routeiq.core.counters import CounterTable, TableFull
+from routeiq.core.counters import TableFull
 from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded, Unauthorized
 from routeiq.core.money import dollars
 from routeiq.core.snapshot import Auth, Key
-from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
+from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, LimitBook, Window
 
 Lookup = Callable[[str], Awaitable[Key | None]]
 """Asks the control plane for the key with that hex SHA-256. Raises `OSError` when it can't be asked."""
@@ -56,22 +56,18 @@ class Caller:
         "windowed",
     )
 
-    def __init__(self, key: Key, table: CounterTable) -> None:
+    def __init__(self, key: Key, book: LimitBook) -> None:
         self.key = key
         self.name = key.name
         self.digest = bytes.fromhex(key.id)
         self._allowed: dict[str, bool] = {}
         prefix = f"limit:key:{key.id[:32]}:"
         try:
-            self.requests = Window(table, prefix + "rpm") if key.rpm is not None else None
-            self.tokens = Window(table, prefix + "tpm") if key.tpm is not None else None
-            self.parallel = Gauge(table, prefix + "parallel") if key.max_parallel_requests is not None else None
-            self.spend = Budget(table, prefix + "spend", 0) if key.id else None
-            self.budget = (
-                Budget(table, f"{prefix}budget:{key.budget_seconds}", key.budget_seconds)
-                if key.max_budget is not None
-                else None
-            )
+            self.requests = book.window(prefix + "rpm") if key.rpm is not None else None
+            self.tokens = book.window(prefix + "tpm") if key.tpm is not None else None
+            self.parallel = book.gauge(prefix + "parallel") if key.max_parallel_requests is not None else None
+            self.spend = book.budget(prefix + "spend", 0) if key.id else None
+            self.budget = book.budget(prefix + "budget", key.budget_seconds) if key.max_budget is not None else None
         except TableFull as error:
             raise Overloaded(f"No room to count for another key: {error}.") from None
         self._header_lines = b"".join(
@@ -205,11 +201,11 @@ class KeyRing:
     `forget` drops entries as soon as the control plane says that they changed.
     """
 
-    def __init__(self, table: CounterTable) -> None:
-        self._table = table
+    def __init__(self, book: LimitBook) -> None:
+        self._book = book
         self._static: dict[bytes, Caller] = {}
         self._cached: dict[bytes, tuple[float, Caller | None]] = {}
-        self.anonymous = Caller(ANONYMOUS, table)
+        self.anonymous = Caller(ANONYMOUS, book)
 
     def adopt(self, auth: Auth) -> None:
         """Take the keys of a new Snapshot; callers whose key did not change keep their object."""
@@ -221,7 +217,7 @@ class KeyRing:
             digest = bytes.fromhex(hexdigest)
             caller = self._static.get(digest)
             if caller is None or caller.key != key:
-                caller = Caller(key, self._table)
+                caller = Caller(key, self._book)
             callers[digest] = caller
         self._static = callers
 
@@ -252,7 +248,7 @@ class KeyRing:
             ) from error
         if key is not None and not compare_digest(key.id, digest.hex()):
             key = None
-        caller = Caller(key, self._table) if key is not None else None
+        caller = Caller(key, self._book) if key is not None else None
         while len(self._cached) >= CACHED_KEYS:
             self._cached.pop(next(iter(self._cached)))
         seconds = POSITIVE_SECONDS if caller is not None else NEGATIVE_SECONDS

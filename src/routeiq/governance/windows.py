@@ -13,6 +13,14 @@ BUCKETS = 60 // BUCKET_SECONDS + 1
 """A minute touches one bucket more than fit into it."""
 
 
+def _others(table: CounterTable, base: int) -> tuple[int, ...]:
+    """The first cells of the other processes' columns. The control plane's counts only if something is in it: what
+    earlier workers used before their number changed."""
+    row = base - table.column
+    columns = range(0 if table.cells[row] else 1, table.columns)
+    return tuple(row + column for column in columns if column != table.column)
+
+
 class Window:
     """How much was used in the last minute, in buckets of five seconds.
 
@@ -22,17 +30,19 @@ class Window:
     Words: the bucket number last written, the sum of the live buckets, the buckets. Times are Unix seconds.
     """
 
-    __slots__ = ("_base", "_cells", "_others", "_step", "_tick", "_total")
+    __slots__ = ("_base", "_bucket", "_bucket_at", "_cells", "_others", "_step", "_tick", "_total", "_total_at")
 
     def __init__(self, table: CounterTable, name: str) -> None:
         self._base = table.slot(name, f"w{BUCKETS + 2}")
-        self._cells = table.cells
+        self._cells = cells = table.cells
         self._step = table.columns
-        row = self._base - table.column
-        self._others = tuple(row + column for column in range(table.columns) if column != table.column)
+        self._others = _others(table, self._base)
         # This process is the only writer of its column, so it need not read back what it wrote.
-        self._tick = self._cells[self._base]
-        self._total = self._cells[self._base + self._step]
+        self._tick = cells[self._base]
+        self._total_at = self._base + self._step
+        self._total = cells[self._total_at]
+        self._bucket_at = self._base + (2 + self._tick % BUCKETS) * self._step
+        self._bucket = cells[self._bucket_at]
 
     def add(self, amount: int, tick: int) -> int:
         """Use `amount` in bucket `tick`, that of now (or take it back at once); the minute's sum over all workers."""
@@ -41,10 +51,8 @@ class Window:
         total = self._total
         cells = self._cells
         if amount:
-            base, step = self._base, self._step
-            self._total = total = total + amount
-            cells[base + step] = total
-            cells[base + (2 + tick % BUCKETS) * step] += amount
+            self._total = cells[self._total_at] = total = total + amount
+            self._bucket = cells[self._bucket_at] = self._bucket + amount
         for other in self._others:
             last = cells[other]
             if last:
@@ -55,14 +63,14 @@ class Window:
         """Settle what was used in bucket `then`: more counts from now on, less is given back where it still counts."""
         if self._tick != tick:
             tick = self._advance(tick)
-        if amount >= 0:
-            then = tick
-        elif not tick - BUCKETS < then <= tick:
+        cells = self._cells
+        if amount >= 0 or then == tick:
+            self._bucket = cells[self._bucket_at] = self._bucket + amount
+        elif tick - BUCKETS < then < tick:
+            cells[self._base + (2 + then % BUCKETS) * self._step] += amount
+        else:
             return
-        cells, step, base = self._cells, self._step, self._base
-        self._total += amount
-        cells[base + step] = self._total
-        cells[base + (2 + then % BUCKETS) * step] += amount
+        self._total = cells[self._total_at] = self._total + amount
 
     def used(self, tick: int) -> int:
         """The minute's sum over all workers."""
@@ -96,6 +104,8 @@ class Window:
             cells[base + (2 + bucket % BUCKETS) * step] = 0
         cells[base + step] = self._total = total
         cells[base] = self._tick = tick
+        self._bucket_at = base + (2 + tick % BUCKETS) * step
+        self._bucket = cells[self._bucket_at]
         return tick
 
     def _live(self, base: int, last: int, tick: int) -> int:
@@ -135,31 +145,68 @@ class Budget:
     Words: the period's number, the amount.
     """
 
-    __slots__ = ("_base", "_others", "_step", "_table", "seconds")
+    __slots__ = ("_amount", "_base", "_cells", "_others", "_period", "_step", "seconds")
 
     def __init__(self, table: CounterTable, name: str, seconds: int) -> None:
         self.seconds = seconds
         self._base = table.slot(name, "w2")
-        self._table = table.cells
+        self._cells = table.cells
         self._step = table.columns
-        row = self._base - table.column
-        self._others = tuple(row + column for column in range(table.columns) if column != table.column)
+        self._others = _others(table, self._base)
+        self._period = self._cells[self._base]
+        self._amount = self._cells[self._base + self._step]
 
     def add(self, amount: int, now: float) -> int:
         """Spend `amount` (or take it back at once); the period's sum over all workers."""
-        cells, base, step = self._table, self._base, self._step
+        cells = self._cells
         period = int(now) // self.seconds + 1 if self.seconds else 1
-        if cells[base] != period:
-            cells[base + step] = 0
-            cells[base] = period
-        total = cells[base + step] + amount
-        cells[base + step] = total
+        if self._period != period:
+            cells[self._base + self._step] = self._amount = 0
+            cells[self._base] = self._period = period
+        total = self._amount
+        if amount:
+            self._amount = cells[self._base + self._step] = total = total + amount
         for other in self._others:
             if cells[other] == period:
-                total += cells[other + step]
+                total += cells[other + self._step]
         return total
 
     def correct(self, amount: int, then: float, now: float) -> None:
         """Settle what was spent at `then`: more is spent now, less is given back to the period it was taken from."""
         if amount >= 0 or not self.seconds or int(then) // self.seconds == int(now) // self.seconds:
             self.add(amount, now)
+
+
+class LimitBook:
+    """The windows, gauges and budgets of one process, one object a name: they remember what they wrote.
+
+    Names are bounded by the shared table (`TableFull`).
+    """
+
+    def __init__(self, table: CounterTable) -> None:
+        self._table = table
+        self._windows: dict[str, Window] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._budgets: dict[str, Budget] = {}
+
+    def window(self, name: str) -> Window:
+        """The window of that name."""
+        found = self._windows.get(name)
+        if found is None:
+            found = self._windows[name] = Window(self._table, name)
+        return found
+
+    def gauge(self, name: str) -> Gauge:
+        """The gauge of that name."""
+        found = self._gauges.get(name)
+        if found is None:
+            found = self._gauges[name] = Gauge(self._table, name)
+        return found
+
+    def budget(self, name: str, seconds: int) -> Budget:
+        """The budget of that name with periods of `seconds`."""
+        name = f"{name}:{seconds}"
+        found = self._budgets.get(name)
+        if found is None:
+            found = self._budgets[name] = Budget(self._table, name, seconds)
+        return found

@@ -22,6 +22,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Drain, Invalidate, Message, Publish, Ready, Refused
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import KeyRing
+from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
 from routeiq.pipeline.meters import Meters
@@ -113,6 +114,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
     control = pool.origin(Address(path=args.control))
+    book = LimitBook(table)
     services = Services(
         loop=loop,
         table=table,
@@ -120,7 +122,8 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         pool=pool,
         journal=journal,
         outbox=outbox,
-        keys=KeyRing(table),
+        limits=book,
+        keys=KeyRing(book),
         lookup=KeyLookup(control),
         library=LibraryClient(loop, limits),
         rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
