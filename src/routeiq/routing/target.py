@@ -106,7 +106,7 @@ class Target:
         self.cooldown_time = spec.cooldown_time if spec.cooldown_time is not None else resilience.cooldown_time
         self.holdable = replaceable or self.allowed_fails is not None
         """Whether it may be held out at all; what an earlier configuration held out may not be any more."""
-        self.weight = float(spec.weight or spec.rpm or spec.tpm or 1)
+        self.weight = float(spec.weight if spec.weight is not None else spec.rpm or spec.tpm or 1)
 
     def available(self, now: float) -> bool:
         """Whether it may be chosen: not cooling down, circuit not open, a slot free. Rates are taken by `reserve`."""
