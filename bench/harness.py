@@ -396,7 +396,8 @@ CALLER_KEY = "sk-bench-caller-0123456789abcdef"
 
 
 def gateway_config(port: int, upstreams: dict[str, int], **settings: Any) -> dict[str, Any]:
-    """One worker with everything on that users have on: keys, limits, prices, budget, metrics and ledger.
+    """One worker with everything on that users have on: a key with request and token limits, a weighted choice of
+    three deployments, prices, metrics, and the ledger.
 
     `upstreams`: port by model name. `settings` go into the `routeiq` section.
     """
@@ -408,14 +409,14 @@ def gateway_config(port: int, upstreams: dict[str, int], **settings: Any) -> dic
                 "litellm_params": {
                     "model": "openai/bench-model",
                     "api_base": f"http://127.0.0.1:{target}/v1",
-                    "api_key": "sk-provider",
+                    "api_key": f"sk-provider-{number}",
                     "input_cost_per_token": 0.0000025,
                     "output_cost_per_token": 0.00001,
-                    "rpm": plenty,
-                    "tpm": plenty * 1000,
+                    "weight": number,
                 },
             }
             for name, target in upstreams.items()
+            for number in (1, 2, 3)
         ],
         "general_settings": {"master_key": MASTER_KEY},
         "routeiq": {
@@ -423,9 +424,7 @@ def gateway_config(port: int, upstreams: dict[str, int], **settings: Any) -> dic
             "port": port,
             "workers": 1,
             "log_level": "warning",
-            "keys": [
-                {"name": "bench", "key": CALLER_KEY, "rpm": plenty, "tpm": plenty * 1000, "max_budget": 1_000_000}
-            ],
+            "keys": [{"name": "bench", "key": CALLER_KEY, "rpm": plenty, "tpm": plenty * 1000}],
             **settings,
         },
     }

@@ -282,7 +282,7 @@ class Gateway:
             database.execute("PRAGMA query_only = 1")
             database.row_factory = sqlite3.Row
             try:
-                return [dict(row) for row in database.execute("SELECT * FROM events ORDER BY rowid")]
+                return [dict(row) for row in database.execute("SELECT * FROM events ORDER BY seq")]
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error):
                     return []

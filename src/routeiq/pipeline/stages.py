@@ -74,10 +74,8 @@ def compile_plan(snapshot: Snapshot, services: Services) -> Plan:
 def run(exchange: Exchange) -> None:
     """Take the exchange on from the stage it has reached."""
     stages = exchange.plan.stages
-    count = len(stages)
     try:
-        while exchange.stage < count:
-            stage = stages[exchange.stage]
+        for stage in stages[exchange.stage :] if exchange.stage else stages:
             exchange.stage += 1
             if stage(exchange):
                 return
