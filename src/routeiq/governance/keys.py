@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -205,6 +206,7 @@ class KeyRing:
         self._book = book
         self._static: dict[bytes, Caller] = {}
         self._cached: dict[bytes, tuple[float, Caller | None]] = {}
+        self._asking: dict[bytes, asyncio.Future[Caller | None]] = {}
         self.anonymous = Caller(ANONYMOUS, book)
 
     def adopt(self, auth: Auth) -> None:
@@ -238,21 +240,37 @@ class KeyRing:
         return True, entry[1]
 
     async def look_up(self, token: bytes, lookup: Lookup, now: float) -> Caller | None:
-        """Ask, and remember the answer. Raises `Overloaded` when nobody can be asked: fail closed."""
+        """Ask, once for all who wait for the same key, and remember the answer.
+
+        Raises `Overloaded` when nobody can be asked: fail closed.
+        """
         digest = sha256(token).digest()
+        asking = self._asking.get(digest)
+        if asking is None:
+            asking = self._asking[digest] = asyncio.ensure_future(self._ask(digest, lookup, now))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, digest: bytes, lookup: Lookup, now: float) -> Caller | None:
+        this = asyncio.current_task()
         try:
             key = await lookup(digest.hex())
+            if key is not None and not compare_digest(key.id, digest.hex()):
+                key = None
+            caller = Caller(key, self._book) if key is not None else None
         except OSError as error:
             raise Overloaded(
                 "The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0
             ) from error
-        if key is not None and not compare_digest(key.id, digest.hex()):
-            key = None
-        caller = Caller(key, self._book) if key is not None else None
-        while len(self._cached) >= CACHED_KEYS:
-            self._cached.pop(next(iter(self._cached)))
-        seconds = POSITIVE_SECONDS if caller is not None else NEGATIVE_SECONDS
-        self._cached[digest] = (now + seconds, caller)
+        finally:
+            # Forgotten meanwhile, the answer may be older than the change: it is good for those who asked, no longer.
+            current = self._asking.get(digest) is this
+            if current:
+                del self._asking[digest]
+        if current:
+            while len(self._cached) >= CACHED_KEYS:
+                self._cached.pop(next(iter(self._cached)))
+            seconds = POSITIVE_SECONDS if caller is not None else NEGATIVE_SECONDS
+            self._cached[digest] = (now + seconds, caller)
         return caller
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -260,5 +278,7 @@ class KeyRing:
         digests = [bytes.fromhex(key) for key in keys]
         if not digests:
             self._cached.clear()
+            self._asking.clear()
         for digest in digests:
             self._cached.pop(digest, None)
+            self._asking.pop(digest, None)

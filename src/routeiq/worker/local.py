@@ -84,7 +84,10 @@ class Answer:
             return
         token = token_of(self._request.fields, auth)
         caller = services.keys.find(token)
+        known = True
         if caller is None and auth.lookup:
+            known, caller = services.keys.cached(token, services.now())
+        if not known:
             task = services.loop.create_task(self._look_up(name, token))
             services.tasks.add(task)
             task.add_done_callback(services.tasks.discard)
