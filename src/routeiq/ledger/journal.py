@@ -39,12 +39,16 @@ class JournalWriter:
         self._open()
 
     def append(self, event: Event) -> None:
-        """Take one Event; it is written by the next `flush`. Raises `JournalFull` while the journal takes no more."""
+        """Take one Event; it is written by the next `flush`.
+
+        Raises `JournalFull` at the bound where Events are dropped there. Where requests are refused instead, what was
+        begun before is still written: no more than was in flight.
+        """
         self.append_line(encode_line(event))
 
     def append_line(self, line: bytes) -> None:
         """The same for an Event that is already a line (`LineTemplate`), without its newline."""
-        if self.full:
+        if self.full and self.limits.on_full == "drop":
             raise JournalFull("the journal is at its bound")
         self._lines.append(line)
 
@@ -73,13 +77,16 @@ class JournalWriter:
     def check(self) -> None:
         """Measure the journal against its bound; call about once a second."""
         total = 0
-        with os.scandir(self._directory) as entries:
-            for entry in entries:
-                if entry.name.endswith(".jsonl"):
-                    try:
-                        total += entry.stat().st_size
-                    except FileNotFoundError:
-                        continue
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".jsonl"):
+                        try:
+                            total += entry.stat().st_size
+                        except FileNotFoundError:
+                            continue
+        except OSError:
+            return  # no descriptor left, for instance: what was known last has to do
         self.full = total >= self.limits.max_bytes
 
     def close(self) -> None:

@@ -433,6 +433,11 @@ class ClientConnection(asyncio.Protocol):
         if self._request is None and not self._head_done and not self._head_bytes:
             self.close()
 
+    def cut(self) -> None:
+        """Close now, whatever is being sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def close(self) -> None:
         """Close after what is already written."""
         self._worker.outbox.flush()

@@ -14,7 +14,6 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import uvloop
 
 from routeiq.core import snapshot as snapshots
@@ -136,7 +135,8 @@ def _adopt(worker: Worker, encoded: bytes) -> Ready | Refused:
     try:
         snapshot = snapshots.decode(encoded)
         worker.adopt(snapshot)
-    except (msgspec.DecodeError, KeyError, ValueError, OSError) as error:
+    except Exception as error:
+        log.exception("a snapshot could not be taken; the old one stays")
         return Refused(f"{type(error).__name__}: {error}")
     return Ready(snapshot.revision)
 
