@@ -122,7 +122,10 @@ def test_following_shows_what_comes(gateway: Gateway) -> None:
 
 
 def test_health_and_metrics_come_through_a_worker(gateway: Gateway) -> None:
-    status, _, body = gateway.get("/health")
+    deadline = time.monotonic() + 20  # the control plane may still be on its way up: traffic does not wait for it
+    while (answer := gateway.get("/health"))[0] == 503 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    status, _, body = answer
     assert status == 200
     assert json.loads(body)["healthy_count"] == 3
     assert gateway.get("/health", key="sk-wrong")[0] == 401

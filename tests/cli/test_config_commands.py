@@ -54,8 +54,13 @@ def test_check_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is False
     assert found["errors"][0] == {
-        "level": "error", "message": "is not a known setting", "path": "model_lst",
-        "file": "c.yaml", "line": 1, "column": 1, "hint": "did you mean model_list?",
+        "level": "error",
+        "message": "is not a known setting",
+        "path": "model_lst",
+        "file": "c.yaml",
+        "line": 1,
+        "column": 1,
+        "hint": "did you mean model_list?",
     }
 
 
