@@ -18,6 +18,11 @@ _SPACE = rb"[ \t\r\n]*"
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]', re.DOTALL)
 _LAST_KEY = re.compile(rb'"model"' + _SPACE + rb":" + _SPACE + rb"\Z")
 _FIRST = (b'{"model":"', b'{"model": "')
+_KEY = b'"model"'
+_ESCAPED = b"\\u006"
+"""How the escape of any letter of it begins: `"\\u006dodel"` is `"model"`."""
+_SHORT = 4096
+"""Up to here searching is cheaper than decoding."""
 _LONGEST_KEY = 64
 """How far back from a value its key is looked for: `"model"`, a colon and some white space."""
 
@@ -85,6 +90,8 @@ def model_member(payload: bytes) -> tuple[bytes, bytes]:
 
 def _first_of_its_name(body: bytes, key: int) -> bool:
     """Whether no member before the one whose key starts at `key` is called `model` too."""
+    if key < _SHORT and body.find(_KEY, 0, key) < 0 and body.find(_ESCAPED, 0, key) < 0:
+        return True  # spelled nowhere before, neither plainly nor escaped
     before = body[:key].rstrip(b" \t\r\n")
     if before.endswith(b"{") and not before[:-1].strip(b" \t\r\n"):
         return True
