@@ -16,15 +16,12 @@ from msgspec import UNSET, Raw, UnsetType
 
 _SPACE = rb"[ \t\r\n]*"
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]', re.DOTALL)
-_LAST_KEY = re.compile(rb'"model"' + _SPACE + rb":" + _SPACE + rb"\Z")
 _FIRST = (b'{"model":"', b'{"model": "')
 _KEY = b'"model"'
 _ESCAPED = b"\\u006"
 """How the escape of any letter of it begins: `"\\u006dodel"` is `"model"`."""
 _SHORT = 4096
 """Up to here searching is cheaper than decoding."""
-_LONGEST_KEY = 64
-"""How far back from a value its key is looked for: `"model"`, a colon and some white space."""
 
 
 class Model(msgspec.Struct, gc=False):
@@ -53,13 +50,11 @@ def replace_model(body: bytes, raw: Raw, value: bytes, *, extra: bytes = b"") ->
     view: Piece = memoryview(body) if len(body) > _LARGE else body
     if start <= 10 and body.startswith(_FIRST) and not extra:
         return view[:start], value, view[end:]
-    match = _LAST_KEY.search(body, max(0, start - _LONGEST_KEY), start)
-    if match is not None:
-        key = match.start()
-        if _first_of_its_name(body, key):
-            if not extra:
-                return view[:start], value, view[end:]
-            return view[:key], extra, view[key:start], value, view[end:]
+    key = _key_before(body, start)
+    if key > 0 and _first_of_its_name(body, key):
+        if not extra:
+            return view[:start], value, view[end:]
+        return view[:key], extra, view[key:start], value, view[end:]
     changed = replace_members(body, {"model": value})
     brace = changed.index(b"{") + 1
     return changed[:brace], extra, changed[brace:]
@@ -84,8 +79,15 @@ def model_member(payload: bytes) -> tuple[bytes, bytes]:
     if raw is UNSET:
         return b"", b""
     start = _offset(raw, payload)
-    match = _LAST_KEY.search(payload, max(0, start - _LONGEST_KEY), start)
-    return (match.group(), bytes(raw)) if match is not None else (b"", b"")
+    key = _key_before(payload, start)
+    return (payload[key:start], bytes(raw)) if key > 0 else (b"", b"")
+
+
+def _key_before(body: bytes, value: int) -> int:
+    """Where the plainly spelled key `"model"` of the value at `value` starts; 0 when it is spelled otherwise."""
+    key = body.rfind(b'"', 0, value) - len(_KEY) + 1
+    plain = key > 0 and body.startswith(_KEY, key) and body[key + len(_KEY) : value].strip(b" \t\r\n") == b":"
+    return key if plain else 0
 
 
 def _first_of_its_name(body: bytes, key: int) -> bool:
