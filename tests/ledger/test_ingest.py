@@ -26,7 +26,6 @@ from routeiq.core.usage import Usage
 from routeiq.ledger.event import Event, LineTemplate, decode_line, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.rows import COLUMNS, salvage
-from routeiq.ledger.spend import spend_by_key
 from routeiq.store.database import connect, database_path, engine
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
@@ -414,17 +413,6 @@ def test_kill_nine_at_any_point_repeats_and_loses_nothing(state: Path) -> None:
     ingester.close()
     assert sorted(ids(state)) == sorted(written)
     assert list((state / "journal").glob("w*")) == []
-
-
-def test_spend_by_key(state: Path, ingester: Ingester) -> None:
-    writer = Writer(state / "journal")
-    writer.write("a", key="k1", cost=5, at=1_000_000)
-    writer.write("b", key="k1", cost=7, at=3_000_000)
-    writer.write("c", key="k2", cost=11, at=3_000_000)
-    writer.write("d", key="k3", at=3_000_000)
-    ingester.drain(5)
-    assert spend_by_key(engine(database_path(state)), 0) == {"k1": 12, "k2": 11}
-    assert spend_by_key(engine(database_path(state)), 2.5) == {"k1": 7, "k2": 11}
 
 
 def test_pages_and_filters(state: Path, ingester: Ingester) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from routeiq.core.snapshot import CHAT
 from routeiq.providers.dialects import openai
-from routeiq.providers.dialects.splice import decode_model, member, replace_members, replace_model
+from routeiq.providers.dialects.splice import decode_model, replace_members, replace_model
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=12)
 names = st.sampled_from(["model", "messages", "stream", "mo\\del", '"model"', "modél", "x"]) | st.text(max_size=8)
@@ -73,15 +73,6 @@ def test_members_can_be_removed(drawn: tuple[bytes, Any], name: str) -> None:
     body, _ = drawn
     new = replace_members(body, {name: None})
     assert pairs(new) == [(key, value) for key, value in pairs(body) if key != name]
-
-
-@given(json_objects())
-@settings(max_examples=200, deadline=None)
-def test_member_finds_the_last(drawn: tuple[bytes, Any]) -> None:
-    body, _ = drawn
-    found = member(body, "model")
-    assert found is not None
-    assert json.loads(found) == dict(pairs(body))["model"]
 
 
 @pytest.mark.parametrize(

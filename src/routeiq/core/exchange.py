@@ -31,9 +31,6 @@ class Client(Protocol):
     def abort(self, exchange: Exchange) -> None:
         """The irregular end: the connection closes without the last chunk, so that no client takes it for success."""
 
-    def congested(self) -> bool:
-        """Whether the client reads slower than it is sent to."""
-
 
 class Exchange(msgspec.Struct, eq=False):
     """State of one request. `plan` is the compiled Snapshot it began under; it never changes on the way.

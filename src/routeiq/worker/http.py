@@ -403,10 +403,6 @@ class ClientConnection(asyncio.Protocol):
         self._pending_head = b""
         self.close()
 
-    def congested(self) -> bool:
-        """Whether the client reads slower than it is sent to."""
-        return self._congested
-
     # from the worker
 
     def serve_as(self, serving: Serving) -> None:

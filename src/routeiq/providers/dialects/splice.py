@@ -166,15 +166,6 @@ def replace_members(body: bytes, values: Mapping[str, bytes | None]) -> bytes:
     return re.sub(rb"," + _SPACE + rb"\}(" + _SPACE + rb")\Z", rb"}\1", result) if None in values.values() else result
 
 
-def member(body: bytes, name: str) -> bytes | None:
-    """The raw JSON of the last top-level member of that name."""
-    found = None
-    for _, start, end, key in _members(body):
-        if key == name:
-            found = body[start:end]
-    return found
-
-
 def _members(body: bytes) -> list[tuple[int, int, int, str]]:
     """Top-level members as (start of key, start of value, end of value, decoded key)."""
     members = []
