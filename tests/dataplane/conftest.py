@@ -33,8 +33,9 @@ def serve(running: Worker, upstream: Upstream) -> Callable[[dict[str, Any]], Wor
     """`serve(config)` gives the worker serving it."""
 
     def publish(config: dict[str, Any]) -> Worker:
-        answer = running.serve(config)
-        assert type(answer).__name__ == "Ready", answer
+        if running.config != config or running.env:
+            answer = running.serve(config)
+            assert type(answer).__name__ == "Ready", answer
         running.forget()
         return running
 
