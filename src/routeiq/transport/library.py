@@ -6,6 +6,7 @@ Off the hot path: about ten times the CPU of our own pool, and imported only whe
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from routeiq.core.snapshot import Deployment
@@ -17,22 +18,36 @@ if TYPE_CHECKING:
 
 MISSING = "upstreams behind a proxy or with HTTP/2 need the extra: pip install 'routeiq[http2]'"
 
+STREAMS = 100
+"""What httpx2 has under way at most on an HTTP/2 connection: the next one waits there, and no second is opened."""
+
 
 class LibraryClient:
-    """One httpx2 client for each way out: proxy, HTTP version, trust."""
+    """One httpx2 client for each way out: proxy, HTTP version, trust; with HTTP/2 one for each connection."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: PoolLimits) -> None:
         self._loop = loop
         self._limits = limits
         self._clients: dict[tuple[object, ...], httpx2.AsyncClient] = {}
+        self._streams: Counter[tuple[object, ...]] = Counter()
 
     def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
         """Send `call.payload` under the rendered head; the outcome comes through the call."""
         _Carried(self, call, deployment, head)
 
-    def client(self, deployment: Deployment) -> httpx2.AsyncClient:
-        """The client for a deployment's way out. Raises `UpstreamBroken` without the extra."""
+    def way(self, deployment: Deployment) -> tuple[object, ...]:
+        """What names a deployment's client: with HTTP/2 the first with room for a stream, else the last allowed."""
         way = (deployment.proxy, deployment.http2, deployment.verify_tls, deployment.ca_file)
+        if not deployment.http2:
+            return way
+        origin = (*way, deployment.scheme, deployment.host, deployment.port)
+        number = 0
+        while self._streams[*origin, number] >= STREAMS and number + 1 < self._limits.per_host:
+            number += 1
+        return (*origin, number)
+
+    def client(self, deployment: Deployment, way: tuple[object, ...]) -> httpx2.AsyncClient:
+        """The client for a deployment's way out. Raises `UpstreamBroken` without the extra."""
         client = self._clients.get(way)
         if client is None:
             try:
@@ -58,13 +73,15 @@ class LibraryClient:
 
     async def carry(self, call: Call, deployment: Deployment, head: bytes, open_gate: asyncio.Event) -> None:
         """Run one call from request to last byte."""
+        way = self.way(deployment)
         try:
-            client = self.client(deployment)
+            client = self.client(deployment, way)
         except (OSError, ImportError) as error:
             raise UpstreamBroken("tls", str(error)) from None
         import httpx2
 
         path, headers = _parsed(head)
+        self._streams[way] += 1
         url = f"{deployment.scheme}://{deployment.host}:{deployment.port}{path}"
         try:
             async with client.stream("POST", url, headers=headers, content=b"".join(call.payload)) as response:
@@ -80,6 +97,8 @@ class LibraryClient:
             raise UpstreamBroken("refused", str(error)) from None
         except httpx2.TransportError as error:
             raise UpstreamBroken("reset", str(error) or type(error).__name__) from None
+        finally:
+            self._streams[way] -= 1
 
 
 class _Carried:
