@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,10 +57,10 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A loopback port that was free a moment ago."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((host, 0))
         port: int = sock.getsockname()[1]
         return port
 
@@ -389,17 +389,38 @@ def streaming_upstream(run: Path, *, events: int, interval: float, name: str = "
     return service, port
 
 
+def http2_upstream(run: Path, host: str) -> tuple[Service, int]:
+    """The holding upstream of `upstream_h2.py`, which knows no HTTP/1.1: ready once it listens."""
+    port = free_port(host)
+    service = Service("h2", run)
+    service.spawn([sys.executable, str(HERE / "upstream_h2.py"), host, str(port)])
+    end = time.monotonic() + 30
+    try:
+        while True:
+            service.check()
+            try:
+                socket.create_connection((host, port), timeout=3).close()
+                return service, port
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+    except BaseException:
+        service.stop()
+        raise
+
+
 # --- the gateway
 
 MASTER_KEY = "sk-bench-master-0123456789abcdef"
 CALLER_KEY = "sk-bench-caller-0123456789abcdef"
 
 
-def gateway_config(port: int, upstreams: dict[str, int], **settings: Any) -> dict[str, Any]:
+def gateway_config(port: int, upstreams: Mapping[str, int | str], /, **settings: Any) -> dict[str, Any]:
     """One worker with everything on that users have on: a key with request and token limits, a weighted choice of
     three deployments, prices, metrics, and the ledger.
 
-    `upstreams`: port by model name. `settings` go into the `routeiq` section.
+    `upstreams`: port, or host and port, by model name. `settings` go into the `routeiq` section.
     """
     plenty = 1_000_000_000
     return {
@@ -408,7 +429,7 @@ def gateway_config(port: int, upstreams: dict[str, int], **settings: Any) -> dic
                 "model_name": name,
                 "litellm_params": {
                     "model": "openai/bench-model",
-                    "api_base": f"http://127.0.0.1:{target}/v1",
+                    "api_base": f"http://{target if isinstance(target, str) else f'127.0.0.1:{target}'}/v1",
                     "api_key": f"sk-provider-{number}",
                     "input_cost_per_token": 0.0000025,
                     "output_cost_per_token": 0.00001,
@@ -430,7 +451,7 @@ def gateway_config(port: int, upstreams: dict[str, int], **settings: Any) -> dic
     }
 
 
-def gateway(run: Path, upstreams: dict[str, int], **settings: Any) -> Service:
+def gateway(run: Path, upstreams: Mapping[str, int | str], /, **settings: Any) -> Service:
     """Start the gateway and wait until it is ready. State is in `run/state`."""
     port = free_port()
     file = run / "routeiq.yaml"

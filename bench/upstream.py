@@ -30,7 +30,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def events(count: int) -> list[bytes]:
-    """The stream's events, each as one chunk."""
+    """The stream's events."""
     out = []
     for n in range(count):
         delta = {"role": "assistant", "content": ""} if n == 0 else {"content": f"word{n:03d} "}
@@ -42,11 +42,12 @@ def events(count: int) -> list[bytes]:
             "model": "bench-model",
             "choices": [choice],
         }
-        out.append(chunk(b"data: " + json.dumps(payload, separators=(",", ":")).encode() + b"\n\n"))
+        out.append(b"data: " + json.dumps(payload, separators=(",", ":")).encode() + b"\n\n")
     return out
 
 
-END = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+DONE = b"data: [DONE]\n\n"
+END = chunk(DONE) + b"0\r\n\r\n"
 
 
 class Provider(asyncio.Protocol):
@@ -136,7 +137,7 @@ async def main() -> None:
     parser.add_argument("--events", type=int, default=50)
     parser.add_argument("--interval", type=float, default=0.005)
     args = parser.parse_args()
-    parts, held = events(args.events), set[Provider]()
+    parts, held = [chunk(event) for event in events(args.events)], set[Provider]()
     server = await asyncio.get_running_loop().create_server(
         lambda: Provider(parts, args.interval, held), "127.0.0.1", args.port, backlog=8192
     )
