@@ -285,8 +285,8 @@ def request_body(model: str, *, stream: bool = False, kilobytes: int = 1) -> byt
     line = "What does a gateway do for those who call and those who answer? "
     user = line * max(1, (kilobytes * 1024 - 320) // len(line))
     document: dict[str, Any] = {
-        "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
         "model": model,
+        "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
     }
     if stream:
         document["stream"] = True
@@ -417,8 +417,8 @@ CALLER_KEY = "sk-bench-caller-0123456789abcdef"
 
 
 def gateway_config(port: int, upstreams: Mapping[str, int | str], /, **settings: Any) -> dict[str, Any]:
-    """One worker with everything on that users have on: a key with request and token limits, a weighted choice of
-    three deployments, prices, metrics, and the ledger.
+    """One worker with everything on that users have on: a master key, a weighted choice of three deployments with
+    request and token limits, prices, metrics, and the ledger; and a second key with limits of its own.
 
     `upstreams`: port, or host and port, by model name. `settings` go into the `routeiq` section.
     """
@@ -434,6 +434,8 @@ def gateway_config(port: int, upstreams: Mapping[str, int | str], /, **settings:
                     "input_cost_per_token": 0.0000025,
                     "output_cost_per_token": 0.00001,
                     "weight": number,
+                    "rpm": plenty,
+                    "tpm": plenty * 1000,
                 },
             }
             for name, target in upstreams.items()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness import CALLER_KEY, gateway_config
+from harness import MASTER_KEY, gateway_config
 
 MODEL = "bench-model"
 
@@ -46,4 +46,4 @@ def routeiq(ctx: Context) -> Target:
     command = os.environ.get("ROUTEIQ_BIN") or str(Path(sys.prefix) / "bin" / "routeiq")
     state = Path(ctx.run) / f"routeiq-{ctx.port}-state"
     ctx.spawn([command, "serve", "--config", str(file), "--state-dir", str(state)])
-    return Target(f"http://127.0.0.1:{ctx.port}/v1/chat/completions", {"Authorization": f"Bearer {CALLER_KEY}"})
+    return Target(f"http://127.0.0.1:{ctx.port}/v1/chat/completions", {"Authorization": f"Bearer {MASTER_KEY}"})

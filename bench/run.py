@@ -193,6 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=50, help="per stream (50)")
     parser.add_argument("--interval-ms", type=float, default=5.0, help="between two events (5)")
     parser.add_argument("--samples", type=int, default=30, help="streams for the time to the first event (30)")
+    parser.add_argument("--limited-key", action="store_true", help="call with a key that has limits of its own as well")
     parser.add_argument("--max-ratio", type=float, help="exit 1 when CPU per unary request is over this times nginx's")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--out", type=Path, help="also write the JSON here")
@@ -222,6 +223,8 @@ def main() -> int:
             ref, ref_port, ref_sse = harness.reference(run, upstream, sse)
             services.append(ref)
             ours = harness.gateway(run, {"bench": upstream, "bench-stream": sse})
+            if not args.limited_key:
+                ours.headers = {"Authorization": f"Bearer {harness.MASTER_KEY}"}
             services.append(ours)
             check_answers(ref, f"http://127.0.0.1:{ref_port}{PATH}", "bench-model")
             check_answers(ours, ours.url + PATH, "bench")
