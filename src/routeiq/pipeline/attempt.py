@@ -67,9 +67,10 @@ class Attempt(Call):
         self.rival: Attempt | None = None
         """The other half of a hedge while both run."""
         self.upstream_model = ""
-        self._limit = exchange.started + exchange.plan.snapshot.timeouts.total
+        self._limit = limit = exchange.started + route.total_seconds
         """When all of it must be over."""
-        self.deadline = min(now + (route.stream_seconds if exchange.stream else route.answer_seconds), self._limit)
+        deadline = now + (route.stream_seconds if exchange.stream else route.answer_seconds)
+        self.deadline = deadline if deadline < limit else limit
         self._failed = failed
         self._mode = _WAITING
         self._chunks: list[bytes] = []
@@ -108,7 +109,8 @@ class Attempt(Call):
             timeout = self.route.target.spec.timeout
             if timeout is not None:
                 self._limit = min(self._limit, self.started + timeout)
-        self.deadline = min(now + exchange.plan.snapshot.timeouts.idle, self._limit)
+        deadline = now + self.route.idle_seconds
+        self.deadline = deadline if deadline < self._limit else self._limit
 
     def on_data(self, data: bytes) -> None:
         mode = self._mode

@@ -94,6 +94,11 @@ def unavailable(exchange: Exchange) -> LimitExceeded:
 
 def _from_tiers(group: LiveGroup, now: float, tick: int, tokens: int, tried: list[Target] | None) -> Route | None:
     for tier in group.tiers:
+        if not tried and len(tier) > 1:
+            # Nearly always all can serve, and the first choice among all is as good as one among those that can.
+            target = group.pick(tier, tick)
+            if target.available(now) and target.reserve(tokens, tick):
+                return group.by_target[id(target)]
         targets = [target for target in tier if target.available(now)]
         if tried:
             targets = [target for target in targets if target not in tried]

@@ -37,6 +37,7 @@ class Route:
         "answer_seconds",
         "attempts",
         "heads",
+        "idle_seconds",
         "label",
         "lines",
         "model_json",
@@ -44,6 +45,7 @@ class Route:
         "static_headers",
         "stream_seconds",
         "target",
+        "total_seconds",
         "wildcard",
     )
 
@@ -57,6 +59,8 @@ class Route:
         self.model_json = msgspec.json.encode(spec.model)
         self.heads = spec.heads
         timeouts = snapshot.timeouts
+        self.idle_seconds = timeouts.idle
+        self.total_seconds = timeouts.total
         self.answer_seconds = min(spec.timeout or timeouts.first_byte, timeouts.total)
         self.stream_seconds = min(spec.stream_timeout or spec.timeout or timeouts.first_byte, timeouts.total)
         self.origin: Origin | None = None

@@ -193,15 +193,12 @@ class WireUsage(msgspec.Struct, gc=False):
             cached = self.prompt_cache_hit_tokens
         if self.completion_tokens_details is not None:
             reasoning = self.completion_tokens_details.reasoning_tokens or 0
-        usage = Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached, 0, reasoning)
-        if min(usage.prompt, usage.completion, cached, reasoning) < 0 or usage.prompt + usage.completion > MOST_TOKENS:
-            prompt, completion = _sane(usage.prompt), _sane(usage.completion)
-            return Usage(prompt, completion, min(_sane(cached), prompt), 0, min(_sane(reasoning), completion))
-        return usage
-
-
-def _sane(count: int) -> int:
-    return min(max(count, 0), MOST_TOKENS)
+        prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
+        if prompt < 0 or completion < 0 or cached < 0 or reasoning < 0 or prompt + completion > MOST_TOKENS:
+            prompt, completion, cached, reasoning = (
+                min(max(n, 0), MOST_TOKENS) for n in (prompt, completion, cached, reasoning)
+            )
+        return Usage(prompt, completion, cached, 0, reasoning)
 
 
 def _lenient_usage(value: Any) -> WireUsage | None:
