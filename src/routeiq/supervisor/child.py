@@ -14,8 +14,7 @@ from routeiq.core.messages import Drain, Frames, Invalidate, Message, Publish, R
 
 BACKOFF_FIRST = 0.1
 BACKOFF_MOST = 10.0
-BACKOFF_RESET = 1.0
-"""Seconds: the first pause before a restart, the longest, and the time in service after which the first holds again."""
+"""Seconds: the first pause before a restart and the longest. A process that gets as far as `Ready` starts over."""
 MAX_UNREAD = 512 * 1024 * 1024
 """Bytes a process may leave unread on its feed before it counts as hung and is killed."""
 
@@ -61,8 +60,6 @@ class Child:
         self._starter: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._born = 0.0
-        self._ready = 0.0
-        """When it first said that it serves."""
         self._pause = BACKOFF_FIRST
         self._timer: asyncio.TimerHandle | None = None
         self._drain: Drain | None = None
@@ -89,7 +86,6 @@ class Child:
             theirs.close()
         self._process = process
         self._born = time.monotonic()
-        self._ready = 0.0
         self.pid = process.pid
         self.started = time.time()
         self.revision = self.refusal = ""
@@ -160,8 +156,6 @@ class Child:
                 "%s ended %s after %.1f s and is started again", self.name, ending(process.returncode), life,
                 extra={"pid": process.pid},
             )  # fmt: skip
-            if self._ready and time.monotonic() - self._ready >= BACKOFF_RESET:
-                self._pause = BACKOFF_FIRST
             self._again()
         self._changed()
 
@@ -207,7 +201,7 @@ class Child:
         if isinstance(message, Ready):
             self.behind = max(0, self.behind - 1)
             self.revision, self.refusal = message.revision, ""
-            self._ready = self._ready or time.monotonic()
+            self._pause = BACKOFF_FIRST
             self._changed()
         elif isinstance(message, Refused):
             self.behind = max(0, self.behind - 1)
