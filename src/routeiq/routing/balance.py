@@ -107,14 +107,3 @@ def strategy(name: str, rng: random.Random) -> Pick:
         "usage-based-routing": UsageBased,
     }
     return kinds[name](rng)
-
-
-STRATEGIES = (
-    "simple-shuffle",
-    "least-busy",
-    "latency-based-routing",
-    "cost-based-routing",
-    "usage-based-routing-v2",
-    "usage-based-routing",
-    "round-robin",
-)
