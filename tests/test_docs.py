@@ -10,9 +10,9 @@ import pytest
 from cyclopts import App
 
 from routeiq.cli import make_app
+from routeiq.config.schema.router import STRATEGIES
 from routeiq.core.errors import GatewayError
 from routeiq.observe.metrics import FAMILIES, Family
-from routeiq.routing.balance import STRATEGIES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "bench" / "README.md"]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routeiq.config.schema.router import STRATEGIES
 from routeiq.core.money import Prices
 from routeiq.core.snapshot import Deployment, Resilience
-from routeiq.routing.balance import STRATEGIES, strategy
+from routeiq.routing.balance import strategy
 from routeiq.routing.target import Health, Target
 
 
