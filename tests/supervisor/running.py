@@ -71,7 +71,7 @@ class Running:
     def pid(self, name: str) -> int:
         return next(process.pid for process in self.status().processes if process.name == name)
 
-    def wait(self, condition: Callable[[], Any], seconds: float = 8.0) -> float:
+    def wait(self, condition: Callable[[], Any], seconds: float = 30.0) -> float:
         """Until it holds; how long that took."""
         start = time.monotonic()
         while True:
