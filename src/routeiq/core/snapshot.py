@@ -18,11 +18,27 @@ ENDPOINTS = (CHAT, COMPLETION, EMBEDDING)
 """The hot endpoints; keys of `Deployment.heads` and values of `Event.endpoint`."""
 
 
+MODEL_MARK = b"\x00model\x00"
+"""In a rendered head: where the percent-encoded model of a wildcard goes."""
+
+
+class Signing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Credentials that can't be rendered into a head ahead of time, because they are made or renewed as time goes by."""
+
+    id: str
+    """The same for deployments that share credentials."""
+    scheme: str
+    """`aws` (SigV4 over the body), or a bearer token that is renewed: `google`, `azure_ad`, `watsonx`, `databricks`."""
+    params: dict[str, str] = {}
+    """What the scheme needs, as configured: may hold secrets."""
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model at one provider under one credential.
 
-    `heads[endpoint]` is the rendered request head up to and without `Content-Length`: request line, Host,
-    credentials, Content-Type, each line ended by CRLF.
+    `heads[operation]` is the rendered request head up to and without `Content-Length`: request line, Host,
+    credentials, Content-Type, each line ended by CRLF. Where a wildcard's model stands in the path, the head has
+    `MODEL_MARK` in its place.
     """
 
     id: str
@@ -32,6 +48,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's model name; for a wildcard the pattern, whose `*` the requested suffix replaces."""
     litellm_model: str
     """As written in `litellm_params.model`: `openai/gpt-4o`."""
+    dialect: str = "openai"
+    """What it speaks; a name of `providers.translate`."""
+    signing: Signing | None = None
+    options: dict[str, str] = {}
+    """What its dialect needs besides the request: `project_id` of watsonx, quirks of the catalog."""
+    drop_params: bool = False
+    """Leave out parameters the provider can't take, instead of refusing the request."""
+    drop: tuple[str, ...] = ()
+    """Parameters that are always left out (`additional_drop_params`)."""
     kind: str = "http"
     """`http`, `demo` (the embedded provider) or `mock` (`mock_response`)."""
     scheme: str = "https"
