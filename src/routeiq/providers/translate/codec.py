@@ -1,0 +1,152 @@
+"""What a dialect must be able to do to take part in translation: as the client's side, as the provider's, or both.
+
+Every pair of a client codec and a provider codec is a translator, so a dialect is written once and reaches all others.
+Codecs hold no state; a stream's state lives in the `DeltaReader` and `DeltaWriter` made for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from routeiq.core.errors import BadRequest, GatewayError
+from routeiq.providers.translate.chat import Answer, Chat, Delta
+
+
+class Fit:
+    """How a request is made to fit a provider: what is left out, by the operator's leave, and what was.
+
+    `dropped` is told to the client in a header: nothing is left out silently.
+    """
+
+    __slots__ = ("_always", "_provider", "_tolerant", "dropped")
+
+    def __init__(self, provider: str, *, tolerant: bool = False, always: Sequence[str] = ()) -> None:
+        """`tolerant` is `drop_params`, `always` is `additional_drop_params`."""
+        self._provider = provider
+        self._tolerant = tolerant
+        self._always = frozenset(always)
+        self.dropped: list[str] = []
+
+    def leaves_out(self, param: str) -> bool:
+        """Whether the operator wants this parameter left out in any case."""
+        if param in self._always:
+            self.ignore(param)
+            return True
+        return False
+
+    def refuse(self, param: str, why: str = "") -> None:
+        """The provider can't take a parameter that matters. Raises `BadRequest` unless it may be dropped."""
+        if self._tolerant or param in self._always:
+            self.ignore(param)
+            return
+        reason = why or f"{self._provider} does not support it"
+        raise BadRequest(
+            f"The parameter '{param}' can't be served by this model: {reason}. Leave it out, or set drop_params: true.",
+            param=param,
+            code="unsupported_parameter",
+        )
+
+    def ignore(self, param: str) -> None:
+        """The provider has no use for a parameter that does not change the answer: a hint, a label."""
+        if param not in self.dropped:
+            self.dropped.append(param)
+
+
+class Outgoing(msgspec.Struct):
+    """A request for a provider: `operation` is a key of `Deployment.heads`."""
+
+    operation: str
+    body: bytes
+    headers: bytes = b""
+    """More header lines, each ended by CRLF."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's codec is told about the deployment."""
+
+    provider: str
+    """Its name in the catalog, for messages."""
+    model: str
+    """The provider's own name of the model."""
+    options: dict[str, str] = {}
+    """`Deployment.options`."""
+
+
+class DeltaReader(Protocol):
+    """Reads a provider's stream, whatever the chunking."""
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """The pieces completed by `data`. Raises `UpstreamError` for an error the provider sends, or what is no event.
+
+        Exactly one `Started` comes before all others, and `Ended` last, once the answer is known to be complete.
+        """
+
+    def finish(self) -> list[Delta]:
+        """The provider closed the stream: what is left, for instance the `Ended` of a wire without an end marker."""
+
+
+class DeltaWriter(Protocol):
+    """Writes a client's stream."""
+
+    def write(self, delta: Delta) -> bytes:
+        """The events for one piece, framed; empty when it waits for another. `Ended` gives everything up to the end."""
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The events that tell an error and end the stream."""
+
+
+class ClientCodec(Protocol):
+    """A dialect clients speak."""
+
+    def read(self, body: bytes) -> Chat:
+        """A request. Raises `BadRequest` naming what is wrong."""
+
+    def write(self, answer: Answer, chat: Chat) -> bytes:
+        """A whole answer; `answer.model` is the name the client asked for."""
+
+    def writer(self, chat: Chat, model: str) -> DeltaWriter:
+        """For a streamed answer shown under the name `model`."""
+
+
+class ProviderCodec(Protocol):
+    """A dialect providers speak."""
+
+    def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
+        """The request in the provider's words. Raises `BadRequest` for what it can't take."""
+
+    def read(self, body: bytes, chat: Chat) -> Answer:
+        """A whole answer. Raises `msgspec.DecodeError` or `UpstreamError` for what is none."""
+
+    def reader(self, chat: Chat) -> DeltaReader:
+        """For a streamed answer."""
+
+
+def decode_request(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """Decode a client's body. Raises `BadRequest` with the place of what is wrong."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        path = path.rstrip("`").lstrip(".")
+        raise BadRequest(
+            f"Invalid request body: {message}" + (f" at `{path}`" if path else ""),
+            param=path or None,
+            code="invalid_type",
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+    except RecursionError:
+        raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
+
+
+class TokenCounter(Protocol):
+    """A provider that counts the tokens of a request without answering it."""
+
+    def write_count(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
+        """The question in the provider's words."""
+
+    def read_count(self, body: bytes) -> int:
+        """Tokens of the prompt. Raises `msgspec.DecodeError` for what is no answer."""
