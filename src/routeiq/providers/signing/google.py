@@ -1,0 +1,68 @@
+"""Google access tokens: service accounts, workload identity federation, application default credentials.
+
+https://cloud.google.com/docs/authentication/application-default-credentials
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import google.auth
+import requests
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.transport.requests import Request
+
+from routeiq.providers.signing.grant import BEARER, Grant, SourceError
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+SECONDS = 20
+
+
+def fetch(params: Mapping[str, str]) -> Grant:
+    """A token for the JSON in `credentials`, the file `file`, or what the machine itself has. Raises `SourceError`."""
+    with requests.Session() as session:
+        ask: Any = functools.partial(Request(session), timeout=SECONDS)
+        try:
+            credentials = _load(params, ask)
+            credentials.refresh(ask)
+        except DefaultCredentialsError as error:
+            raise SourceError(f"no usable Google credentials: {error}") from None
+        except GoogleAuthError as error:
+            raise SourceError(f"Google gave no token: {error.args[0] if error.args else error}") from None
+    if not credentials.token:
+        raise SourceError("Google gave no token")
+    expiry: datetime.datetime | None = credentials.expiry
+    return Grant(
+        kind=BEARER,
+        token=credentials.token,
+        expires=expiry.replace(tzinfo=datetime.UTC).timestamp() if expiry else None,
+    )
+
+
+def _load(params: Mapping[str, str], ask: Any) -> Any:
+    """google-auth's object for what is configured."""
+    if "credentials" in params:
+        return google.auth.load_credentials_from_dict(_json(params["credentials"]), scopes=SCOPES, request=ask)[0]
+    if "file" in params:
+        try:
+            with open(params["file"], encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise SourceError(f"can't read the credentials file {params['file']}: {reason}") from None
+        return google.auth.load_credentials_from_dict(_json(text), scopes=SCOPES, request=ask)[0]
+    return google.auth.default(scopes=SCOPES, request=ask)[0]
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise SourceError("the Google credentials are not a JSON object")
+    return document
