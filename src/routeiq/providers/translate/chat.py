@@ -208,7 +208,9 @@ class Chat(msgspec.Struct, kw_only=True):
     betas: tuple[str, ...] = ()
     """Anthropic's beta features."""
     extra: dict[str, Any] = {}
-    """What the client's dialect does not know, by its name there."""
+    """What the client's dialect does not know, or no other has, by its name there."""
+    hints: tuple[str, ...] = ()
+    """Names of what was sent and does not change the answer where it is not understood."""
 
 
 class Choice(msgspec.Struct, kw_only=True):

@@ -12,7 +12,50 @@ from typing import Any, Protocol
 import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError
-from routeiq.providers.translate.chat import Answer, Chat, Delta
+from routeiq.providers.translate.chat import Answer, Chat, Delta, Tool
+
+_OPTIONAL = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "seed": "seed",
+    "n": "n",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+    "logprobs": "logprobs",
+    "top_logprobs": "top_logprobs",
+    "logit_bias": "logit_bias",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "format": "response_format",
+    "modalities": "modalities",
+    "audio": "audio",
+    "web_search": "web_search_options",
+    "safety": "safety_settings",
+}
+"""What not every provider has and the answer depends on: fields of `Chat`, and what a client calls them."""
+_HINTS = {
+    "reasoning": "reasoning_effort",
+    "verbosity": "verbosity",
+    "user": "user",
+    "metadata": "metadata",
+    "service_tier": "service_tier",
+    "prediction": "prediction",
+    "prompt_cache_key": "prompt_cache_key",
+    "store": "store",
+}
+"""The same for what a provider may pass over."""
+_AS_USUAL: dict[str, object] = {
+    "n": 1,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "parallel_tool_calls": True,
+    "modalities": ["text"],
+    "store": False,
+}
+"""Values that ask for what happens anyway."""
 
 
 class Fit:
@@ -49,10 +92,37 @@ class Fit:
             code="unsupported_parameter",
         )
 
+    def settle_rest(self, chat: Chat, served: frozenset[str]) -> None:
+        """Refuse or pass over all that the request has and a codec, which serves the fields `served`, has not."""
+        for names, away in ((_OPTIONAL, self.refuse), (_HINTS, self.ignore)):
+            for field, param in names.items():
+                if field in served:
+                    continue
+                value = getattr(chat, field)
+                if value not in (None, "", [], {}) and value != _AS_USUAL.get(field):
+                    away(param)
+        for beta in chat.betas if "betas" not in served else ():
+            self.ignore(f"anthropic-beta:{beta}")
+        for param in chat.hints:
+            self.ignore(param)
+        for param in chat.extra:
+            self.refuse(param)
+
     def ignore(self, param: str) -> None:
         """The provider has no use for a parameter that does not change the answer: a hint, a label."""
         if param not in self.dropped:
             self.dropped.append(param)
+
+
+def portable_tools(tools: Sequence[Tool], fit: Fit, dialect: str = "") -> list[Tool]:
+    """The tools a provider of `dialect` can be given; server-side tools of others are refused or dropped."""
+    out = []
+    for tool in tools:
+        if tool.dialect and tool.dialect != dialect:
+            fit.refuse("tools", f"the tool '{tool.name}' runs only at providers that speak {tool.dialect}")
+        else:
+            out.append(tool)
+    return out
 
 
 class Outgoing(msgspec.Struct):
