@@ -35,7 +35,7 @@ def test_heads_are_whole_requests_less_their_length(compiled: Compile) -> None:
     assert any(line.startswith("User-Agent: routeiq/") for line in lines)
     assert lines[-1] == ""
     assert "" not in lines[:-1]
-    assert set(deployment.heads) == {"chat", "completion", "embedding"}
+    assert set(deployment.heads) == {"chat", "completion", "embedding", "responses"}
     assert deployment.heads["embedding"].startswith(b"POST /v1/embeddings HTTP/1.1\r\n")
     assert (deployment.scheme, deployment.host, deployment.port) == ("https", "api.openai.com", 443)
 
@@ -169,7 +169,7 @@ def test_providers_are_read_as_litellm_does(compiled: Compile, params: str, prov
 
 @pytest.mark.parametrize(
     ("model", "hint"),
-    [("llama3", "openai/llama3"), ("opnai/x", "openai"), ("anthropic/claude-3", "api_base"), ("openai/", "")],
+    [("llama3", "openai/llama3"), ("opnai/x", "openai"), ("deepgram/nova-3", "api_base"), ("openai/", "")],
 )
 def test_models_without_a_provider_we_can_call(compiled: Compile, model: str, hint: str) -> None:
     assert hint in compiled(one(f"model: {model}, api_key: k")).error("model_list[0].litellm_params.model").hint
