@@ -14,9 +14,17 @@ from routeiq.core.money import Prices
 CHAT = "chat"
 COMPLETION = "completion"
 EMBEDDING = "embedding"
-ENDPOINTS = (CHAT, COMPLETION, EMBEDDING)
-"""The hot endpoints; keys of `Deployment.heads` and values of `Event.endpoint`."""
-
+RESPONSES = "responses"
+MESSAGES = "messages"
+COUNT_TOKENS = "count_tokens"
+GENERATE = "generate"
+GENERATE_COUNT = "count"
+GENERATE_EMBED = "embed"
+GENERATE_EMBEDS = "embed_batch"
+RERANK = "rerank"
+"""What clients can ask: values of `Event.endpoint`. Keys of `Deployment.heads` are what providers can be asked; one
+that has the client's endpoint among them is sent the client's own bytes.
+"""
 
 MODEL_MARK = b"\x00model\x00"
 """In a rendered head: where the percent-encoded model of a wildcard goes."""

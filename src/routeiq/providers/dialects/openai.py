@@ -5,15 +5,19 @@ https://platform.openai.com/docs/api-reference/chat, /completions, /embeddings
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from routeiq.core.errors import BadRequest
+from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING
 from routeiq.core.usage import Usage
 from routeiq.providers.dialects.splice import Piece, decode_model, replace_members, replace_model
+
+if TYPE_CHECKING:
+    from routeiq.providers.dialects.face import Watch
 
 Optional = Raw | UnsetType
 
@@ -95,8 +99,13 @@ _DECODERS: dict[str, Any] = {
 
 def peek(endpoint: str, body: bytes) -> Request:
     """Read a request. Raises `BadRequest` for what is not JSON, has wrong types or lacks what the API requires."""
+    return read_request(_DECODERS[endpoint], _REQUIRED[endpoint], body)
+
+
+def read_request(decode: Callable[[bytes], Request], required: str, body: bytes) -> Request:
+    """The same for any endpoint: `decode` knows its type, `required` is what it can't be without."""
     try:
-        request: Request = _DECODERS[endpoint](body)
+        request = decode(body)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         path = path.rstrip("`").lstrip(".")
@@ -115,7 +124,6 @@ def peek(endpoint: str, body: bytes) -> Request:
         raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
-    required = _REQUIRED[endpoint]
     if getattr(request, required) is UNSET:
         raise BadRequest(
             f"Missing required parameter: '{required}'.", param=required, code="missing_required_parameter"
@@ -166,10 +174,12 @@ def upstream_body(request: Request, body: bytes, model: bytes, *, endpoint: str)
 
 class PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 MOST_TOKENS = 10**9
@@ -186,19 +196,25 @@ class WireUsage(msgspec.Struct, gc=False):
 
     def usage(self) -> Usage:
         """The same in our words."""
-        cached = reasoning = 0
-        if self.prompt_tokens_details is not None:
-            cached = self.prompt_tokens_details.cached_tokens or 0
+        cached = reasoning = audio_in = audio_out = 0
+        of_prompt, of_completion = self.prompt_tokens_details, self.completion_tokens_details
+        if of_prompt is not None:
+            cached = of_prompt.cached_tokens or 0
+            audio_in = of_prompt.audio_tokens or 0
         elif self.prompt_cache_hit_tokens is not None:
             cached = self.prompt_cache_hit_tokens
-        if self.completion_tokens_details is not None:
-            reasoning = self.completion_tokens_details.reasoning_tokens or 0
+        if of_completion is not None:
+            reasoning = of_completion.reasoning_tokens or 0
+            audio_out = of_completion.audio_tokens or 0
         prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
         if prompt < 0 or completion < 0 or cached < 0 or reasoning < 0 or prompt + completion > MOST_TOKENS:
             prompt, completion, cached, reasoning = (
                 min(max(n, 0), MOST_TOKENS) for n in (prompt, completion, cached, reasoning)
             )
-        return Usage(prompt, completion, cached, 0, reasoning)
+        usage = Usage(prompt, completion, cached, 0, reasoning)
+        if audio_in or audio_out:
+            usage.audio_in, usage.audio_out = max(audio_in, 0), max(audio_out, 0)
+        return usage
 
 
 def _lenient_usage(value: Any) -> WireUsage | None:
@@ -217,6 +233,11 @@ class Answer(msgspec.Struct, gc=False):
 
     model: str | None = None
     usage: WireUsage | None = None
+    service_tier: str | None = None
+
+    def used(self) -> Usage | None:
+        """What it used, with the tier it was served in where that is billed apart."""
+        return _used(self.usage, self.service_tier)
 
 
 class Event(msgspec.Struct, gc=False):
@@ -224,8 +245,27 @@ class Event(msgspec.Struct, gc=False):
 
     model: str | None = None
     usage: WireUsage | None = None
+    service_tier: str | None = None
+
+    def used(self) -> Usage | None:
+        """The same of a stream, whose last event counts."""
+        return _used(self.usage, self.service_tier)
+
     choices: list[Raw] | None = None
     error: Optional = UNSET
+
+
+_TIERS = ("flex", "priority", "batch")
+"""Service tiers with prices of their own: https://platform.openai.com/docs/pricing"""
+
+
+def _used(wire: WireUsage | None, tier: str | None) -> Usage | None:
+    if wire is None:
+        return None
+    usage = wire.usage()
+    if tier is not None and tier in _TIERS:
+        usage.service_tier = tier
+    return usage
 
 
 class WireError(msgspec.Struct, gc=False):
@@ -273,4 +313,35 @@ def read_event(payload: bytes) -> Event:
         loose = _decode_loose(payload)
         model = loose.model if isinstance(loose.model, str) else None
         choices = [Raw(b"{}")] if loose.choices else [] if isinstance(loose.choices, list) else None
-        return Event(model, _lenient_usage(loose.usage), choices, loose.error)
+        return Event(model, _lenient_usage(loose.usage), None, choices, loose.error)
+
+
+class OpenAIFace:
+    """`Face` of Chat Completions, Completions or Embeddings."""
+
+    forwarded: tuple[bytes, ...] = ()
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+
+    def operation(self, stream: bool) -> str:
+        return self._endpoint
+
+    def peek(self, body: bytes) -> Request:
+        return peek(self._endpoint, body)
+
+    def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
+        return upstream_body(request, body, model, endpoint=self._endpoint)
+
+    def read_answer(self, body: bytes) -> tuple[str | None, Usage | None]:
+        answer = read_answer(body)
+        return answer.model, answer.used()
+
+    def watch(self) -> Watch | None:
+        return None
+
+    def error(self, error: GatewayError) -> bytes:
+        return error.body()
+
+    def error_event(self, error: GatewayError) -> bytes:
+        return b"data: %b\n\n" % error.body()

@@ -1,0 +1,57 @@
+"""What the gateway must know of a dialect clients speak, besides translating it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from routeiq.core.errors import GatewayError
+from routeiq.core.usage import Usage
+from routeiq.providers.dialects.openai import Request
+from routeiq.providers.dialects.splice import Piece
+
+
+class Watch(Protocol):
+    """Looks at a stream that is passed through to a client of the same dialect."""
+
+    model: str
+    """As the provider calls it; empty until it is known."""
+    usage: Usage | None
+    done: bool
+    """Whether the answer is complete; where `lasting`, only the close of the connection tells for sure."""
+    failed: bool
+    """Whether the event just seen is an error."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the dialect has no end marker, so that more may come after `done`."""
+
+    def see(self, payload: bytes) -> None:
+        """Look at one event's data. Raises `msgspec.DecodeError` for what is no JSON object."""
+
+
+class Face(Protocol):
+    """One endpoint of a dialect."""
+
+    forwarded: tuple[bytes, ...]
+    """Headers of the client's that a provider of the same dialect is sent."""
+
+    def operation(self, stream: bool) -> str:
+        """The key of `Deployment.heads` for a deployment that serves it natively."""
+
+    def peek(self, body: bytes) -> Request:
+        """Read what the gateway needs. Raises `BadRequest`."""
+
+    def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
+        """The client's bytes for a provider of the same dialect, its `model` (a JSON string) in place."""
+
+    def read_answer(self, body: bytes) -> tuple[str | None, Usage | None]:
+        """Model and usage of a whole answer. Raises `msgspec.DecodeError` for what is no JSON object."""
+
+    def watch(self) -> Watch | None:
+        """For a stream that is passed through; `None` for OpenAI's, which has a relay of its own."""
+
+    def error(self, error: GatewayError) -> bytes:
+        """The body of an error answer."""
+
+    def error_event(self, error: GatewayError) -> bytes:
+        """The events that tell an error in the midst of a stream, framed."""

@@ -1,0 +1,4 @@
+"""Anthropic's Messages.
+
+https://docs.claude.com/en/api/messages
+"""
