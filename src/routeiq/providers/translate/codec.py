@@ -106,7 +106,8 @@ class Fit:
         for param in chat.hints:
             self.ignore(param)
         for param in chat.extra:
-            self.refuse(param)
+            if param not in served:
+                self.refuse(param)
 
     def ignore(self, param: str) -> None:
         """The provider has no use for a parameter that does not change the answer: a hint, a label."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from routeiq.core.errors import BadRequest
@@ -62,3 +63,16 @@ def type_of(name: str) -> str:
 def extension_of(media_type: str) -> str:
     """`png` of `image/png`; for types not known what stands behind the slash."""
     return _EXTENSIONS.get(media_type) or media_type.partition("/")[2].partition(";")[0].partition("+")[0]
+
+
+def kind_of(media_type: str) -> Literal["image", "document", "audio", "video"]:
+    """What `Media` of this type is: a document, unless its family says otherwise."""
+    match media_type.partition("/")[0]:
+        case "image":
+            return "image"
+        case "audio":
+            return "audio"
+        case "video":
+            return "video"
+        case _:
+            return "document"
