@@ -11,7 +11,7 @@ from config_helpers import ENVIRON, Compile
 from routeiq.config.schema.routeiq import JournalSettings, LimitSettings, TimeoutSettings
 from routeiq.core import snapshot as snapshots
 from routeiq.core.money import Prices
-from routeiq.core.snapshot import Journal, Limits, Timeouts, Wildcard
+from routeiq.core.snapshot import MODEL_MARK, Journal, Limits, Timeouts, Wildcard
 
 
 def one(params: str, more: str = "") -> str:
@@ -127,7 +127,10 @@ def test_azure_v1_and_tokens(compiled: Compile) -> None:
     wild = compiled(
         base.join(("model_list: [{model_name: 'a/*', litellm_params: {api_key: k, ", "}}]")).replace("/m", "/*")
     )
-    assert "use api_version: v1" in str(wild.errors[0])
+    (deployment,) = wild.snapshot.deployments
+    assert not wild.errors
+    target = b"/openai/deployments/" + MODEL_MARK + b"/chat/completions?api-version=2025-02-01-preview"
+    assert deployment.heads["chat"].startswith(b"POST " + target + b" HTTP/1.1\r\n")
 
 
 def test_keys_come_from_the_environment_for_the_providers_own_address_only(compiled: Compile) -> None:

@@ -61,7 +61,7 @@ genral_settings: {}
 @pytest.mark.parametrize(
     ("section", "path"),
     [
-        ("litellm_settings: {drop_params: true}", "litellm_settings.drop_params"),
+        ("litellm_settings: {telemetry: true}", "litellm_settings.telemetry"),
         ("litellm_settings: {cache: true}", "litellm_settings.cache"),
         ("general_settings: {store_model_in_db: true}", "general_settings.store_model_in_db"),
         ("router_settings: {enable_pre_call_checks: true}", "router_settings.enable_pre_call_checks"),
@@ -80,7 +80,7 @@ def test_what_litellm_knows_and_we_do_not_serve_is_named(compiled: Compile, sect
 
 
 @pytest.mark.parametrize(
-    "name", ["temperature", "aws_region_name", "vertex_project", "tags", "output_cost_per_second", "tiered_pricing"]
+    "name", ["temperature", "aws_bedrock_unknown", "vertex_unknown", "tags", "output_cost_per_second", "tiered_pricing"]
 )
 def test_known_litellm_params_are_warned_about(compiled: Compile, name: str) -> None:
     result = compiled(MODEL.replace("api_key: k", f"api_key: k, {name}: x"))

@@ -17,7 +17,7 @@ from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_names
 from routeiq.config.report import Path
 from routeiq.core.money import nano
-from routeiq.core.snapshot import Deployment, Journal, Limits, Resilience, Snapshot, Timeouts
+from routeiq.core.snapshot import Deployment, Journal, Limits, Resilience, Signing, Snapshot, Timeouts
 
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 MEGABYTE = 1024 * 1024
@@ -62,11 +62,19 @@ def revision_of(snapshot: Snapshot) -> str:
             deployment,
             heads={endpoint: hashlib.sha256(head).digest() for endpoint, head in deployment.heads.items()},
             proxy=hashlib.sha256(deployment.proxy.encode()).hexdigest() if deployment.proxy else None,
+            signing=_without_secrets(deployment.signing),
         )
         for deployment in snapshot.deployments
     )
     plain = msgspec.structs.replace(snapshot, revision="", created=0.0, deployments=deployments)
     return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
+
+
+def _without_secrets(signing: Signing | None) -> Signing | None:
+    if signing is None:
+        return None
+    params = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in signing.params.items()}
+    return msgspec.structs.replace(signing, params=params)
 
 
 def _given(settings: Any) -> dict[str, Any]:

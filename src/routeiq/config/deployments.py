@@ -10,17 +10,23 @@ import msgspec
 
 from routeiq.config.address import Address
 from routeiq.config.context import Context
-from routeiq.config.heads import credential, model_in_path, render
+from routeiq.config.credentials import Access, Asked, find_access
+from routeiq.config.heads import render
 from routeiq.config.prices import DEMO_PRICES, configured_prices
 from routeiq.config.references import masked
 from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams, ModelEntry
-from routeiq.config.upstream import Reach, find_address, find_key, find_provider, find_reach
+from routeiq.config.upstream import Reach, find_address, find_provider, find_reach
+from routeiq.config.values import find_options, find_values
 from routeiq.core.money import PICO_PER_DOLLAR, Prices
-from routeiq.core.provider import ProviderSpec
+from routeiq.core.provider import ProviderSpec, resolve
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, Deployment
 
-_SECRETS = ("api_key", "azure_ad_token", "extra_headers")
+_SECRETS = (
+    *("api_key", "azure_ad_token", "client_secret", "token", "zen_api_key", "vertex_credentials", "extra_headers"),
+    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_web_identity_token", "aws_external_id"),
+)
+_UNKNOWN = Address("https", "localhost", 443, "")
 _NOWHERE = Reach("direct", None, False, True, None)
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 
@@ -77,24 +83,27 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
     found = find_provider(ctx, params, where)
     if found is None:
         return None
-    spec, model = found
+    spec, model = resolve(*found)
     if not _stars_agree(ctx, entry, model, where):
         return None
     kind = "demo" if spec.dialect == "demo" else "mock" if params.mock_response is not None else "http"
     address: Address | None = None
     heads: dict[str, bytes] = {}
-    reach = _NOWHERE
+    reach, access = _NOWHERE, Access()
     if kind == "http":
-        address = find_address(ctx, spec, params, where)
-        key = find_key(ctx, spec, params, where)
+        values = find_values(ctx, spec, params, model, where)
+        address = find_address(ctx, spec, params, values, where)
+        # Without an address, only what is wrong with the credentials is of interest.
+        access = find_access(Asked(ctx, spec, params, address or _UNKNOWN, values, where))
         if address is None:
             return None
-        rendered = _heads(ctx, spec, address, params, model, key, where)
+        rendered = _heads(ctx, spec, address, params, model, access, where)
         if rendered is None:
             return None
         heads = rendered
         reach = find_reach(ctx, address, params, where)
-        if (key or params.azure_ad_token) and address.scheme == "http" and address.public:
+        bearer = access.header is not None or (access.signing is not None and access.signing.scheme != "aws")
+        if bearer and address.scheme == "http" and address.public:
             ctx.warning((*where, "api_base"), f"the key is sent to {address.host} without encryption")
     prices = _prices(ctx, spec, model, entry, path, kind)
     router, general = ctx.config.router, ctx.config.general
@@ -105,6 +114,11 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         provider=spec.name,
         model=model,
         litellm_model=params.model,
+        dialect=spec.dialect,
+        signing=access.signing,
+        options=find_options(ctx, spec, params),
+        drop_params=ctx.config.litellm.drop_params if params.drop_params is None else params.drop_params,
+        drop=tuple(params.additional_drop_params),
         kind=kind,
         scheme=address.scheme if address else "https",
         host=address.host if address else "",
@@ -150,7 +164,7 @@ def _stars_agree(ctx: Context, entry: ModelEntry, model: str, where: Path) -> bo
 
 
 def _heads(
-    ctx: Context, spec: ProviderSpec, address: Address, params: LitellmParams, model: str, key: str | None, where: Path
+    ctx: Context, spec: ProviderSpec, address: Address, params: LitellmParams, model: str, access: Access, where: Path
 ) -> dict[str, bytes] | None:
     version = params.api_version
     if version is None and (found := ctx.first_set(*spec.version_env)):
@@ -158,17 +172,11 @@ def _heads(
     version = version or spec.default_version
     if params.api_version is not None and spec.default_version is None:
         ctx.warning((*where, "api_version"), f"the provider {spec.name} has no versions; it has no effect")
-    if "*" in model and model_in_path(spec, version):
-        ctx.error(
-            (*where, "model"), f"{spec.name} has the model in its URL, so a * can't be served", "use api_version: v1"
-        )
-        return None
     extra = dict(params.extra_headers)
     if params.organization is not None:
         extra.setdefault("OpenAI-Organization", params.organization)
-    auth = credential(spec, key, params.azure_ad_token)
     try:
-        return render(spec, address, model=model, version=version, auth=auth, extra=extra)
+        return render(spec, address, model=model, version=version, auth=access.header, extra=extra)
     except ValueError as error:
         ctx.error(where, str(error))
         return None

@@ -9,12 +9,14 @@ from urllib.parse import quote
 from routeiq import __version__
 from routeiq.config.address import Address
 from routeiq.core.provider import ProviderSpec
+from routeiq.core.snapshot import MODEL_MARK
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A field name: RFC 9110 5.6.2."""
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 """A field value without odd characters: visible ASCII, spaces and tabs inside only."""
-_CREDENTIAL = re.compile(r"(Bearer )?[\x21-\x7e]+")
+_CREDENTIAL = re.compile(r"(Bearer |ZenApiKey )?[\x21-\x7e]+")
+_KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 RESERVED = {
     *("host", "content-length", "content-type", "transfer-encoding", "accept-encoding", "te", "trailer", "expect"),
     *("connection", "keep-alive", "upgrade", "proxy-authorization", "proxy-connection"),
@@ -39,7 +41,7 @@ def credential(spec: ProviderSpec, key: str | None, bearer: str | None) -> tuple
         return "Authorization", f"Bearer {bearer}"
     if not key or spec.auth == "none":
         return None
-    return ("api-key", key) if spec.auth == "api-key" else ("Authorization", f"Bearer {key}")
+    return (spec.auth, key) if spec.auth in _KEY_HEADERS else ("Authorization", f"Bearer {key}")
 
 
 def render(
@@ -51,14 +53,15 @@ def render(
     auth: tuple[str, str] | None,
     extra: Mapping[str, str],
 ) -> dict[str, bytes]:
-    """A head by endpoint, each line ended by CRLF, up to and without `Content-Length`.
+    """A head by operation, each line ended by CRLF, up to and without `Content-Length`.
 
-    A header in `extra` replaces one of ours of the same name. Raises `ValueError` when a piece could break the
-    request apart; the reason names the piece and never its value.
+    A wildcard's model in the path is left as `MODEL_MARK`. A header in `extra` replaces one of ours of the same name.
+    Raises `ValueError` when a piece could break the request apart; the reason names the piece and never its value.
     """
     headers = {"user-agent": ("User-Agent", f"routeiq/{__version__}")}
+    headers |= {name.lower(): (name, value) for name, value in spec.headers.items()}
     if auth is not None:
-        headers["authorization"] = auth
+        headers[auth[0].lower()] = auth
     for name, value in extra.items():
         problem = header_problem(name, value)
         if problem:
@@ -77,9 +80,10 @@ def render(
     ]
     tail = "\r\n".join(fixed) + "\r\n"
     base = _base_path(spec, address)
+    named = MODEL_MARK.decode("ascii") if "*" in model else quote(model, safe="")
     heads: dict[str, bytes] = {}
     for endpoint, path in endpoint_paths(spec, version).items():
-        target = base + path.format(model=quote(model, safe=""), version=quote(version or "", safe=""))
+        target = base + path.format(model=named, version=quote(version or "", safe=""))
         heads[endpoint] = f"POST {target} HTTP/1.1\r\n{tail}".encode("ascii")
     return heads
 
@@ -91,11 +95,6 @@ def endpoint_paths(spec: ProviderSpec, version: str | None) -> Mapping[str, str]
         own = {"chat": "/chat/completions", "completion": "/completions", "embedding": "/embeddings"}
         return {endpoint: f"/openai/v1{path}{query}" for endpoint, path in own.items()}
     return spec.paths
-
-
-def model_in_path(spec: ProviderSpec, version: str | None) -> bool:
-    """Whether the model stands in the path, so that a wildcard can't be rendered ahead."""
-    return any("{model}" in path for path in endpoint_paths(spec, version).values())
 
 
 def _base_path(spec: ProviderSpec, address: Address) -> str:

@@ -19,8 +19,10 @@ MASK = "***"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth|private|dsn|database_url|redis_url|proxy|headers", re.I)
 _PUBLIC = re.compile(
-    r"per_token|token_cost|_tokens?$|max_token|key_header|header_name|key_lookup|allow_unauth|key_file|keyfile", re.I
+    r"per_token|cost_per_\w+_token$|token_cost|_tokens$|max_token|key_header|header_name|key_lookup|allow_unauth|key_file|keyfile",
+    re.I,
 )
+_SECRET_MAPS = ("headers", "extra_headers", "vertex_credentials", "vertex_ai_credentials")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
@@ -75,7 +77,7 @@ def is_secret(path: Path, node: Node) -> bool:
     if node.secret or path[:1] == (SECTION,):
         return True
     names = [part for part in path if isinstance(part, str)]
-    if "headers" in names[:-1] or "extra_headers" in names[:-1]:
+    if any(name in _SECRET_MAPS for name in names[:-1]):
         return True
     if not names or isinstance(node.value, (bool, int, float)) or node.value is None:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -14,7 +15,8 @@ from routeiq.config.schema.routeiq import UpstreamSettings
 from routeiq.core.provider import ProviderSpec
 
 _OPENAI_NAMES = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|text-embedding-|ft:gpt-|davinci-|babbage-|codex-)")
-_PLACEHOLDER = re.compile(r"\{([A-Z0-9_]+)\}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_]+)\}")
+_VERTEX_HOST = "{vertex_location}-aiplatform.googleapis.com"
 DIRECT = ("none", "direct")
 """Values of `routeiq.upstreams[].proxy` that mean no proxy."""
 
@@ -60,8 +62,10 @@ def find_provider(ctx: Context, params: LitellmParams, path: Path) -> tuple[Prov
     return spec, model
 
 
-def find_address(ctx: Context, spec: ProviderSpec, params: LitellmParams, path: Path) -> Address | None:
-    """The base URL: `api_base`, else the provider's environment variable, else its default."""
+def find_address(
+    ctx: Context, spec: ProviderSpec, params: LitellmParams, values: Mapping[str, str], path: Path
+) -> Address | None:
+    """The base URL: `api_base`, else the provider's environment variable, else its default with `values` put in."""
     text, where, source = params.api_base, (*path, "api_base"), ""
     if ctx.broken(where) or ctx.broken((*path, "base_url")):
         return None
@@ -70,9 +74,11 @@ def find_address(ctx: Context, spec: ProviderSpec, params: LitellmParams, path: 
         if found is not None:
             source, text = f"the environment variable {found[0]} ", found[1]
         elif spec.base_url is not None:
-            text = _fill(ctx, spec, path)
+            text = _fill(ctx, spec, values, path)
             if text is None:
                 return None
+        elif "region_name" in values:
+            text = f"https://{values['region_name']}.ml.cloud.ibm.com"
         else:
             names = f" or the environment variable {spec.base_env[0]}" if spec.base_env else ""
             ctx.error(where, f"the provider {spec.name} needs an api_base{names}")
@@ -84,14 +90,33 @@ def find_address(ctx: Context, spec: ProviderSpec, params: LitellmParams, path: 
         return None
 
 
-def _fill(ctx: Context, spec: ProviderSpec, path: Path) -> str | None:
-    """The default base with `{NAME}` replaced from the environment."""
+def _fill(ctx: Context, spec: ProviderSpec, values: Mapping[str, str], path: Path) -> str | None:
+    """The default base with `{NAME}` replaced from the environment and `{name}` from `values`."""
     assert spec.base_url is not None
-    missing = [name for name in _PLACEHOLDER.findall(spec.base_url) if not ctx.environ.get(name)]
+    known = {**ctx.environ, **values}
+    missing = [name for name in _PLACEHOLDER.findall(spec.base_url) if not known.get(name)]
     if missing:
-        ctx.error((*path, "api_base"), f"the provider {spec.name} needs an api_base or the variable {missing[0]}")
+        name = missing[0]
+        if name.islower():
+            if not ctx.broken((*path, name)):
+                ctx.error((*path, name), f"the provider {spec.name} needs a {name}")
+        else:
+            ctx.error((*path, "api_base"), f"the provider {spec.name} needs an api_base or the variable {name}")
         return None
-    return _PLACEHOLDER.sub(lambda found: ctx.environ[found[1]], spec.base_url)
+    base = spec.base_url.replace(_VERTEX_HOST, vertex_host(values.get("vertex_location", "")))
+    return _PLACEHOLDER.sub(lambda found: known[found[1]], base)
+
+
+def vertex_host(location: str) -> str:
+    """Where a location of Vertex AI is: one of the world, multi-regions, or a region.
+
+    https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations
+    """
+    if location == "global":
+        return "aiplatform.googleapis.com"
+    if location in ("us", "eu"):
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
 
 
 def find_key(ctx: Context, spec: ProviderSpec, params: LitellmParams, path: Path) -> str | None:

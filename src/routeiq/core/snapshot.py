@@ -31,7 +31,7 @@ MODEL_MARK = b"\x00model\x00"
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Credentials that can't be rendered into a head ahead of time, because they are made or renewed as time goes by."""
+    """Credentials that can't be rendered into a head ahead of time: they are made or renewed as time goes by."""
 
     id: str
     """The same for deployments that share credentials."""
@@ -39,6 +39,9 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`aws` (SigV4 over the body), or a bearer token that is renewed: `google`, `azure_ad`, `watsonx`, `databricks`."""
     params: dict[str, str] = {}
     """What the scheme needs, as configured: may hold secrets."""
+
+    def __repr__(self) -> str:
+        return f"Signing(id={self.id!r}, scheme={self.scheme!r})"
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

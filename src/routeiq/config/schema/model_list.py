@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field
 
 from routeiq.config.schema.types import (
     Amount,
@@ -36,6 +36,14 @@ def _identity(value: Any) -> str:
     return value
 
 
+def _credential(value: str) -> str:
+    if any(not "!" <= c <= "~" for c in value):
+        raise ValueError("must hold visible ASCII characters only")
+    return value
+
+
+Credential = Annotated[str, Field(min_length=1), AfterValidator(_credential)]
+"""A secret of any length that may stand in a header."""
 Verify = Annotated[bool | str, BeforeValidator(_verify)]
 
 
@@ -50,15 +58,49 @@ class PriceFields(Section):
     input_cost_per_request: Amount | None = None
 
 
+_API_BASE = AliasChoices("api_base", "base_url", "aws_bedrock_runtime_endpoint", "sagemaker_base_url")
+
+
 class LitellmParams(PriceFields):
     """How to reach one deployment."""
 
     model: Name
     custom_llm_provider: Name | None = None
-    api_base: Text | None = Field(default=None, validation_alias=AliasChoices("api_base", "base_url"))
+    api_base: Text | None = Field(default=None, validation_alias=_API_BASE)
     api_key: Text | None = None
     api_version: Name | None = None
     azure_ad_token: Text | None = None
+    azure_scope: Name | None = None
+    tenant_id: Name | None = None
+    client_id: Name | None = None
+    client_secret: Text | None = None
+    aws_access_key_id: Name | None = None
+    aws_secret_access_key: Name | None = None
+    aws_session_token: Credential | None = None
+    aws_region_name: Name | None = None
+    aws_profile_name: Name | None = None
+    aws_role_name: Name | None = None
+    aws_session_name: Name | None = None
+    aws_external_id: Text | None = None
+    aws_web_identity_token: Text | None = None
+    aws_sts_endpoint: Name | None = None
+    vertex_project: Name | None = Field(
+        default=None, validation_alias=AliasChoices("vertex_project", "vertex_ai_project")
+    )
+    vertex_location: Name | None = Field(
+        default=None, validation_alias=AliasChoices("vertex_location", "vertex_ai_location")
+    )
+    vertex_credentials: Text | dict[str, Any] | None = Field(
+        default=None, validation_alias=AliasChoices("vertex_credentials", "vertex_ai_credentials")
+    )
+    region_name: Name | None = None
+    project_id: Name | None = None
+    watsonx_project: Name | None = None
+    space_id: Name | None = None
+    token: Text | None = None
+    zen_api_key: Text | None = None
+    drop_params: Flag | None = None
+    additional_drop_params: list[Name] = Field(default_factory=list)
     organization: Name | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
     ssl_verify: Verify | None = None
