@@ -195,7 +195,13 @@ class ProviderCodec(Protocol):
         """For a streamed answer."""
 
 
-def decode_request(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+class Decodes(Protocol):
+    """A `msgspec.json.Decoder`, or what prepares a body for one."""
+
+    def decode(self, buf: bytes, /) -> Any: ...
+
+
+def decode_request(decoder: Decodes, body: bytes) -> Any:
     """Decode a client's body. Raises `BadRequest` with the place of what is wrong."""
     try:
         return decoder.decode(body)
@@ -211,6 +217,16 @@ def decode_request(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
+
+
+class CountClientCodec(Protocol):
+    """A dialect in which clients ask for the size of a prompt."""
+
+    def read(self, body: bytes) -> Chat:
+        """A request whose tokens shall be counted. Raises `BadRequest`."""
+
+    def write(self, tokens: int) -> bytes:
+        """The answer to that."""
 
 
 class TokenCounter(Protocol):
