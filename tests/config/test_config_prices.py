@@ -11,6 +11,7 @@ from config_helpers import NOW
 
 from routeiq.config.prices import PriceTable, pico
 from routeiq.core.money import pico_per_unit
+from routeiq.core.usage import Usage
 
 TABLE = PriceTable(NOW)
 
@@ -31,7 +32,7 @@ def test_costs_to_the_nano_dollar(
 ) -> None:
     prices = TABLE.find(provider, model)
     assert prices is not None
-    assert prices.cost(prompt, completion, cached) == nanos
+    assert prices.cost(Usage(prompt, completion, cached)) == nanos
     assert prices.source.startswith("genai-prices ")
 
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from routeiq.core.money import Prices, dollars
+from routeiq.core.usage import Usage
 from support.gateway import deployment
 from support.upstream import Script, Upstream
 from support.worker import Worker
@@ -58,7 +59,7 @@ def test_one_cost_everywhere(
     priced: Worker, upstream: Upstream, prompt: int, completion: int, cached: float, reasoning: float
 ) -> None:
     read, thought = int(prompt * cached), int(completion * reasoning)
-    expected = PICO.cost(prompt, completion, read, 0, thought)
+    expected = PICO.cost(Usage(prompt, completion, read, 0, thought))
     exact = (
         Decimal("0.00000015") * (prompt - read)
         + Decimal("0.0000000375") * read

@@ -96,6 +96,9 @@ def test_every_field_arrives(state: Path, ingester: Ingester) -> None:
         provider="p", upstream_model="u", strategy="s", status=429, error="limited", stream=True, prompt_tokens=1,
         completion_tokens=2, cached_tokens=3, reasoning_tokens=4, estimated=True, cost=6, duration=7, ttft=8,
         overhead=9, retries=10, fallbacks=11, hedged=True, user="ü\u2028\x00", tags=("x", "y"), revision="v", worker=2,
+        written_tokens=12, written_1h_tokens=13, audio_in_tokens=14, audio_out_tokens=15, cached_audio_tokens=16,
+        image_in_tokens=17, image_out_tokens=18, cached_image_tokens=19, images_in=20, images=21, requests=22,
+        searches=23, searches_low=24, searches_high=25, units=26, seconds=0.1, service_tier="batch",
     )  # fmt: skip
     os.write(writer.fd, encode_line(full) + b"\n")
     writer.write("b")
@@ -123,6 +126,7 @@ PLAIN = st.fixed_dictionaries(
     {
         "id": st.uuids().map(str), "at": COUNT, "model": TEXT, "stream": st.booleans(), "prompt_tokens": COUNT,
         "completion_tokens": COUNT, "cached_tokens": st.just(0) | COUNT, "reasoning_tokens": st.just(0) | COUNT,
+        "written_tokens": st.just(0) | COUNT,
         "estimated": st.booleans(), "cost": st.none() | COUNT, "duration": COUNT, "ttft": COUNT, "overhead": COUNT,
     }
 )  # fmt: skip
@@ -130,7 +134,8 @@ DETAILS = st.fixed_dictionaries(
     {},
     optional={
         "request_id": TEXT, "status": st.integers(200, 599), "error": TEXT, "retries": COUNT, "fallbacks": COUNT,
-        "hedged": st.booleans(), "user": TEXT,
+        "hedged": st.booleans(), "user": TEXT, "written_1h_tokens": COUNT, "audio_in_tokens": COUNT, "requests": COUNT,
+        "seconds": st.floats(0, 1e6), "service_tier": TEXT,
     },
 )  # fmt: skip
 
@@ -148,7 +153,7 @@ def test_all_kinds_of_lines_give_their_events_in_order(empty: Path, groups: list
         event = msgspec.structs.replace(constant, **plain, **(details or {}))
         usage = Usage(
             prompt=event.prompt_tokens, completion=event.completion_tokens, cached=event.cached_tokens,
-            reasoning=event.reasoning_tokens, estimated=event.estimated,
+            written=event.written_tokens, reasoning=event.reasoning_tokens, estimated=event.estimated,
         )  # fmt: skip
         template = LineTemplate(constant).line(
             event.id, event.at, msgspec.json.encode(event.model), event.stream, usage, event.cost, event.duration,
@@ -219,6 +224,7 @@ def test_reading_starts_at_the_end_and_looks_things_up(state: Path) -> None:
         assert [step.split(" (rowid=?)")[0] for step in others] == [
             "SEARCH c USING INTEGER PRIMARY KEY",
             "SEARCH d USING INTEGER PRIMARY KEY",
+            "SEARCH u USING INTEGER PRIMARY KEY",
         ]
 
 

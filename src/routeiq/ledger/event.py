@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from routeiq.core.usage import Usage
@@ -30,6 +33,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     reasoning_tokens: int = 0
     cost: int | None = None
     """`None` when the model has no price."""
@@ -43,6 +47,23 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     hedged: bool = False
     user: str = ""
     """The body's `user`: the end user."""
+    written_1h_tokens: int = 0
+    """From here to `service_tier`: what few requests use, each as in `Usage`."""
+    audio_in_tokens: int = 0
+    audio_out_tokens: int = 0
+    cached_audio_tokens: int = 0
+    image_in_tokens: int = 0
+    image_out_tokens: int = 0
+    cached_image_tokens: int = 0
+    images_in: int = 0
+    images: int = 0
+    requests: int = 1
+    searches: int = 0
+    searches_low: int = 0
+    searches_high: int = 0
+    units: int = 0
+    seconds: float = 0.0
+    service_tier: str = ""
     endpoint: str = ""
     key: str = ""
     """Hex SHA-256 of the key, `""` when none was asked for."""
@@ -59,12 +80,46 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     worker: int = 0
 
 
+COMMON_USAGE = {name: f"{name}_tokens" for name in ("prompt", "completion", "cached", "written", "reasoning")} | {
+    "estimated": "estimated"
+}
+"""Fields of an Event by the field of `Usage` they take, for every request."""
+RARE_USAGE = {
+    name: f"{name}_tokens" if f"{name}_tokens" in Event.__struct_fields__ else name
+    for name in Usage.__struct_fields__
+    if name not in COMMON_USAGE
+}
+"""The same for what few requests use (`Usage.rare`)."""
+
+
+def note_usage(event: Event, usage: Usage) -> None:
+    """Put what a request used on its Event."""
+    event.prompt_tokens = usage.prompt
+    event.completion_tokens = usage.completion
+    event.cached_tokens = usage.cached
+    event.written_tokens = usage.written
+    event.reasoning_tokens = usage.reasoning
+    event.estimated = usage.estimated
+    if usage.rare:
+        for name, field in RARE_USAGE.items():
+            setattr(event, field, getattr(usage, name))
+
+
+def usage_of(event: Event | Mapping[str, Any]) -> Usage:
+    """What the request of an Event, or of a row of the ledger, used: `Prices.cost` of it is the Event's cost."""
+    if isinstance(event, Event):
+        event = msgspec.structs.asdict(event)
+    usage = Usage(**{name: event[field] for name, field in (COMMON_USAGE | RARE_USAGE).items()})
+    usage.estimated = bool(usage.estimated)
+    return usage
+
+
 encode_line = msgspec.json.Encoder().encode
 decode_line = msgspec.json.Decoder(Event).decode
 
 
 class LineTemplate:
-    """Writes the Events of one caller and one deployment that succeeded, without building them.
+    """Writes the Events of one caller and one deployment that succeeded and used nothing rare, without building them.
 
     What is the same for all of them is encoded once, as an Event; what differs is put in front of it. Decoding a line
     gives the Event that `encode_line` would have written. `ledger.rows` knows such lines by their constant part, which
@@ -104,7 +159,7 @@ class LineTemplate:
             ttft,
             overhead,
             b"" if cost is None else b',"cost":%d' % cost,
-            _details(usage) if usage.cached or usage.reasoning else b"",
+            _details(usage) if usage.cached or usage.reasoning or usage.written else b"",
             (self._streamed if stream else self._constant)[usage.estimated],
         )
 
@@ -118,4 +173,8 @@ def _constants(event: Event) -> tuple[bytes, bytes]:
 
 
 def _details(usage: Usage) -> bytes:
-    return b',"cached_tokens":%d,"reasoning_tokens":%d' % (usage.cached, usage.reasoning)
+    return b',"cached_tokens":%d,"written_tokens":%d,"reasoning_tokens":%d' % (
+        usage.cached,
+        usage.written,
+        usage.reasoning,
+    )

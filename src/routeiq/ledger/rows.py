@@ -1,8 +1,8 @@
 """Lines of the Journal as rows of the ledger: the fast way for lines of templates, the careful one for damaged lines.
 
-An Event becomes up to three rows. `event_rows` has what differs from Event to Event; `event_contexts` has, once, what
-the Events of one caller, deployment and process have in common; `event_details` has what few Events say at all. The
-view `events` puts them together again.
+An Event becomes up to four rows. `event_rows` has what differs from Event to Event; `event_contexts` has, once, what
+the Events of one caller, deployment and process have in common; `event_details` has what few Events say at all, and
+`event_usage` what few requests use. The view `events` puts them together again.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from routeiq.ledger.event import Event
+from routeiq.ledger.event import RARE_USAGE, Event
 
 if TYPE_CHECKING:
     import sqlite3
 
 HEAD = (
     "id", "at", "model", "prompt_tokens", "completion_tokens", "duration", "ttft", "overhead", "cost",
-    "cached_tokens", "reasoning_tokens",
+    "cached_tokens", "written_tokens", "reasoning_tokens",
 )  # fmt: skip
 """What `LineTemplate` writes in front, in its order: the columns of `event_rows` after `context`."""
 DETAILS = ("request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "user")
 """Columns of `event_details` after `seq`. `upstream_model` stands in for that of the context, where it has none."""
+USAGE = tuple(RARE_USAGE.values())
+"""Columns of `event_usage` after `seq`."""
 
 _FIELDS = {field.name: (field.name, field.type, field.default) for field in msgspec.structs.fields(Event)}
 COLUMNS: tuple[str, ...] = tuple(_FIELDS)
@@ -62,9 +64,10 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _row_of = itemgetter(*map(COLUMNS.index, HEAD))
 _context_of = itemgetter(*map(COLUMNS.index, CONTEXT[:-1]))
-_details_of = itemgetter(*map(COLUMNS.index, DETAILS))
+_sides_of = itemgetter(*map(COLUMNS.index, (*DETAILS, *USAGE)))
 _TAGS = CONTEXT.index("tags")
-_NO_DETAILS = _details_of(_astuple(Event(id="", at=0)))
+_NO_SIDES = _sides_of(_astuple(Event(id="", at=0)))
+_NO_DETAILS, _NO_USAGE = _NO_SIDES[: len(DETAILS)], _NO_SIDES[len(DETAILS) :]
 
 
 def _insert(table: str, columns: Iterable[str]) -> str:
@@ -75,6 +78,7 @@ def _insert(table: str, columns: Iterable[str]) -> str:
 _INSERT_ROW = _insert("event_rows", ("context", *HEAD))
 _INSERT_CONTEXT = _insert("event_contexts", CONTEXT)
 _INSERT_DETAILS = _insert("event_details", ("seq", *DETAILS))
+_INSERT_USAGE = _insert("event_usage", ("seq", *USAGE))
 _FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = ?' for name in CONTEXT)  # noqa: S608
 
 
@@ -122,17 +126,20 @@ class Ledger:
     def write_rows(self, rows: Iterable[Row]) -> int:
         """The same for whole rows, as from `salvage`."""
         split = list(map(self._split, rows))
-        return self._insert([row for row, _ in split], list(enumerate(details for _, details in split)), len(split))
+        return self._insert([row for row, _ in split], list(enumerate(sides for _, sides in split)), len(split))
 
-    def _insert(self, rows: Iterable[Row], details: list[tuple[int, Row]], count: int) -> int:
-        """`details` with their places among the rows."""
+    def _insert(self, rows: Iterable[Row], sides: list[tuple[int, Row]], count: int) -> int:
+        """`sides` (details, then usage) with their places among the rows."""
         self._connection.executemany(_INSERT_ROW, rows)
-        if details:
+        if sides:
             # Nobody else can insert during a transaction, so its rows are the last and without gaps.
             newest = self._connection.execute("SELECT max(seq) FROM event_rows").fetchone()[0]
             first = newest - count + 1
-            written = [(first + place, *row) for place, row in details if row != _NO_DETAILS]
+            details = [(first + place, row[: len(DETAILS)]) for place, row in sides if row != _NO_SIDES]
+            written = [(seq, *row) for seq, row in details if row != _NO_DETAILS]
             self._connection.executemany(_INSERT_DETAILS, written)
+            usage = [(first + place, row[len(DETAILS) :]) for place, row in sides if row != _NO_SIDES]
+            self._connection.executemany(_INSERT_USAGE, [(seq, *row) for seq, row in usage if row != _NO_USAGE])
         return count
 
     def _merge(self, rows: list[Row], others: list[tuple[int, bytes, bytes, bytes]]) -> int:
@@ -153,19 +160,19 @@ class Ledger:
                 contexts.append(context)
                 places.append(place)
         decoded = list(map(_astuple, _decoded(_decode_long_heads, heads, b"}")))
-        split = list(zip(places, map(add, contexts, map(_row_of, decoded)), map(_details_of, decoded), strict=True))
+        split = list(zip(places, map(add, contexts, map(_row_of, decoded)), map(_sides_of, decoded), strict=True))
         if whole:
             values = map(self._split, map(_astuple, _decoded(_decode_lines, whole)))
             split += [(place, *parts) for place, parts in zip(whole_places, values, strict=True)]
             split.sort(key=itemgetter(0))
         for place, row, _ in split:
             rows.insert(place, row)
-        return self._insert(rows, [(place, details) for place, _, details in split], len(rows))
+        return self._insert(rows, [(place, sides) for place, _, sides in split], len(rows))
 
     def _split(self, row: Row) -> tuple[Row, Row]:
-        """A whole row as one of `event_rows` and one of `event_details`, the latter without `seq`."""
+        """A whole row as one of `event_rows`, and those of `event_details` and `event_usage` in one, without `seq`."""
         context = (*_context_of(row), "")
-        return (self._contexts.get(context) or self._find(context)) + _row_of(row), _details_of(row)
+        return (self._contexts.get(context) or self._find(context)) + _row_of(row), _sides_of(row)
 
     def _meet(self, tail: bytes) -> tuple[int] | None:
         """Remember a constant part that is new; its context when it is a template's."""

@@ -43,7 +43,7 @@ def _expected_cost(plan: Plan, group: LiveGroup, model: str, prompt: int, comple
     for route in group.routes:
         prices = plan.prices(route.target.spec, plan.upstream_model(route, model)[0])
         if prices is not None:
-            costs.append(prices.cost(prompt, completion))
+            costs.append(prices.estimate(prompt, completion))
         elif plan.snapshot.drop_unpriced:
             raise Forbidden(
                 f"The model '{model}' has no price, and a key with a budget may not use it.",

@@ -73,4 +73,4 @@ def _worth(exchange: Exchange, route: Route, resilience: Resilience) -> bool:
         return True
     plan: Plan = exchange.plan
     prices = plan.prices(route.target.spec, exchange.upstream_model)
-    return prices is not None and prices.cost(len(exchange.body) // 4, 0) <= resilience.hedge_max_cost
+    return prices is not None and prices.estimate(len(exchange.body) // 4, 0) <= resilience.hedge_max_cost

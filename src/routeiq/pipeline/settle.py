@@ -10,7 +10,7 @@ from routeiq.core.errors import GatewayError, Overloaded
 from routeiq.core.exchange import Exchange
 from routeiq.core.usage import Usage
 from routeiq.governance.windows import BUCKET_SECONDS
-from routeiq.ledger.event import Event, LineTemplate
+from routeiq.ledger.event import Event, LineTemplate, note_usage
 from routeiq.ledger.journal import JournalFull
 from routeiq.observe import metrics
 from routeiq.pipeline import answer
@@ -90,9 +90,9 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
         target = route.target
         prices = plan.prices(target.spec, exchange.upstream_model) if route.wildcard else target.spec.prices
         if prices is not None:
-            cost = exchange.cost = prices.cost(
-                usage.prompt, usage.completion, usage.cached, usage.written, usage.reasoning
-            )
+            if prices.timed and not usage.seconds:
+                usage.seconds = exchange.upstream_seconds
+            cost = exchange.cost = prices.cost(usage)
             pending[of_group.cost] += cost
         else:
             pending[of_group.unpriced] += 1
@@ -112,7 +112,7 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
     if exchange.reservation is not None:
         caller.settle(exchange.reservation, tokens, cost or 0, then, then + (now - started))
     try:
-        if _is_plain(exchange) and usage is not None and route is not None:
+        if _is_plain(exchange) and usage is not None and route is not None and not usage.rare:
             line = _template(exchange, caller, route).line(
                 exchange.call_id,
                 exchange.at,
@@ -154,7 +154,7 @@ def _template(exchange: Exchange, caller: Caller, route: Route) -> LineTemplate:
         constant = _event(exchange, 0, 0, 0)
         constant.id = constant.model = ""
         constant.at = constant.prompt_tokens = constant.completion_tokens = 0
-        constant.cached_tokens = constant.reasoning_tokens = 0
+        constant.cached_tokens = constant.written_tokens = constant.reasoning_tokens = 0
         constant.cost = None
         constant.stream = constant.estimated = False
         if len(route.lines) >= TEMPLATES:
@@ -196,11 +196,7 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
         event.upstream_model = exchange.upstream_model
     usage = exchange.usage
     if usage is not None:
-        event.prompt_tokens = usage.prompt
-        event.completion_tokens = usage.completion
-        event.cached_tokens = usage.cached
-        event.reasoning_tokens = usage.reasoning
-        event.estimated = usage.estimated
+        note_usage(event, usage)
     if exchange.error is not None:
         event.error = exchange.error.kind
     if exchange.request_id:

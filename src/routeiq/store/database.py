@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema this version reads and writes: the newest revision in `migrations/`."""
 BUSY_SECONDS = 10.0
 

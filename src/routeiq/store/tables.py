@@ -33,6 +33,7 @@ events = Table(
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
+    Column("written_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("estimated", Boolean(create_constraint=False), nullable=False),
     Column("cost", BigInteger, comment="Nano-dollars; NULL without a price"),
@@ -43,11 +44,27 @@ events = Table(
     Column("fallbacks", Integer, nullable=False),
     Column("hedged", Boolean(create_constraint=False), nullable=False),
     Column("user", String, nullable=False),
+    Column("written_1h_tokens", BigInteger, nullable=False),
+    Column("audio_in_tokens", BigInteger, nullable=False),
+    Column("audio_out_tokens", BigInteger, nullable=False),
+    Column("cached_audio_tokens", BigInteger, nullable=False),
+    Column("image_in_tokens", BigInteger, nullable=False),
+    Column("image_out_tokens", BigInteger, nullable=False),
+    Column("cached_image_tokens", BigInteger, nullable=False),
+    Column("images_in", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("searches", BigInteger, nullable=False),
+    Column("searches_low", BigInteger, nullable=False),
+    Column("searches_high", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("service_tier", String, nullable=False),
     Column("tags", Text, comment="JSON array; NULL when empty"),
     Column("revision", String, nullable=False),
     Column("worker", Integer, nullable=False),
 )
-"""The ledger: one row an Event, put together from the three tables below."""
+"""The ledger: one row an Event, put together from the four tables below."""
 
 event_rows = Table(
     "event_rows",
@@ -65,6 +82,7 @@ event_rows = Table(
     Column("cost", BigInteger),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("written_tokens", BigInteger, nullable=False, server_default="0"),
 )
 """What differs from Event to Event. No index but the order of ingestion, and no foreign key to look up: rows are
 written far more often than read."""
@@ -109,6 +127,29 @@ event_details = Table(
     Column("user", String, nullable=False),
 )
 """What most Events have nothing to say about; no row when all of it is as usual (status 200, the rest empty)."""
+
+event_usage = Table(
+    "event_usage",
+    METADATA,
+    Column("seq", Integer, primary_key=True, comment="event_rows.seq"),
+    Column("written_1h_tokens", BigInteger, nullable=False),
+    Column("audio_in_tokens", BigInteger, nullable=False),
+    Column("audio_out_tokens", BigInteger, nullable=False),
+    Column("cached_audio_tokens", BigInteger, nullable=False),
+    Column("image_in_tokens", BigInteger, nullable=False),
+    Column("image_out_tokens", BigInteger, nullable=False),
+    Column("cached_image_tokens", BigInteger, nullable=False),
+    Column("images_in", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("searches", BigInteger, nullable=False),
+    Column("searches_low", BigInteger, nullable=False),
+    Column("searches_high", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("service_tier", String, nullable=False),
+)
+"""What few requests use, as in `core.usage.Usage`; no row when all is as usual (one request, the rest nothing)."""
 
 journal_offsets = Table(
     "journal_offsets",
