@@ -84,6 +84,7 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
                 "workers": plane.table.columns - 1,
                 "models": sum(1 for group in snapshot.groups.values() if not group.hidden),
                 "deployments": len(snapshot.deployments),
+                "credentials": plane.credentials.status(),
                 "ledger": {
                     "newest": plane.requests.newest(),
                     "ingested": plane.ingest.ingested,
@@ -100,12 +101,20 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
             raise UnknownPath("There is no such key.")
         return _json(key)
 
+    async def get_credentials(id: str) -> Response:
+        """Credentials by the id of their `Signing`, for a worker that signs with them."""
+        for deployment in plane.current().deployments:
+            if deployment.signing is not None and deployment.signing.id == id:
+                return _json(await plane.credentials.get(deployment.signing))
+        raise UnknownPath("There are no such credentials.")
+
     return (
         Route("GET", "/health", Scope.KEY, get_health),
         Route("GET", "/metrics", Scope.METRICS, get_metrics),
         Route("GET", "/openapi.json", Scope.ADMIN, get_openapi),
         Route("GET", "/api/v1/routeiq/requests", Scope.ADMIN, get_requests),
         Route("GET", "/api/v1/routeiq/status", Scope.ADMIN, get_status),
+        Route("GET", "/internal/credentials/{id}", Scope.INTERNAL, get_credentials),
         Route("GET", "/internal/keys/{digest}", Scope.INTERNAL, get_key),
     )
 

@@ -70,8 +70,10 @@ async def _serve(args: argparse.Namespace, path: Path) -> int:
     )
     listener = _listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    renewing = asyncio.create_task(plane.credentials.run())
     writer.start()
     seconds = await _follow(args.feed, plane, serving)
+    renewing.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:
@@ -109,6 +111,7 @@ def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:
         plane.snapshot = snapshots.decode(encoded)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refused(str(error))
+    plane.credentials.follow(d.signing for d in plane.snapshot.deployments if d.signing is not None)
     return Ready(plane.snapshot.revision)
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from routeiq.control.credentials import Keeper
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
 from routeiq.core.snapshot import Key, Snapshot
@@ -38,6 +39,7 @@ class Plane:
     requests: RequestRepository
     snapshot: Snapshot | None = None
     ingest: IngestStatus = field(default_factory=IngestStatus)
+    credentials: Keeper = field(default_factory=Keeper)
     started: float = field(default_factory=time.time)
 
     def current(self) -> Snapshot:

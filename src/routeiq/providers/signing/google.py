@@ -15,6 +15,7 @@ import google.auth
 import requests
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.auth.transport.requests import Request
+from google.oauth2 import service_account
 
 from routeiq.providers.signing.grant import BEARER, Grant, SourceError
 
@@ -46,7 +47,7 @@ def fetch(params: Mapping[str, str]) -> Grant:
 def _load(params: Mapping[str, str], ask: Any) -> Any:
     """google-auth's object for what is configured."""
     if "credentials" in params:
-        return google.auth.load_credentials_from_dict(_json(params["credentials"]), scopes=SCOPES, request=ask)[0]
+        return _from_document(_json(params["credentials"]), ask)
     if "file" in params:
         try:
             with open(params["file"], encoding="utf-8") as file:
@@ -54,8 +55,18 @@ def _load(params: Mapping[str, str], ask: Any) -> Any:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise SourceError(f"can't read the credentials file {params['file']}: {reason}") from None
-        return google.auth.load_credentials_from_dict(_json(text), scopes=SCOPES, request=ask)[0]
+        return _from_document(_json(text), ask)
     return google.auth.default(scopes=SCOPES, request=ask)[0]
+
+
+def _from_document(document: dict[str, Any], ask: Any) -> Any:
+    """The credentials of a key file, which the operator wrote: any kind is taken."""
+    if document.get("type") == "service_account":
+        try:
+            return service_account.Credentials.from_service_account_info(document, scopes=SCOPES)
+        except ValueError as error:
+            raise SourceError(f"the service account's key can't be used: {error}") from None
+    return google.auth.load_credentials_from_dict(document, scopes=SCOPES, request=ask)[0]
 
 
 def _json(text: str) -> dict[str, Any]:
