@@ -24,7 +24,7 @@ RECHECK_SECONDS = 900.0
 """How often credentials without an end are asked for again."""
 RETRY_SECONDS = 1.0
 LEEWAY_SECONDS = 5.0
-"""Credentials that end within so many seconds are not put on a request any more."""
+"""Credentials that end within so many seconds, or a tenth of their life, are not put on a request any more."""
 
 _decode = msgspec.json.Decoder(Grant).decode
 _decode_error = msgspec.json.Decoder(ErrorBody).decode
@@ -33,12 +33,11 @@ _decode_error = msgspec.json.Decoder(ErrorBody).decode
 class _Held:
     """A signer in use. Times are Unix seconds."""
 
-    __slots__ = ("ends", "expires", "signer", "used")
+    __slots__ = ("ends", "signer", "used")
 
-    def __init__(self, signer: Signer, expires: float | None) -> None:
+    def __init__(self, signer: Signer, expires: float | None, now: float) -> None:
         self.signer = signer
-        self.expires = expires
-        self.ends = float("inf") if expires is None else expires - LEEWAY_SECONDS
+        self.ends = float("inf") if expires is None else expires - min(LEEWAY_SECONDS, (expires - now) / 10)
         self.used = True
         """Since the last renewal: what nobody uses is let go."""
 
@@ -63,7 +62,7 @@ class Credentials:
             grant = static_grant(signing)
             if grant is None:
                 return None
-            held = self._held[signing.id] = _Held(make_signer(signing, grant, self._clock), None)
+            held = self._held[signing.id] = _Held(make_signer(signing, grant, self._clock), None, 0.0)
         elif self._clock() >= held.ends:
             return None
         held.used = True
@@ -110,7 +109,7 @@ class Credentials:
             raise _unavailable(f"The provider's credentials are not available: {error}.") from None
         finally:
             self._under_way.pop(signing.id, None)
-        self._held[signing.id] = _Held(signer, grant.expires)
+        self._held[signing.id] = _Held(signer, grant.expires, self._clock())
         self._schedule(signing, grant.expires)
         return signer
 

@@ -17,6 +17,8 @@ EXTRAS = {"aws": "aws", "google": "gcp", "azure_ad": "azure"}
 """The extra that brings the library of a scheme."""
 _MODULES = {"aws": "aws", "google": "google", "azure_ad": "azure", "watsonx": "watsonx", "databricks": "databricks"}
 _SECRETS = ("access_key", "secret_key", "session_token", "web_identity", "client_secret", "api_key", "credentials")
+_SHORTEST = 6
+"""Characters of a value that is looked for in a reason: shorter ones are no secrets, and parts of words."""
 _LONGEST = 400
 """Characters of a vendor's reason that are kept."""
 
@@ -63,8 +65,10 @@ def _secret_values(params: Mapping[str, str]) -> list[str]:
             document = {}
         if isinstance(document, dict):
             values += [value for name, value in document.items() if isinstance(value, str) and _is_secret(name)]
-    return sorted(values, key=len, reverse=True)
+    return sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
 
 
 def _is_secret(name: str) -> bool:
-    return any(word in name for word in ("private_key", "secret", "token")) and not name.endswith(("_uri", "_url"))
+    return any(word in name for word in ("private_key", "secret", "token")) and not name.endswith(
+        ("_id", "_type", "_uri", "_url")
+    )
