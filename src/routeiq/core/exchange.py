@@ -48,6 +48,13 @@ class Exchange(msgspec.Struct, eq=False):
     at: int
     call_id: str
     path_model: str | None = None
+    stream: bool = False
+    face: Any = None
+    """How the endpoint looks to its clients: `providers.dialects.face.Face`."""
+    asked: Any = None
+    """The request in neutral words, once an attempt needed it."""
+    dropped: list[str] | None = None
+    """Parameters the provider was not sent."""
     stage: int = 0
     began: bool = False
     """Whether a streamed answer has begun towards the client."""
@@ -59,7 +66,6 @@ class Exchange(msgspec.Struct, eq=False):
     """As requested."""
     public_model: str = ""
     """The name it is being served under: as requested, or the fallback's."""
-    stream: bool = False
     group: Any = None
     route: Any = None
     attempt: Any = None

@@ -18,6 +18,8 @@ _HIDDEN = frozenset(
     b"""connection content-encoding content-length content-type date keep-alive proxy-authenticate server set-cookie
     strict-transport-security te trailer transfer-encoding upgrade vary via alt-svc""".split()
 )
+_LONGEST = 1000
+"""Bytes of a list in a header."""
 _KNOWN_NAMES: dict[bytes, bytes] = {}
 _MAX_NAMES = 256
 
@@ -31,7 +33,7 @@ def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byte
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
         b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
-        b"x-litellm-response-duration-ms: %.3f\r\nx-litellm-overhead-duration-ms: %.3f\r\n%b%b%b%b"
+        b"x-litellm-response-duration-ms: %.3f\r\nx-litellm-overhead-duration-ms: %.3f\r\n%b%b%b%b%b"
     ) % (
         route.static_headers,
         exchange.request_id or call_id,
@@ -45,6 +47,7 @@ def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byte
         if caller.spend is None
         else b"x-litellm-key-spend: %d.%09d\r\n" % divmod(exchange.key_spend, NANO_PER_DOLLAR),
         caller.headers(exchange.at / 1e6, exchange.reservation) if caller.windowed else b"",
+        _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),
     )
 
@@ -56,7 +59,7 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byt
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
-        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b"
+        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b%b"
     ) % (
         route.static_headers,
         exchange.request_id or call_id,
@@ -67,8 +70,14 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byt
         if caller.spend is not None
         else b"",
         caller.headers(exchange.at / 1e6, exchange.reservation),
+        _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),
     )
+
+
+def _dropped(exchange: Exchange) -> bytes:
+    names = ", ".join(exchange.dropped or ()).encode("ascii", "replace")
+    return b"x-routeiq-dropped-params: %b\r\n" % names[:_LONGEST].replace(b"\r", b"?").replace(b"\n", b"?")
 
 
 def error_head(exchange: Exchange | None, error: GatewayError) -> bytes:

@@ -13,8 +13,11 @@ from routeiq.core.exchange import Exchange, Header
 from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.observe import metrics
 from routeiq.pipeline import settle
+from routeiq.pipeline.passing import PassingRelay
 from routeiq.pipeline.plan import Plan, Route
-from routeiq.pipeline.relay import StreamRelay
+from routeiq.pipeline.relay import ChunkRelay, Relay
+from routeiq.pipeline.translated import TranslatedRelay
+from routeiq.pipeline.translation import ChatTranslation, Translation
 from routeiq.providers import demo, errors
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.local import LocalAnswer
@@ -53,6 +56,7 @@ class Attempt(Call):
         "route",
         "started",
         "status",
+        "translation",
         "ttfb",
         "upstream_model",
     )
@@ -64,6 +68,7 @@ class Attempt(Call):
         self.started = now
         self.status = 0
         self.ttfb = 0.0
+        self.translation: Translation | None = None
         self.rival: Attempt | None = None
         """The other half of a hedge while both run."""
         self.upstream_model = ""
@@ -76,7 +81,7 @@ class Attempt(Call):
         self._chunks: list[bytes] = []
         self._size = 0
         self._headers: list[Header] = []
-        self._relay: StreamRelay | None = None
+        self._relay: Relay | None = None
         self._inflate: zlib._Decompress | None = None
 
     @property
@@ -99,9 +104,10 @@ class Attempt(Call):
             self._win(self.rival)
         if not exchange.first_byte:
             exchange.first_byte = now
-        if exchange.stream and _is_stream(headers):
+        relay = self._make_relay(headers) if exchange.stream else None
+        if relay is not None:
             self._mode = _STREAM
-            self._relay = StreamRelay(exchange, self)
+            self._relay = relay
             if _is_packed(headers):
                 self._inflate = zlib.decompressobj(_ANY_WINDOW)
         else:
@@ -155,10 +161,14 @@ class Attempt(Call):
         mode = self._mode
         if mode == _BODY:
             body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            fault = settle.whole_answer(self, body)
-            if fault is not None and _is_packed(self._headers):
-                # Nobody asked for it, but some do it all the same.
-                fault = settle.whole_answer(self, unpack(body))
+            try:
+                fault = settle.whole_answer(self, body)
+                if fault is not None and _is_packed(self._headers):
+                    # Nobody asked for it, but some do it all the same.
+                    fault = settle.whole_answer(self, unpack(body))
+            except UpstreamError as told:
+                self._fail(told)
+                return
             if fault is not None:
                 self._fail(errors.broken_answer(self._provider, fault))
         elif mode == _STREAM:
@@ -182,7 +192,27 @@ class Attempt(Call):
         else:
             self._fail(errors.unreachable(self._provider, failure.reason, failure.detail))
 
+    def _make_relay(self, headers: list[Header]) -> Relay | None:
+        """For an answer that is streamed; `None` where the provider sends it whole all the same."""
+        exchange, translation = self.exchange, self.translation
+        if isinstance(translation, ChatTranslation):
+            # Wires stream in media types of their own; only plain JSON is none.
+            return None if _is_json(headers) else TranslatedRelay(exchange, self, translation)
+        if not _is_stream(headers):
+            return None
+        watch = exchange.face.watch()
+        return ChunkRelay(exchange, self) if watch is None else PassingRelay(exchange, self, watch)
+
     # from the pipeline
+
+    def failed(self, error: UpstreamError) -> None:
+        """It could not even be sent."""
+        self._fail(error)
+
+    def error_event(self, error: GatewayError) -> bytes:
+        """What ends a stream that has begun."""
+        assert self._relay is not None
+        return self._relay.fail(error)
 
     def expired(self, now: float) -> None:
         """The deadline has passed."""
@@ -236,10 +266,9 @@ class Attempt(Call):
             plan: Plan = self.exchange.plan
             self.deadline = min(plan.services.now() + plan.snapshot.timeouts.idle, self._limit)
 
-    def play(self, body: bytes, text: str | None, interval: float | None) -> None:
+    def play(self, endpoint: str, body: bytes, text: str | None, interval: float | None) -> None:
         """Answer from this process: the embedded provider, or `text` as the whole answer."""
         exchange = self.exchange
-        endpoint = exchange.endpoint
         try:
             if exchange.stream:
                 chunks = demo.stream(endpoint, body, text=text)
@@ -252,6 +281,10 @@ class Attempt(Call):
             raise BadRequest(f"Invalid request body: {error}", code="invalid_type") from None
         pace = demo.STREAM_INTERVAL if interval is None else interval
         LocalAnswer(self, 200, [(b"content-type", content_type)], chunks, pace if exchange.stream else 0.0)
+
+    def recite(self, body: bytes) -> None:
+        """Answer with what is known already."""
+        LocalAnswer(self, 200, [(b"content-type", b"application/json")], iter((body,)), 0.0)
 
     # helpers
 
@@ -297,6 +330,7 @@ class Attempt(Call):
         self._leave()
         now = services.now()
         target = self.route.target
+        error.provider = error.provider or self._provider
         status = error.status if error.kind == "upstream" else 408 if error.kind == "timeout" else 0
         if exchange.reserved_tokens:
             tick = int(services.wall()) // BUCKET_SECONDS
@@ -338,6 +372,11 @@ def _is_packed(headers: list[Header]) -> bool:
 def _is_stream(headers: list[Header]) -> bool:
     value = _value(headers, b"content-type")
     return value is not None and value[:17].lower() == b"text/event-stream"
+
+
+def _is_json(headers: list[Header]) -> bool:
+    value = _value(headers, b"content-type")
+    return value is not None and value[:16].lower() == b"application/json"
 
 
 def _value(headers: list[Header], wanted: bytes) -> bytes | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from routeiq.core.errors import BadRequest, UpstreamError
+from routeiq.core.errors import UpstreamError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Resilience, Snapshot
 from routeiq.observe import metrics
@@ -20,8 +20,13 @@ from routeiq.pipeline.attempt import Attempt
 from routeiq.pipeline.decide import has_other, next_fallback, select, unavailable
 from routeiq.pipeline.plan import Plan, Route, Stage
 from routeiq.pipeline.relay import break_stream
+from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
+from routeiq.pipeline.translation import translate
 from routeiq.providers.dialects import openai
+from routeiq.providers.dialects.face import Face
+from routeiq.providers.dialects.splice import Piece
+from routeiq.providers.signing import Signer
 
 _LONGEST_WAIT = 60.0
 """A `Retry-After` above this many seconds is not waited for."""
@@ -53,35 +58,96 @@ def call_hedged(exchange: Exchange) -> bool:
 
 
 def launch(exchange: Exchange, route: Route) -> Attempt:
-    """Start one attempt. Raises `BadRequest` when the deployment has no such endpoint."""
+    """Start one attempt. Raises `BadRequest` when the deployment can't be asked this."""
     plan: Plan = exchange.plan
     services = plan.services
-    endpoint = exchange.endpoint
     if route.wildcard:
         exchange.upstream_model, model_json = plan.upstream_model(route, exchange.public_model)
     else:
         exchange.upstream_model, model_json = route.target.spec.model, route.model_json
-    body = openai.upstream_body(exchange.peek, exchange.body, model_json, endpoint=endpoint)
+    endpoint = exchange.endpoint
+    extra = b""
+    if endpoint in route.operations:
+        translation = None
+        operation = endpoint
+        face: Face = exchange.face
+        body = face.upstream_body(exchange.peek, exchange.body, model_json)
+        for name in face.forwarded:
+            value = exchange.headers.get(name)
+            if value is not None:
+                extra += b"%b: %b\r\n" % (name, value)
+    else:
+        translation = translate(exchange, route)
+        exchange.dropped = translation.dropped
+        outgoing = translation.outgoing
+        operation, extra, body = outgoing.operation, outgoing.headers, (outgoing.body,)
     attempt = Attempt(exchange, route, failed, services.now())
     attempt.upstream_model = exchange.upstream_model
+    attempt.translation = translation
     route.target.begin()
     services.active.add(attempt)
     exchange.attempt = attempt
-    origin = route.origin
-    if origin is not None and (exchange.peek.mock_response is UNSET or not plan.snapshot.mock_testing):
-        head = route.heads.get(endpoint)
-        if head is None:
-            attempt.drop()
-            raise BadRequest(f"The model '{exchange.model}' does not serve {endpoint} requests.", param="model")
-        length = 0
-        for piece in body:
-            length += len(piece)
-        attempt.payload = (head, b"Content-Length: %d\r\n\r\n" % length, *body)
-        attempt.size = length
-        origin.send(attempt)
+    if route.local or (exchange.peek.mock_response is not UNSET and plan.snapshot.mock_testing):
+        _play(exchange, attempt, operation, body)
+        return attempt
+    if translation is not None:
+        known = translation.local()
+        if known is not None:
+            attempt.recite(known)
+            return attempt
+    head = route.head(operation, exchange)
+    if extra:
+        head += extra
+    if route.target.spec.signing is not None:
+        _sign_and_send(exchange, attempt, head, body)
     else:
-        _send_otherwise(exchange, attempt, body)
+        _send(attempt, head, body)
     return attempt
+
+
+def _send(attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:
+    """Over our own pool; through a proxy or by HTTP/2 the library does it."""
+    route = attempt.route
+    origin = route.origin
+    if origin is None:
+        attempt.payload = body
+        attempt.exchange.plan.services.library.send(attempt, route.target.spec, head)
+        return
+    length = 0
+    for piece in body:
+        length += len(piece)
+    attempt.payload = (head, b"Content-Length: %d\r\n\r\n" % length, *body)
+    attempt.size = length
+    origin.send(attempt)
+
+
+def _sign_and_send(exchange: Exchange, attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:
+    """With credentials that are made or renewed as time goes by; the first request waits for them."""
+    services: Services = exchange.plan.services
+    signer = services.credentials.signer(attempt.route.target.spec)
+    if signer is not None:
+        _send(attempt, head + _signature(signer, head, body), body)
+        return
+    task = services.loop.create_task(_fetch_and_send(services, attempt, head, body))
+    services.tasks.add(task)
+    task.add_done_callback(services.tasks.discard)
+
+
+async def _fetch_and_send(services: Services, attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:
+    try:
+        signer = await services.credentials.fetch(attempt.route.target.spec)
+    except UpstreamError as error:
+        if not attempt.cancelled:
+            attempt.failed(error)
+        return
+    if not attempt.cancelled:
+        _send(attempt, head + _signature(signer, head, body), body)
+
+
+def _signature(signer: Signer, head: bytes, body: tuple[Piece, ...]) -> bytes:
+    method, target, _ = head[: head.index(b"\r\n")].split(b" ", 2)
+    start = head.index(b"\r\nHost: ") + 8
+    return signer.lines(method, target, head[start : head.index(b"\r\n", start)], body)
 
 
 def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) -> None:
@@ -89,7 +155,8 @@ def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) ->
     plan: Plan = exchange.plan
     error.retries = exchange.retries
     if exchange.began:
-        break_stream(exchange, error)
+        assert attempt is not None
+        break_stream(exchange, error, attempt.error_event(error))
         return
     exchange.attempt = None
     if plan.services.now() >= exchange.started + plan.snapshot.timeouts.total:
@@ -187,22 +254,13 @@ def _delay(exchange: Exchange, error: UpstreamError, resilience: Resilience) -> 
     return max(jittered, resilience.retry_after)
 
 
-def _send_otherwise(exchange: Exchange, attempt: Attempt, body: tuple[bytes | memoryview, ...]) -> None:
-    """Routes that are not ours to carry over HTTP/1.1: the embedded provider, mocks, proxies, HTTP/2."""
-    plan: Plan = exchange.plan
+def _play(exchange: Exchange, attempt: Attempt, operation: str, body: tuple[Piece, ...]) -> None:
+    """Routes that need no network: the embedded provider, mocks."""
     spec = attempt.route.target.spec
-    if exchange.peek.mock_response is not UNSET and plan.snapshot.mock_testing:
-        attempt.play(b"".join(body), openai.mock_text(exchange.peek), 0.0)
+    whole = b"".join(body)
+    if exchange.peek.mock_response is not UNSET and exchange.plan.snapshot.mock_testing:
+        attempt.play(operation, whole, openai.mock_text(exchange.peek), 0.0)
     elif spec.kind == "mock":
-        attempt.play(b"".join(body), spec.mock_response, 0.0)
-    elif spec.kind == "demo":
-        attempt.play(b"".join(body), None, None)
+        attempt.play(operation, whole, spec.mock_response, 0.0)
     else:
-        head = attempt.route.heads.get(exchange.endpoint)
-        if head is None:
-            attempt.drop()
-            raise BadRequest(
-                f"The model '{exchange.model}' does not serve {exchange.endpoint} requests.", param="model"
-            )
-        attempt.payload = body
-        plan.services.library.send(attempt, spec, head)
+        attempt.play(operation, whole, None, None)

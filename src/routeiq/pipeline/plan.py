@@ -8,12 +8,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 
+from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.money import Prices
-from routeiq.core.snapshot import Deployment, Group, Snapshot
+from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, Deployment, Group, Snapshot
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
 from routeiq.routing.balance import Pick, strategy
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 Stage = Callable[[Exchange], bool]
 """A step of the journey: does its part and returns False, or takes the exchange away and returns True."""
 
+_LOCAL = frozenset((CHAT, COMPLETION, EMBEDDING))
 _RESOLVED = 4096
 """Wildcard matches remembered."""
 
@@ -36,11 +39,14 @@ class Route:
     __slots__ = (
         "answer_seconds",
         "attempts",
+        "dialect",
         "heads",
         "idle_seconds",
         "label",
         "lines",
+        "local",
         "model_json",
+        "operations",
         "origin",
         "static_headers",
         "stream_seconds",
@@ -58,6 +64,10 @@ class Route:
         self.wildcard = "*" in spec.model
         self.model_json = msgspec.json.encode(spec.model)
         self.heads = spec.heads
+        self.local = spec.kind != "http"
+        """Answered in this process, in OpenAI's words whatever the provider's are."""
+        self.dialect = "openai" if self.local else spec.dialect
+        self.operations = _LOCAL if self.local else frozenset(spec.heads)
         timeouts = snapshot.timeouts
         self.idle_seconds = timeouts.idle
         self.total_seconds = timeouts.total
@@ -78,6 +88,21 @@ class Route:
             f"x-routeiq-strategy: {_safe(group.strategy)}\r\n"
             f"x-routeiq-revision: {_safe(snapshot.revision)}\r\n"
         ).encode()
+
+    def head(self, operation: str, exchange: Exchange) -> bytes:
+        """The request head for an operation. Raises `BadRequest` when the deployment has no such operation."""
+        head = self.heads.get(operation + "_stream") if exchange.stream else None
+        if head is None:
+            head = self.heads.get(operation)
+            if head is None:
+                raise BadRequest(
+                    f"The model '{exchange.public_model}' does not serve {exchange.endpoint} requests.",
+                    param="model",
+                    code="unsupported_endpoint",
+                )
+        if self.wildcard:
+            head = head.replace(MODEL_MARK, quote(exchange.upstream_model, safe="").encode())
+        return head
 
 
 class LiveGroup:

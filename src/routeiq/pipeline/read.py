@@ -6,23 +6,27 @@ from msgspec import UNSET
 
 from routeiq.core.errors import BadRequest, UnknownModel
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import EMBEDDING
+from routeiq.core.snapshot import COUNT_TOKENS, EMBEDDING
 from routeiq.pipeline.plan import Plan
 from routeiq.providers.dialects import openai
+from routeiq.providers.dialects.faces import FACES
 
+_WHOLE = (EMBEDDING, COUNT_TOKENS)
+"""Endpoints whose answers are never streamed."""
 _LISTED = 20
 """Model names an error lists."""
 
 
 def read(exchange: Exchange) -> bool:
     """Decode model, stream and sizes; find the group."""
-    request = openai.peek(exchange.endpoint, exchange.body)
-    exchange.peek = request
+    exchange.face = face = FACES[exchange.endpoint]
+    exchange.peek = request = face.peek(exchange.body)
     model = exchange.path_model or openai.model_name(request)
     if not model:
         raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
     exchange.model = exchange.public_model = model
-    exchange.stream = bool(request.stream) and exchange.endpoint != EMBEDDING
+    if request.stream and exchange.endpoint not in _WHOLE:
+        exchange.stream = True
     if exchange.stream and request.stream_options is not UNSET:
         openai.wants_usage(request)  # malformed options are refused before anything is reserved
     plan: Plan = exchange.plan

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from routeiq.core.errors import UpstreamError
+from routeiq.core.errors import GatewayError, UpstreamError
 from routeiq.core.exchange import Exchange
 from routeiq.pipeline import answer, settle
 from routeiq.providers import errors
@@ -27,37 +27,57 @@ _NAMELESS = 4
 """Events after which a stream that names no model is taken to name none."""
 
 
-class StreamRelay:
-    """State of one relayed stream."""
+class Relay:
+    """A stream on its way to the client: what all have in common."""
 
-    __slots__ = (
-        "_attempt",
-        "_done",
-        "_exchange",
-        "_framer",
-        "_hide_usage",
-        "_learned",
-        "_new",
-        "_old",
-        "_provider",
-        "events",
-    )
+    __slots__ = ("_attempt", "_done", "_exchange", "_provider", "events")
 
     def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
         self._exchange = exchange
         self._attempt = attempt
-        self._framer = Framer(exchange.plan.snapshot.limits.max_frame)
-        self._hide_usage = not openai.wants_usage(exchange.peek)
         self._provider = attempt.route.target.spec.provider
         self._done = False
-        self._learned = False
-        self._old = b""
-        self._new = b""
         self.events = 0
         """Events relayed: about one token each, for the estimate when no usage comes."""
 
     def feed(self, data: bytes) -> UpstreamError | None:
         """Relay what is complete. Returns the error that ends the stream, if there is one."""
+        raise NotImplementedError
+
+    def ended(self) -> bool:
+        """Whether the terminal marker has come: nothing that happens after it matters."""
+        return self._done
+
+    def finish(self) -> UpstreamError | None:
+        """The provider closed the stream."""
+        raise NotImplementedError
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The events that tell the client of an error, and end its stream."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        exchange = self._exchange
+        exchange.began = True
+        exchange.client.begin(
+            exchange, answer.stream_head(exchange, self._attempt.route, self._attempt.provider_headers())
+        )
+
+
+class ChunkRelay(Relay):
+    """State of one stream of OpenAI's chunks."""
+
+    __slots__ = ("_framer", "_hide_usage", "_learned", "_new", "_old")
+
+    def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
+        super().__init__(exchange, attempt)
+        self._framer = Framer(exchange.plan.snapshot.limits.max_frame)
+        self._hide_usage = not openai.wants_usage(exchange.peek)
+        self._learned = False
+        self._old = b""
+        self._new = b""
+
+    def feed(self, data: bytes) -> UpstreamError | None:
         exchange = self._exchange
         try:
             events = self._framer.feed(data)
@@ -78,12 +98,7 @@ class StreamRelay:
         exchange.client.write(exchange, events)
         return None
 
-    def ended(self) -> bool:
-        """Whether the terminal marker has come: nothing that happens after it matters."""
-        return self._done
-
     def finish(self) -> UpstreamError | None:
-        """The provider closed the stream."""
         exchange = self._exchange
         if not self._done and payload(self._framer.rest()).strip() == b"[DONE]":
             self._done = True  # a last event without its blank line
@@ -94,6 +109,9 @@ class StreamRelay:
         settle.settle(exchange, 200, self._attempt.succeeded())
         exchange.client.end(exchange, DONE)
         return None
+
+    def fail(self, error: GatewayError) -> bytes:
+        return b"data: %b\n\n" % error.body()
 
     def _is_special(self, events: bytes) -> bool:
         at = events.find(b'"usage"')
@@ -131,7 +149,7 @@ class StreamRelay:
             if not self._learned:
                 self._learn_model(data, event.model)
             if event.usage is not None:
-                exchange.usage = event.usage.usage()
+                exchange.usage = event.used()
                 if self._hide_usage and not event.choices:
                     continue
             out.append(raw.replace(self._old, self._new) if self._old else raw)
@@ -152,16 +170,9 @@ class StreamRelay:
             self._old = before + value
             self._new = before + msgspec.json.encode(public) if before else b""
 
-    def _begin(self) -> None:
-        exchange = self._exchange
-        exchange.began = True
-        exchange.client.begin(
-            exchange, answer.stream_head(exchange, self._attempt.route, self._attempt.provider_headers())
-        )
 
-
-def break_stream(exchange: Exchange, error: UpstreamError) -> None:
+def break_stream(exchange: Exchange, error: UpstreamError, event: bytes) -> None:
     """End a begun stream with an error event: what is missing can't be had without a second, different answer."""
     exchange.error = error
     settle.settle(exchange, 200, exchange.plan.services.now())
-    exchange.client.end(exchange, b"data: " + error.body() + b"\n\n")
+    exchange.client.end(exchange, event)

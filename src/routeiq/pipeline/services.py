@@ -13,6 +13,7 @@ from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
+from routeiq.providers.signing import CredentialSource
 from routeiq.routing.target import Health, Target
 from routeiq.transport.call import Call
 from routeiq.transport.outbox import Outbox
@@ -46,6 +47,7 @@ class Services:
         keys: KeyRing,
         lookup: Lookup,
         library: LibraryClient,
+        credentials: CredentialSource,
         rng: random.Random,
         worker: int,
     ) -> None:
@@ -58,6 +60,7 @@ class Services:
         self.keys = keys
         self.lookup = lookup
         self.library = library
+        self.credentials = credentials
         self.rng = rng
         self.wall = time.time
         self.now = time.monotonic

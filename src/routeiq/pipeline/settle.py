@@ -14,7 +14,7 @@ from routeiq.ledger.event import Event, LineTemplate, note_usage
 from routeiq.ledger.journal import JournalFull
 from routeiq.observe import metrics
 from routeiq.pipeline import answer
-from routeiq.providers.dialects import openai
+from routeiq.providers.dialects.faces import FACES
 from routeiq.providers.dialects.splice import show_model
 
 if TYPE_CHECKING:
@@ -30,18 +30,27 @@ CLIENT_CLOSED = 499
 
 
 def whole_answer(attempt: Attempt, body: bytes) -> str | None:
-    """Settle and send an answer that is not streamed; what is wrong with it, when it can't be one."""
-    try:
-        read = openai.read_answer(body)
-        if not body.isascii():
-            body.decode()  # a client could not read what is not UTF-8
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "an answer that is not a JSON object" if body else "an empty answer"
+    """Settle and send an answer that is not streamed; what is wrong with it, when it can't be one.
+
+    Raises `UpstreamError` for an answer that tells of an error.
+    """
     exchange = attempt.exchange
+    translation = attempt.translation
+    try:
+        if translation is not None:
+            body, usage = translation.answer(body)
+            model = None
+        else:
+            model, usage = exchange.face.read_answer(body)
+            if not body.isascii():
+                body.decode()  # a client could not read what is not UTF-8
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if translation is not None and isinstance(error, msgspec.ValidationError):
+            return f"an answer that can't be read: {error}"
+        return "an answer that is not a JSON object" if body else "an empty answer"
     now = attempt.succeeded()
-    if read.usage is not None:
-        exchange.usage = read.usage.usage()
-    model = read.model
+    if usage is not None:
+        exchange.usage = usage
     if model is not None and model != exchange.public_model:
         body = show_model(body, model, msgspec.json.encode(exchange.public_model))
     settle(exchange, 200, now)
@@ -214,7 +223,7 @@ def refuse(exchange: Exchange, error: GatewayError) -> None:
     if exchange.key is None or exchange.group is None:
         exchange.plan.services.meters.count(metrics.REFUSED, kind=error.kind)
     settle(exchange, error.status, exchange.plan.services.now())
-    exchange.client.respond(exchange, answer.error_head(exchange, error), error.body())
+    exchange.client.respond(exchange, answer.error_head(exchange, error), FACES[exchange.endpoint].error(error))
 
 
 def abandon(exchange: Exchange) -> None:

@@ -30,6 +30,7 @@ from routeiq.transport.dns import Resolver
 from routeiq.transport.library import LibraryClient
 from routeiq.transport.outbox import Outbox
 from routeiq.transport.pool import Address, Pool, PoolLimits
+from routeiq.worker.credentials import Credentials
 from routeiq.worker.feed import Feed
 from routeiq.worker.http import ClientConnection
 from routeiq.worker.lookup import KeyLookup
@@ -125,6 +126,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         keys=KeyRing(book),
         lookup=KeyLookup(control),
         library=LibraryClient(loop, limits),
+        credentials=Credentials(control),
         rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
         worker=args.column,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING
+from routeiq.core.snapshot import CHAT, COMPLETION, COUNT_TOKENS, EMBEDDING, MESSAGES
 
 _SUFFIXES = {b"chat/completions": CHAT, b"completions": COMPLETION, b"embeddings": EMBEDDING}
 
 HOT: dict[bytes, str] = {
     prefix + suffix: endpoint for suffix, endpoint in _SUFFIXES.items() for prefix in (b"/v1/", b"/")
+} | {
+    b"/v1/messages": MESSAGES,
+    b"/v1/messages/count_tokens": COUNT_TOKENS,
 }
 """POST."""
 

@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AnthropicClient:
-    """`ClientCodec` for `/v1/messages`; `read_count` and `write_count` for `/v1/messages/count_tokens`."""
+    """`ClientCodec` for `/v1/messages`."""
 
     def read(self, body: bytes) -> Chat:
         return read_request(body)
@@ -44,12 +44,14 @@ class AnthropicClient:
     def writer(self, chat: Chat, model: str) -> DeltaWriter:
         return EventWriter(model)
 
-    def read_count(self, body: bytes) -> Chat:
-        """A request whose tokens shall be counted. Raises `BadRequest`."""
+
+class AnthropicCountClient:
+    """`CountClientCodec` for `/v1/messages/count_tokens`."""
+
+    def read(self, body: bytes) -> Chat:
         return read_request(body, counting=True)
 
-    def write_count(self, tokens: int) -> bytes:
-        """The answer to that."""
+    def write(self, tokens: int) -> bytes:
         return _encode({"input_tokens": tokens})
 
 

@@ -1,0 +1,186 @@
+"""Between two dialects: what an attempt sends to a provider that does not speak the client's, and what comes back.
+
+The neutral request is read once and kept on the exchange; each attempt writes it anew for its own provider.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from routeiq.core.errors import BadRequest
+from routeiq.core.exchange import Exchange
+from routeiq.core.usage import Usage
+from routeiq.providers.translate.chat import Chat
+from routeiq.providers.translate.codec import (
+    ClientCodec,
+    Context,
+    CountClientCodec,
+    DeltaReader,
+    DeltaWriter,
+    Fit,
+    Outgoing,
+    ProviderCodec,
+    TokenCounter,
+)
+from routeiq.providers.translate.embed import Embed, EmbedClientCodec, EmbedProviderCodec
+from routeiq.providers.translate.registry import (
+    CHAT_CLIENTS,
+    CHAT_PROVIDERS,
+    COUNT_CLIENTS,
+    COUNTERS,
+    EMBED_CLIENTS,
+    EMBED_PROVIDERS,
+)
+
+if TYPE_CHECKING:
+    from routeiq.pipeline.plan import Route
+
+BYTES_PER_TOKEN = 4
+"""Of the estimate where a provider can't count: about English text."""
+
+
+class Translation:
+    """One attempt's translation. Subclasses know the kind of request."""
+
+    __slots__ = ("dropped", "exchange", "outgoing")
+
+    def __init__(self, exchange: Exchange, outgoing: Outgoing, dropped: list[str]) -> None:
+        self.exchange = exchange
+        self.outgoing = outgoing
+        self.dropped = dropped
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
+        """The client's answer out of the provider's. Raises `msgspec.DecodeError` or `UpstreamError`."""
+        raise NotImplementedError
+
+    def local(self) -> bytes | None:
+        """An answer that needs no provider; `None` where one has to be asked."""
+        return None
+
+
+class ChatTranslation(Translation):
+    """A conversation."""
+
+    __slots__ = ("_client", "_provider")
+
+    def __init__(
+        self, exchange: Exchange, client: ClientCodec, provider: ProviderCodec, outgoing: Outgoing, dropped: list[str]
+    ) -> None:
+        super().__init__(exchange, outgoing, dropped)
+        self._client = client
+        self._provider = provider
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
+        exchange = self.exchange
+        answer = self._provider.read(body, exchange.asked)
+        answer.id = answer.id or exchange.call_id
+        answer.created = answer.created or exchange.at // 1_000_000
+        answer.model = exchange.public_model
+        return self._client.write(answer, exchange.asked), answer.usage
+
+    def reader(self) -> DeltaReader:
+        """For the provider's stream."""
+        return self._provider.reader(self.exchange.asked)
+
+    def writer(self) -> DeltaWriter:
+        """For the client's."""
+        return self._client.writer(self.exchange.asked, self.exchange.public_model)
+
+
+class CountTranslation(Translation):
+    """A question for the size of a prompt."""
+
+    __slots__ = ("_client", "_provider")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        client: CountClientCodec,
+        provider: TokenCounter | None,
+        outgoing: Outgoing,
+        dropped: list[str],
+    ) -> None:
+        super().__init__(exchange, outgoing, dropped)
+        self._client = client
+        self._provider = provider
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
+        if self._provider is None:
+            return body, None
+        return self._client.write(self._provider.read_count(body)), None
+
+    def local(self) -> bytes | None:
+        if self._provider is not None:
+            return None
+        return self._client.write(max(1, len(self.exchange.body) // BYTES_PER_TOKEN))
+
+
+class EmbedTranslation(Translation):
+    """Texts to be embedded."""
+
+    __slots__ = ("_client", "_provider")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        client: EmbedClientCodec,
+        provider: EmbedProviderCodec,
+        outgoing: Outgoing,
+        dropped: list[str],
+    ) -> None:
+        super().__init__(exchange, outgoing, dropped)
+        self._client = client
+        self._provider = provider
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
+        exchange = self.exchange
+        answer = self._provider.read_embed(body, exchange.asked)
+        answer.model = exchange.public_model
+        return self._client.write_embed(answer, exchange.asked), answer.usage
+
+
+def translate(exchange: Exchange, route: Route) -> Translation:
+    """The request for a route that does not serve it natively. Raises `BadRequest` when it can't be."""
+    spec = route.target.spec
+    endpoint, dialect = exchange.endpoint, route.dialect
+    fit = Fit(spec.provider, tolerant=spec.drop_params, always=spec.drop)
+    context = Context(provider=spec.provider, model=exchange.upstream_model, options=spec.options)
+    client = CHAT_CLIENTS.get(endpoint)
+    if client is not None:
+        provider = CHAT_PROVIDERS.get(dialect)
+        if provider is None:
+            raise _unserved(exchange)
+        chat: Chat = _asked(exchange, client.read)
+        chat.stream = exchange.stream  # not every dialect says it in the body
+        return ChatTranslation(exchange, client, provider, provider.write(chat, context, fit), fit.dropped)
+    counting = COUNT_CLIENTS.get(endpoint)
+    if counting is not None:
+        counted: Chat = _asked(exchange, counting.read)
+        counter = COUNTERS.get(dialect)
+        outgoing = counter.write_count(counted, context, fit) if counter is not None else Outgoing("", b"")
+        if counter is not None and outgoing.operation not in route.operations:
+            counter, outgoing = None, Outgoing("", b"")
+        return CountTranslation(exchange, counting, counter, outgoing, fit.dropped)
+    embedding = EMBED_CLIENTS.get(endpoint)
+    if embedding is not None:
+        embedder = EMBED_PROVIDERS.get(dialect)
+        if embedder is None:
+            raise _unserved(exchange)
+        embed: Embed = _asked(exchange, embedding.read_embed)
+        return EmbedTranslation(exchange, embedding, embedder, embedder.write_embed(embed, context, fit), fit.dropped)
+    raise _unserved(exchange)
+
+
+def _asked(exchange: Exchange, read: Any) -> Any:
+    """The neutral request, read on the first attempt that needs it."""
+    if exchange.asked is None:
+        exchange.asked = read(exchange.body)
+    return exchange.asked
+
+
+def _unserved(exchange: Exchange) -> BadRequest:
+    return BadRequest(
+        f"The model '{exchange.public_model}' does not serve {exchange.endpoint} requests.",
+        param="model",
+        code="unsupported_endpoint",
+    )
