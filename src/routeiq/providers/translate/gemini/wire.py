@@ -336,13 +336,9 @@ def camel(name: str) -> str:
 
 _SNAKE = re.compile(rb'"[a-z]+(?:_[a-z]+)+"\s*:')
 """A member that protobuf's JSON would also take in camelCase, or a property of somebody's schema."""
-_READ: tuple[type[Wire], ...] = (*Wire.__subclasses__(), CountRequest)
-_NAMES = {
-    field.name: field.encode_name for struct in _READ for field in msgspec.structs.fields(struct) if "_" in field.name
-} | {name: camel(name) for name in ("voice_config", "prebuilt_voice_config", "voice_name")}
 _OPAQUE = frozenset(
     ("args", "response", "parameters", "parameters_json_schema", "response_schema", "response_json_schema", "labels")
-) | {"parametersJsonSchema", "responseSchema", "responseJsonSchema"}
+) | {"parametersJsonSchema", "responseSchema", "responseJsonSchema", "headers"}
 """Members whose own members have names of their own."""
 
 
@@ -353,7 +349,6 @@ class RequestDecoder:
     """
 
     def __init__(self, kind: type[Wire]) -> None:
-        self._kind = kind
         self._decode = msgspec.json.Decoder(kind, strict=False).decode
         self._decode_any = msgspec.json.Decoder().decode
 
@@ -366,7 +361,7 @@ class RequestDecoder:
 
 def _renamed(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_NAMES.get(name, name): inner if name in _OPAQUE else _renamed(inner) for name, inner in value.items()}
+        return {camel(name): inner if name in _OPAQUE else _renamed(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_renamed(item) for item in value]
     return value
