@@ -97,3 +97,8 @@ def test_every_count_has_a_column() -> None:
     note_usage(event, usage)
     assert usage_of(event) == usage
     assert decode_line(encode_line(event)) == event
+
+
+@pytest.mark.parametrize("column", [*COMMON_USAGE.values(), *RARE_USAGE.values()])
+def test_every_count_is_described(column: str) -> None:
+    assert f"`{column}`" in (Path(__file__).parents[2] / "docs" / "costs.md").read_text()

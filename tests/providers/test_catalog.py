@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -183,3 +185,40 @@ def test_resolving_twice_changes_nothing(model: str, match: str, strip: str) -> 
     resolved, wire = resolve(spec, model)
     assert resolve(resolved, wire) == (resolved, wire)
     assert model.endswith(wire)
+
+
+def page(heading: str) -> list[list[str]]:
+    """Rows of the table under a heading of docs/providers.md."""
+    text = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [re.split(r" *\| *", line)[1:-1] for line in section.splitlines() if line.startswith("| `")]
+
+
+def test_the_page_lists_what_is_served() -> None:
+    expected = []
+    for spec in SERVED:
+        base = f"`{spec.base_url}`" if spec.base_url else "-" if spec.dialect in ("litellm", "demo") else "`api_base`"
+        keys = ", ".join(f"`{name}`" for name in spec.key_env) or "-"
+        expected.append([f"`{spec.name}`", spec.dialect, base, keys, ", ".join(spec.capabilities)])
+    assert page("Served") == expected
+
+
+def test_the_page_says_why_others_are_not_served() -> None:
+    assert page("Not served") == [[f"`{spec.name}`", spec.reason] for spec in CATALOG.values() if not spec.served]
+
+
+def test_the_page_lists_variants() -> None:
+    found = [row[:2] for row in page("Models that are called in another way")]
+    variants = ((spec, variant) for spec in SERVED for variant in spec.variants)
+    assert found == [[f"`{spec.name}/{variant.match}`", variant.dialect or spec.dialect] for spec, variant in variants]
+
+
+def test_the_page_explains_every_quirk_and_who_has_it() -> None:
+    having: dict[str, list[str]] = {name: [] for name in QUIRKS}
+    for spec in SERVED:
+        ways = [(spec.name, spec.quirks), *((f"{spec.name}/{v.match}", v.quirks or {}) for v in spec.variants)]
+        for way, quirks in ways:
+            for name in quirks:
+                having[name].append(f"`{way}`")
+    found = {row[0].strip("`"): row[2] for row in page("Quirks")}
+    assert found == {name: ", ".join(ways) for name, ways in having.items()}

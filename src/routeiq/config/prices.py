@@ -1,46 +1,125 @@
 """Prices at compile time: the configuration's own, else the table bundled with genai-prices. Never the network.
 
-genai-prices (MIT) lists US dollars per million tokens with tiers by prompt size; the base tier is taken.
+genai-prices (MIT) lists US dollars per million tokens, thousand searches or hours of audio, with tiers by the size of
+the prompt and variants by service tier.
 """
 
 from __future__ import annotations
 
 import datetime
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-from routeiq.config.schema.model_list import PriceFields
-from routeiq.core.money import Prices, pico_per_unit
+import msgspec
+
+from routeiq.config.schema.prices import PriceFields, SearchPrices
+from routeiq.core.money import PICO_PER_DOLLAR, Prices, Tier, pico_per_unit
 
 DEMO_PRICES = Prices(input=150_000, output=600_000, cache_read=75_000, source="demo")
 """What the embedded provider pretends to cost: 0.15 and 0.60 dollars per million tokens."""
-PICO_PER_MTOK_DOLLAR = 10**6
-PICO_PER_KCOUNT_DOLLAR = 10**9
+PER_MTOK = Decimal(10**6)
+"""Pico-dollars for one token at one dollar per million."""
+PER_THOUSAND = Decimal(10**9)
+PER_HOUR = Decimal(PICO_PER_DOLLAR) / 3600
+LISTED = {
+    "input_mtok": ("input", PER_MTOK),
+    "output_mtok": ("output", PER_MTOK),
+    "cache_read_mtok": ("cache_read", PER_MTOK),
+    "cache_write_mtok": ("cache_write", PER_MTOK),
+    "cache_write_1h_mtok": ("cache_write_1h", PER_MTOK),
+    "output_reasoning_mtok": ("reasoning", PER_MTOK),
+    "input_audio_mtok": ("audio_in", PER_MTOK),
+    "output_audio_mtok": ("audio_out", PER_MTOK),
+    "cache_audio_read_mtok": ("cached_audio", PER_MTOK),
+    "input_image_mtok": ("image_in", PER_MTOK),
+    "output_image_mtok": ("image_out", PER_MTOK),
+    "cache_image_read_mtok": ("cached_image", PER_MTOK),
+    "requests_kcount": ("request", PER_THOUSAND),
+    "web_searches_kcount": ("search", PER_THOUSAND),
+    "audio_hours": ("second", PER_HOUR),
+    "input_audio_hours": ("second", PER_HOUR),
+}
+"""The table's names: ours, and pico-dollars for one unit at one dollar of the table's."""
+CONTEXTS = ("processing", "service_tier", "speed")
+"""What the table's variants depend on that is a service tier to us."""
+
+
+TOKENS = {
+    "input": "input_cost_per_token",
+    "output": "output_cost_per_token",
+    "cache_read": "cache_read_input_token_cost",
+    "cache_write": "cache_creation_input_token_cost",
+    "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
+}
+"""LiteLLM's names of the prices that depend on the prompt's size and the service tier, by ours."""
+OTHERS = {
+    "reasoning": "output_cost_per_reasoning_token",
+    "request": "input_cost_per_request",
+    "audio_in": "input_cost_per_audio_token",
+    "audio_out": "output_cost_per_audio_token",
+    "cached_audio": "cache_read_input_audio_token_cost",
+    "image_in": "input_cost_per_image_token",
+    "image_out": "output_cost_per_image_token",
+    "cached_image": "cache_read_input_image_token_cost",
+    "images_in": "input_cost_per_image",
+    "images": "output_cost_per_image",
+    "unit": "input_cost_per_query",
+}
+SEARCHES = {"search": "medium", "search_low": "low", "search_high": "high"}
+"""Sizes of `search_context_cost_per_query`."""
+SECONDS = ("input_cost_per_second", "output_cost_per_second")
+THRESHOLDS = (128, 200, 256, 272)
+"""Of `_above_200k_tokens` and its like, in thousands of tokens."""
+SERVICES = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
+"""Endings of LiteLLM's names by `Usage.service_tier`."""
 
 
 def configured_prices(*sections: PriceFields) -> Prices | None:
     """Prices from the configuration; a section that comes first wins, field by field. `None` when it has none."""
-
-    def first(name: str) -> int | None:
-        values = (getattr(section, name) for section in sections)
-        return next((pico_per_unit(value) for value in values if value is not None), None)
-
-    found = {name: first(name) for name in PriceFields.model_fields}
-    if all(value is None for value in found.values()):
+    found: dict[str, int] = {}
+    for section in reversed(sections):
+        for name in PriceFields.model_fields:
+            value = getattr(section, name)
+            if isinstance(value, SearchPrices):
+                sizes = ((size, getattr(value, f"search_context_size_{size}")) for size in SEARCHES.values())
+                found.update((f"search_{size}", pico_per_unit(cost)) for size, cost in sizes if cost is not None)
+            elif value is not None:
+                found[name] = pico_per_unit(value)
+    if not found:
         return None
-    return Prices(
-        input=found["input_cost_per_token"] or 0,
-        output=found["output_cost_per_token"] or 0,
-        cache_read=found["cache_read_input_token_cost"],
-        cache_write=found["cache_creation_input_token_cost"],
-        reasoning=found["output_cost_per_reasoning_token"],
-        request=found["input_cost_per_request"] or 0,
-        source="config",
+    seconds = [found[name] for name in SECONDS if name in found]
+    usual = (
+        _named(found, TOKENS)
+        | _named(found, OTHERS)
+        | _named(found, {ours: f"search_{size}" for ours, size in SEARCHES.items()})
+        | {"second": max(seconds, default=0), "timed": bool(seconds), "source": "config"}
     )
+    services = {}
+    for tier, ending in SERVICES.items():
+        own = _named(found, TOKENS, ending)
+        above = _above(found, usual | own, ending)
+        if own or above:
+            services[tier] = Prices(**usual | own, above=above)
+    return Prices(**usual, above=_above(found, usual), services=services)
+
+
+def _named(found: Mapping[str, int], names: Mapping[str, str], ending: str = "") -> dict[str, Any]:
+    return {ours: found[theirs + ending] for ours, theirs in names.items() if theirs + ending in found}
+
+
+def _above(found: Mapping[str, int], usual: dict[str, Any], ending: str = "") -> tuple[Tier, ...]:
+    """The tiers by size of the prompt, each with what the one below it has."""
+    tiers: list[Tier] = []
+    for thousands in THRESHOLDS:
+        own = _named(found, TOKENS, f"_above_{thousands}k_tokens{ending}")
+        if own:
+            usual = usual | own
+            tiers.insert(0, Tier(thousands * 1000, Prices(**usual)))
+    return tuple(tiers)
 
 
 class PriceTable:
@@ -97,20 +176,29 @@ class PriceTable:
         own = self._active(model.prices)
         if own is None:
             return None
-        values = {key: value for key, value in vars(own).items() if value is not None}
-        per_token = {key: pico(value, PICO_PER_MTOK_DOLLAR) for key, value in values.items() if key.endswith("_mtok")}
-        request = values.get("requests_kcount")
-        if "input_mtok" not in per_token and "output_mtok" not in per_token and request is None:
+        usual = _known(own)
+        prices = self._tiered(usual)
+        if not usual.keys() & {"input", "output", "request", "second"}:
             return None
-        return Prices(
-            input=per_token.get("input_mtok", 0),
-            output=per_token.get("output_mtok", 0),
-            cache_read=per_token.get("cache_read_mtok"),
-            cache_write=per_token.get("cache_write_mtok"),
-            reasoning=per_token.get("output_reasoning_mtok"),
-            request=pico(request, PICO_PER_KCOUNT_DOLLAR) if request is not None else 0,
-            source=self._source,
-        )
+        services: dict[str, Prices] = {}
+        for variant in model.price_variants or ():
+            ((context, value), *others) = variant.when.items()
+            if context in CONTEXTS and not others and self._in_force(variant.constraint):
+                services[value] = self._tiered(usual | _known(variant.prices))
+        return msgspec.structs.replace(prices, services=services)
+
+    def _tiered(self, values: Mapping[str, tuple[Any, Decimal]]) -> Prices:
+        """Prices with their tiers: over a tier's start all tokens cost what it says."""
+        starts = sorted({tier.start for value, _ in values.values() for tier in getattr(value, "tiers", ())})
+
+        def at(start: int) -> dict[str, Any]:
+            return {name: pico(value, scale, start) for name, (value, scale) in values.items()}
+
+        above = tuple(Tier(start, Prices(**at(start), source=self._source)) for start in reversed(starts))
+        return Prices(**at(-1), source=self._source, above=above)
+
+    def _in_force(self, constraint: Any) -> bool:
+        return constraint is None or bool(constraint.active(self._now))
 
     def _active(self, prices: Any) -> Any:
         """The price in force now: the last whose date has come. Of prices by time of day the dearest is taken, since a
@@ -125,7 +213,7 @@ class PriceTable:
             constraint = conditional.constraint
             if constraint is not None and not hasattr(constraint, "start_date"):
                 yield conditional.prices
-            elif constraint is None or constraint.active(self._now):
+            elif self._in_force(constraint):
                 yield conditional.prices
                 return
         if prices:
@@ -148,7 +236,16 @@ def _literals(clause: Any) -> Iterator[str]:
             yield value
 
 
-def pico(value: Any, scale: int) -> int:
-    """A listed price in pico-dollars for one unit; of tiers, the base."""
-    base = getattr(value, "base", value)
-    return int((Decimal(base) * scale).to_integral_value())
+def _known(price: Any) -> dict[str, tuple[Any, Decimal]]:
+    """What the table says that we bill by: the price as listed and pico-dollars per listed dollar, by our names."""
+    listed = {key: value for key, value in vars(price).items() if value is not None}
+    return {name: (listed[key], scale) for key, (name, scale) in LISTED.items() if key in listed}
+
+
+def pico(value: Any, scale: Decimal | int, start: int = -1) -> int:
+    """A listed price in pico-dollars for one unit; of tiers, the last that starts at `start` or below, or the base."""
+    price = getattr(value, "base", value)
+    for tier in getattr(value, "tiers", ()):
+        if tier.start <= start:
+            price = tier.price
+    return int((Decimal(price) * scale).to_integral_value())

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field
 
+from routeiq.config.schema.prices import PriceFields
 from routeiq.config.schema.types import (
     Amount,
     Count,
@@ -45,17 +46,6 @@ def _credential(value: str) -> str:
 Credential = Annotated[str, Field(min_length=1), AfterValidator(_credential)]
 """A secret of any length that may stand in a header."""
 Verify = Annotated[bool | str, BeforeValidator(_verify)]
-
-
-class PriceFields(Section):
-    """Prices in US dollars. They win over the price table."""
-
-    input_cost_per_token: Amount | None = None
-    output_cost_per_token: Amount | None = None
-    cache_read_input_token_cost: Amount | None = None
-    cache_creation_input_token_cost: Amount | None = None
-    output_cost_per_reasoning_token: Amount | None = None
-    input_cost_per_request: Amount | None = None
 
 
 _API_BASE = AliasChoices("api_base", "base_url", "aws_bedrock_runtime_endpoint", "sagemaker_base_url")
