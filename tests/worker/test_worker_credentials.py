@@ -101,7 +101,7 @@ def run(tmp_path: Path, main: Callable[[Credentials, Control, Clock], Awaitable[
         control = Control(tmp_path / "control.sock", clock)
         await control.start()
         pool = Pool(Resolver(ttl=30), PoolLimits(connect_seconds=1), Outbox(asyncio.get_running_loop(), lambda: None))
-        source = Credentials(pool.origin(Address(path=str(control.path))), clock)
+        source = Credentials(pool.origin(Address(path=str(control.path))), clock, patience=0.5)
         try:
             async with asyncio.timeout(15):
                 await main(source, control, clock)
@@ -197,7 +197,7 @@ def test_without_a_control_plane_the_old_is_used_until_it_ends(
         what = deployment().signing
         assert what is not None
         source._due(what)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.8)
         assert token(source.signer(deployment())) == f"{TOKEN}-1"
         assert schedule(source) == pytest.approx(29.5, abs=1)  # and another try follows
         clock.now += 296
@@ -243,6 +243,24 @@ def test_why_not(tmp_path: Path, answer: tuple[int, bytes], words: str) -> None:
         assert len(control.asked) == 1
         control.answer = None
         assert token(await source.fetch(deployment())) == f"{TOKEN}-2"
+
+    run(tmp_path, main)
+
+
+def test_a_control_plane_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    async def main(source: Credentials, control: Control, clock: Clock) -> None:
+        await control.stop()
+        asking = asyncio.create_task(source.fetch(deployment()))
+        await asyncio.sleep(0.1)
+        control.answer = (
+            503,
+            json.dumps({"error": {"message": "starting", "type": "x", "param": None, "code": "starting"}}).encode(),
+        )
+        await control.start()
+        await asyncio.sleep(0.15)
+        assert not asking.done()
+        control.answer = None
+        assert TOKEN in token(await asking)
 
     run(tmp_path, main)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from routeiq.core.errors import ErrorBody, UpstreamError
+from routeiq.core.errors import ErrorBody, ErrorObject, UpstreamError
 from routeiq.core.snapshot import Deployment, Signing
 from routeiq.providers.signing import Signer
 from routeiq.providers.signing.grant import Grant, SourceError, make_signer, renewal, static_grant
@@ -23,6 +23,8 @@ ANSWER_SECONDS = 30.0
 RECHECK_SECONDS = 900.0
 """How often credentials without an end are asked for again."""
 RETRY_SECONDS = 1.0
+PATIENCE_SECONDS = 10.0
+"""For a control plane that is starting, or started again."""
 LEEWAY_SECONDS = 5.0
 """Credentials that end within so many seconds, or a tenth of their life, are not put on a request any more."""
 
@@ -45,9 +47,12 @@ class _Held:
 class Credentials:
     """`providers.signing.CredentialSource` of a worker, over the control plane's Unix socket."""
 
-    def __init__(self, control: Origin, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives Unix seconds."""
+    def __init__(
+        self, control: Origin, clock: Callable[[], float] = time.time, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        """`clock` gives Unix seconds; `patience` is how many seconds to wait for the control plane to be there."""
         self._control = control
+        self._patience = patience
         self._clock = clock
         self._held: dict[str, _Held] = {}
         self._under_way: dict[str, asyncio.Task[Signer]] = {}
@@ -97,7 +102,7 @@ class Credentials:
     async def _ask(self, signing: Signing) -> Signer:
         """Ask the control plane, keep the answer and set the time to ask again."""
         try:
-            status, body = await ask(self._control, f"/internal/credentials/{signing.id}", ANSWER_SECONDS)
+            status, body = await self._answer(f"/internal/credentials/{signing.id}")
             if status != 200:
                 raise _unavailable(_reason(status, body))
             grant = _decode(body)
@@ -112,6 +117,22 @@ class Credentials:
         self._held[signing.id] = _Held(signer, grant.expires, self._clock())
         self._schedule(signing, grant.expires)
         return signer
+
+    async def _answer(self, path: str) -> tuple[int, bytes]:
+        """Status and body. While the control plane has no socket, or not yet this Snapshot, it is asked again."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience
+        while True:
+            late = loop.time() >= end
+            try:
+                status, body = await ask(self._control, path, ANSWER_SECONDS)
+                behind = status == 404 or (status == 503 and _error(body).code == "starting")
+                if late or not behind:
+                    return status, body
+            except OSError:
+                if late:
+                    raise
+            await asyncio.sleep(0.05)
 
     def _schedule(self, signing: Signing, expires: float | None) -> None:
         """Ask again half-way between the time when the control plane renews and the end."""
@@ -161,10 +182,16 @@ def _retrieved(task: asyncio.Task[Signer]) -> None:
 
 def _reason(status: int, body: bytes) -> str:
     """What the control plane says about it."""
+    message = _error(body).message
+    return message or f"The provider's credentials are not available: the control plane answered {status}."
+
+
+def _error(body: bytes) -> ErrorObject:
+    """The error in an answer; an empty one when there is none."""
     try:
-        return _decode_error(body).error.message
+        return _decode_error(body).error
     except msgspec.DecodeError:
-        return f"The provider's credentials are not available: the control plane answered {status}."
+        return ErrorObject(message="", type="", param=None, code=None)
 
 
 def _unavailable(message: str) -> UpstreamError:
