@@ -21,7 +21,7 @@ from routeiq.config.heads import credential
 from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams
 from routeiq.config.upstream import find_key
-from routeiq.core.provider import ProviderSpec
+from routeiq.core.provider import SIGNED, ProviderSpec
 from routeiq.core.snapshot import Signing
 
 _LIBRARIES = {"aws": ("botocore", "aws"), "google": ("google.auth", "gcp"), "azure_ad": ("azure.identity", "azure")}
@@ -52,7 +52,7 @@ class Asked:
 def find_access(asked: Asked) -> Access:
     """How requests of a deployment prove who they are."""
     spec, params = asked.spec, asked.params
-    if any(name.lower() == "authorization" for name in params.extra_headers):
+    if spec.auth in SIGNED and any(name.lower() == "authorization" for name in params.extra_headers):
         return Access(credential(spec, params.api_key, params.azure_ad_token))
     if spec.name.startswith("azure") or spec.auth == "azure_ad":
         return _azure(asked)
