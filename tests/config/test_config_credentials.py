@@ -102,6 +102,8 @@ class TestAws:
         sage = compiled(config(model="sagemaker/my-endpoint", **AWS_KEYS)).only
         assert signing(sage).params["service"] == "sagemaker"
         assert sage.host == "runtime.sagemaker.eu-west-1.amazonaws.com"
+        china = compiled(config(model="sagemaker/my-endpoint", **{**AWS_KEYS, "aws_region_name": "cn-north-1"})).only
+        assert china.host == "runtime.sagemaker.cn-north-1.amazonaws.com.cn"
 
     def test_api_keys_are_bearer_tokens(self, compiled: Compile) -> None:
         only = compiled(config(model=CLAUDE, api_key="bedrock-key", aws_region_name="us-east-1")).only

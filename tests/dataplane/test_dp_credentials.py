@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import signal
 import time
@@ -11,6 +12,9 @@ from typing import Any
 
 import openai
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from support import answers
 from support.gateway import Gateway
@@ -109,3 +113,47 @@ def test_refused_credentials(workspace: tuple[Workspace, TokenServer]) -> None:
             except openai.APIStatusError:
                 time.sleep(0.2)
         assert made.used == ["Bearer oauth-1"]
+
+
+class Bedrock:
+    """`InvokeModel` with Claude; a request whose signature is not botocore's is refused."""
+
+    KEYS = Credentials("AKIDEXAMPLE", SECRET, "session-token")
+
+    def __call__(self, asked: Asked) -> Answer:
+        moment = datetime.datetime.strptime(asked.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
+        request = AWSRequest("POST", f"http://{asked.headers['host']}{asked.path}", data=asked.body)
+        signer = SigV4Auth(self.KEYS, "bedrock", "us-east-1")
+        request.context["timestamp"] = asked.headers["x-amz-date"]
+        request.headers["X-Amz-Date"] = asked.headers["x-amz-date"]
+        request.headers["X-Amz-Security-Token"] = "session-token"
+        signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+        if not asked.headers["authorization"].endswith(f"Signature={signature}"):
+            return 403, "application/json", b'{"message": "The request signature we calculated does not match"}'
+        assert abs(moment.replace(tzinfo=datetime.UTC).timestamp() - time.time()) < 300
+        message = {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "end_turn",
+            "content": [{"type": "text", "text": "hello"}], "usage": {"input_tokens": 3, "output_tokens": 1},
+        }
+        return 200, "application/json", json.dumps(message).encode()
+
+
+@pytest.mark.parametrize("wildcard", [False, True])
+def test_signed_requests(wildcard: bool) -> None:
+    with TokenServer(Bedrock()) as server:
+        params = {
+            "model": "bedrock/invoke/anthropic.*" if wildcard else "bedrock/invoke/anthropic.claude-v1:0",
+            "aws_bedrock_runtime_endpoint": server.url,
+            "aws_region_name": "us-east-1",
+            "aws_access_key_id": "AKIDEXAMPLE",
+            "aws_secret_access_key": SECRET,
+            "aws_session_token": "session-token",
+        }
+        name = "b/*" if wildcard else "m"
+        with Gateway({"model_list": [{"model_name": name, "litellm_params": params}]}) as gateway:
+            asked = "b/claude-v1:0" if wildcard else "m"
+            messages: Any = [{"role": "user", "content": "hello"}]
+            answer = gateway.client().chat.completions.create(model=asked, messages=messages)
+            assert answer.choices[0].message.content == "hello"
+            assert SECRET not in gateway.logs()
+        assert server.asked[0].path == "/model/anthropic.claude-v1%3A0/invoke"

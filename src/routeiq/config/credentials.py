@@ -194,7 +194,7 @@ def google_source(ctx: Context, params: LitellmParams, path: Path) -> dict[str, 
         text = given
     else:
         try:
-            text = FilePath(given).expanduser().read_text()
+            text = FilePath(given).expanduser().read_text("utf-8")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             ctx.error(where, f"the file with Google credentials can't be read: {reason}")

@@ -93,8 +93,9 @@ def find_address(
 def _fill(ctx: Context, spec: ProviderSpec, values: Mapping[str, str], path: Path) -> str | None:
     """The default base with `{NAME}` replaced from the environment and `{name}` from `values`."""
     assert spec.base_url is not None
-    known = {**ctx.environ, **values}
-    missing = [name for name in _PLACEHOLDER.findall(spec.base_url) if not known.get(name)]
+    names = _PLACEHOLDER.findall(spec.base_url)
+    known = {name: (values if name.islower() else ctx.environ).get(name, "") for name in names}
+    missing = [name for name in names if not known[name]]
     if missing:
         name = missing[0]
         if name.islower():
@@ -104,7 +105,10 @@ def _fill(ctx: Context, spec: ProviderSpec, values: Mapping[str, str], path: Pat
             ctx.error((*path, "api_base"), f"the provider {spec.name} needs an api_base or the variable {name}")
         return None
     base = spec.base_url.replace(_VERTEX_HOST, vertex_host(values.get("vertex_location", "")))
-    return _PLACEHOLDER.sub(lambda found: known[found[1]], base)
+    filled = _PLACEHOLDER.sub(lambda found: known[found[1]], base)
+    # https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+    china = values.get("aws_region_name", "").startswith("cn-") and filled.endswith(".amazonaws.com")
+    return f"{filled}.cn" if china else filled
 
 
 def vertex_host(location: str) -> str:
