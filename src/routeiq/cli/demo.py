@@ -7,19 +7,14 @@ No provider key and no network are needed; state goes to a temporary directory u
 
 from __future__ import annotations
 
-import http.client
 import importlib.util
 import json
-import os
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +23,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from routeiq.cli.gateway import GatewayFailed, free_port, gateway
 from routeiq.core.money import dollars
 from routeiq.ledger.tail import LedgerTail
 from routeiq.store.database import database_path
@@ -35,15 +31,10 @@ from routeiq.store.database import database_path
 if TYPE_CHECKING:
     import openai
 
-HOST = "127.0.0.1"
 PORT = 4000
 MODEL = "demo"
 EMBEDDING_MODEL = "demo-embedding"
-READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
 LEDGER_SECONDS = 5.0
-FOREIGN = ("LITELLM_", "ROUTEIQ_", "REDIS_", "DATABASE_URL", "JSON_LOGS", "CONFIG_FILE_PATH")
-"""Environment variables of another installation, by prefix: the demo doesn't listen to them."""
 
 
 @dataclass
@@ -69,10 +60,6 @@ class Step:
         self.headers = {k: v for k, v in headers.items() if k.lower().startswith(("x-routeiq-", "x-litellm-"))}
         self.call_id = headers.get("x-litellm-call-id", "")
         self.cost = headers.get("x-litellm-response-cost", "")
-
-
-class GatewayFailed(Exception):
-    """The gateway did not start; the text is the end of its log."""
 
 
 def demo(
@@ -114,7 +101,7 @@ def _run(console: Console, *, once: bool, port: int | None, as_json: bool, state
     with ExitStack() as stack:
         directory = state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="routeiq-demo-")))
         try:
-            process, url = stack.enter_context(_gateway(port or _free_port(), directory))
+            process, url = stack.enter_context(gateway(["--demo"], port or free_port(PORT), directory))
         except GatewayFailed as failed:
             console.print("The gateway did not start:", style="red")
             console.print(str(failed), markup=False)
@@ -139,65 +126,6 @@ def _run(console: Console, *, once: bool, port: int | None, as_json: bool, state
             return 0 if ok else 1
         console.print(f"Serving at {url} until Ctrl-C.", style="bold")
         return process.wait()
-
-
-# --- the gateway
-
-
-def _free_port() -> int:
-    """`PORT` when it is free, or any other."""
-    for port in (PORT, 0):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((HOST, port))
-            except OSError:
-                continue
-            found: int = sock.getsockname()[1]
-            return found
-    raise GatewayFailed("no free port on 127.0.0.1")
-
-
-@contextmanager
-def _gateway(port: int, state_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """The gateway as a process of its own, ready. Raises `GatewayFailed`."""
-    command = [sys.executable, "-c", "from routeiq.cli import main; main()", "serve", "--demo"]
-    command += ["--host", HOST, "--port", str(port), "--state-dir", str(state_dir)]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    with tempfile.TemporaryFile() as log:
-        # A group of its own: Ctrl-C reaches this process, which then stops the gateway in order.
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-        )
-        try:
-            if not _wait_ready(process, port):
-                log.seek(max(0, os.fstat(log.fileno()).st_size - 4000))
-                raise GatewayFailed(log.read().decode(errors="replace").strip() or "it said nothing")
-            yield process, f"http://{HOST}:{port}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _wait_ready(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Until the gateway says that it is ready. False when it ended or took too long."""
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        connection = http.client.HTTPConnection(HOST, port, timeout=2)
-        try:
-            connection.request("GET", "/_health/ready")
-            if connection.getresponse().status == 200:
-                return True
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.05)
-    return False
 
 
 # --- the conversation
