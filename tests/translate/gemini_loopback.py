@@ -15,7 +15,7 @@ from routeiq.core.errors import GatewayError
 from routeiq.providers.dialects.gemini import error_body
 from routeiq.providers.translate.chat import Answer, Chat, Delta
 from routeiq.providers.translate.embed import Embed, Embedded
-from routeiq.providers.translate.gemini.client import GeminiClient
+from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
 
 
 class Loopback:
@@ -46,19 +46,19 @@ class Loopback:
             return self.error.status, error_body(self.error)
         model, _, method = path.partition("?")[0].rpartition("/")[2].partition(":")
         if method == "countTokens":
-            codec = GeminiClient()
-            self.chats.append(codec.read_count(body))
-            return 200, codec.write_count(self.tokens)
+            counter = GeminiCountClient()
+            self.chats.append(counter.read(body))
+            return 200, counter.write(self.tokens)
         if method in ("embedContent", "batchEmbedContents"):
-            codec = GeminiClient()
-            embed = codec.read_embed(body)
+            embedder = GeminiEmbedClient()
+            embed = embedder.read_embed(body)
             self.embeds.append(embed)
             assert self.vectors is not None
-            return 200, codec.write_embed(self.vectors, embed)
-        codec = GeminiClient(stream=method == "streamGenerateContent", array="alt=sse" not in path)
+            return 200, embedder.write_embed(self.vectors, embed)
+        codec = GeminiClient(array="alt=sse" not in path)
         chat = codec.read(body)
         self.chats.append(chat)
-        if not chat.stream:
+        if method != "streamGenerateContent":
             assert self.answer is not None
             return 200, codec.write(self.answer, chat)
         writer = codec.writer(chat, model)

@@ -154,6 +154,9 @@ def test_a_cut_stream_does_not_end() -> None:
     assert read(half) == [Started(id="abc", model="gemini-2.5-flash"), TextDelta(text="half")]
     assert read(half + b'data: {"candidates":[{"finishReason":"ST')[-1] == TextDelta(text="half")
     assert read(b"") == []
+    other = event(piece(types.Part(text="whole"), index=1, finish_reason=types.FinishReason.STOP))
+    assert Ended() not in read(half + other)
+    assert read(half + other + event(piece(finish_reason=types.FinishReason.STOP)))[-1] == Ended()
 
 
 def test_a_blocked_prompt() -> None:
@@ -304,7 +307,7 @@ deltas = st.lists(
 @given(deltas, st.sampled_from(["stop", "length", "content_filter"]), st.integers(1, 50))
 def test_a_stream_written_is_read_the_same(pieces: list[Delta], reason: Any, step: int) -> None:
     chat = Chat(messages=[], reasoning=Reasoning())
-    writer = GeminiClient(stream=True).writer(chat, "m")
+    writer = GeminiClient().writer(chat, "m")
     told = [Started(id="r", model="up"), *pieces, Finished(reason=reason), Used(usage=Usage(3, 4)), Ended()]
     written = b"".join(writer.write(delta) for delta in told)
     found = read(written, *range(step, len(written), step))

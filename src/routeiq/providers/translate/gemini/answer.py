@@ -277,7 +277,7 @@ def _characters(text: str, base: int, start: int, end: int | None) -> tuple[int 
 class EventReader:
     """`DeltaReader` of one stream. How each choice ended is kept until the provider closes: there is no end marker."""
 
-    __slots__ = ("_calls", "_cited", "_finish", "_frames", "_ids", "_model", "_started", "_texts", "_usage")
+    __slots__ = ("_calls", "_cited", "_finish", "_frames", "_ids", "_model", "_open", "_started", "_texts", "_usage")
 
     def __init__(self) -> None:
         self._frames = EventFrames()
@@ -290,6 +290,8 @@ class EventReader:
         """The answer so far, by choice: sources say which part of it they support."""
         self._cited: set[tuple[int, str, int | None, int | None]] = set()
         self._finish: dict[int, FinishReason] = {}
+        self._open: set[int] = set()
+        """Choices that have begun and not said why they ended."""
         self._usage: Usage | None = None
 
     def feed(self, data: bytes) -> list[Delta]:
@@ -307,7 +309,7 @@ class EventReader:
                 self._event(rest, out)
             except UpstreamError:
                 return out
-        if not self._finish:
+        if not self._finish or self._open:
             return out
         for choice, reason in sorted(self._finish.items()):
             called = self._calls.get(choice) and reason == "stop"
@@ -375,6 +377,9 @@ class EventReader:
                     out.append(CitationDelta(citation=citation, choice=at))
         if candidate.finish_reason is not None:
             self._finish[at] = _finish(candidate, called=False)
+            self._open.discard(at)
+        elif at not in self._finish:
+            self._open.add(at)
 
     def _data(self, part: wire.Part, at: int, out: list[Delta]) -> None:
         call = part.function_call

@@ -30,18 +30,16 @@ _TASKS = {
 
 
 class GeminiClient:
-    """`ClientCodec` of `generateContent` and `streamGenerateContent`, and `EmbedClientCodec`.
+    """`ClientCodec` of `generateContent` and `streamGenerateContent`.
 
-    `stream` says which of the two was called, and `array` that it was without `alt=sse`: then the answer is one JSON
-    array. The two calls for embeddings tell themselves apart by their bodies.
+    `array` says that it is called without `alt=sse`: then a stream is one JSON array.
     """
 
-    def __init__(self, *, stream: bool = False, array: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, *, array: bool = False) -> None:
         self._array = array
 
     def read(self, body: bytes) -> Chat:
-        return chat_of(decode_request(wire.chat_decoder, body), stream=self._stream)
+        return chat_of(decode_request(wire.chat_decoder, body))
 
     def write(self, answer: Answer, chat: Chat) -> bytes:
         return write_answer(answer, chat)
@@ -49,21 +47,29 @@ class GeminiClient:
     def writer(self, chat: Chat, model: str) -> DeltaWriter:
         return EventWriter(model, shows_thoughts=shows_thoughts(chat), array=self._array)
 
-    def read_count(self, body: bytes) -> Chat:
+
+class GeminiCountClient:
+    """`CountClientCodec` of `countTokens`."""
+
+    def read(self, body: bytes) -> Chat:
         """A request of `countTokens`. Raises `BadRequest`."""
         request: wire.CountRequest = decode_request(wire.count_decoder, body)
         nested = request.generate_content_request
         if nested is None:
-            return chat_of(request, stream=False)
+            return chat_of(request)
         if request.contents is not None:
             raise BadRequest(
                 "'contents' and 'generateContentRequest' exclude each other.", param="contents", code="invalid_value"
             )
-        return chat_of(nested, stream=False)
+        return chat_of(nested)
 
-    def write_count(self, tokens: int) -> bytes:
+    def write(self, tokens: int) -> bytes:
         """An answer of `countTokens`."""
         return _encode({"totalTokens": tokens})
+
+
+class GeminiEmbedClient:
+    """`EmbedClientCodec` of `embedContent` and `batchEmbedContents`, which tell themselves apart by their bodies."""
 
     def read_embed(self, body: bytes) -> Embed:
         request: wire.BatchEmbedRequest = decode_request(wire.embed_decoder, body)

@@ -46,8 +46,8 @@ _NATIVE = ("executable_code", "code_execution_result", "tool_call", "tool_respon
 _encode = msgspec.json.Encoder().encode
 
 
-def chat_of(request: wire.Request, *, stream: bool) -> Chat:
-    """The request in neutral words. Raises `BadRequest` for what can't be meant."""
+def chat_of(request: wire.Request) -> Chat:
+    """The request in neutral words; whether to stream stands in the path. Raises `BadRequest`."""
     config = request.generation_config or wire.GenerationConfig()
     chat = Chat(
         model=(request.model or "").removeprefix("models/"),
@@ -69,7 +69,6 @@ def chat_of(request: wire.Request, *, stream: bool) -> Chat:
         modalities=[name.lower() for name in config.response_modalities or ()],
         safety=request.safety_settings,
         store=request.store,
-        stream=stream,
         include_usage=True,
         extra={
             wire.camel(name): value

@@ -61,8 +61,8 @@ class Contents:
         self._fit = fit
         self._vertex = context.provider.startswith("vertex_ai")
         self._version = version_of(context.model)
-        self._names: dict[str, str] = {}
-        """Tool by id of a call."""
+        self._calls: dict[str, tuple[int, str]] = {}
+        """Number and tool by id of a call."""
         self._order: dict[int, int] = {}
         """Number of its call, by identity of a result's part: without ids, order is what tells them apart."""
         self.system: list[Part] = []
@@ -167,7 +167,7 @@ class Contents:
             parts.append({"text": "", "thoughtSignature": signature})
 
     def _call(self, call: ToolCall, *, first: bool) -> Part:
-        self._names[call.id] = call.name
+        self._calls[call.id] = len(self._calls), call.name
         arguments = call.arguments or "{}"
         args: Any = None if call.custom else json_object(arguments)
         shown: Part = {"name": call.name, "args": {"input": arguments} if args is None else args}
@@ -182,7 +182,8 @@ class Contents:
         return part
 
     def _result(self, result: ToolResult) -> list[Part]:
-        name = result.name or self._names.get(result.id)
+        number, called = self._calls.get(result.id, (None, ""))
+        name = result.name or called
         if not name:
             raise BadRequest(
                 f"The tool result '{result.id[:100]}' answers no call of this conversation: Gemini needs the name of "
@@ -217,8 +218,8 @@ class Contents:
         if inside:
             shown["parts"] = inside
         answer: Part = {"functionResponse": shown}
-        if result.id in self._names:
-            self._order[id(answer)] = list(self._names).index(result.id)
+        if number is not None:
+            self._order[id(answer)] = number
         return [answer, *after]
 
     def _sort_results(self, parts: list[Part]) -> None:
