@@ -197,3 +197,29 @@ def test_odd_texts_in_an_event(priced: Worker) -> None:
     assert events[2]["user"] == "new\nline"
     assert events[3]["model"] == "new\nline"
     assert not [name for name in priced.cells() if "quote" in name]
+
+
+def test_what_few_requests_use_is_counted_and_billed(running: Worker, upstream: Upstream) -> None:
+    prices = {
+        "input_cost_per_token": 1e-6,
+        "output_cost_per_token": 2e-6,
+        "input_cost_per_audio_token": 1e-5,
+        "input_cost_per_token_above_128k_tokens": 3e-6,
+        "output_cost_per_token_priority": 5e-6,
+    }
+    computed = deployment(upstream, "by-the-second", input_cost_per_second=0.5)
+    running.serve({"model_list": [deployment(upstream, "m", **prices), computed]})
+    running.forget()
+    used = usage(1000, 10, 0, 0)
+    used["prompt_tokens_details"]["audio_tokens"] = 100
+    upstream.script(Script(body=answer(used)))
+    upstream.script(Script(body=answer(usage(128_001, 10, 0, 0))))
+    for _ in range(2):
+        assert running.call("/v1/chat/completions", {"model": "m", "messages": MESSAGES})[0] == 200
+    upstream.script(Script(body=answer(usage(5, 5, 0, 0)), delay=0.1))
+    assert running.call("/v1/chat/completions", {"model": "by-the-second", "messages": MESSAGES})[0] == 200
+    audio, long, timed = running.wait_events(3)
+    assert (audio["audio_in_tokens"], audio["cost"]) == (100, 900 * 1000 + 100 * 10_000 + 10 * 2000)
+    assert long["cost"] == 128_001 * 3000 + 10 * 2000
+    assert 0.1 <= timed["seconds"] < 10
+    assert timed["cost"] == round(round(timed["seconds"] * 10**6) * 500)

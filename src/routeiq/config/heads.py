@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from routeiq import __version__
 from routeiq.config.address import Address
-from routeiq.core.provider import ProviderSpec
+from routeiq.core.provider import OPENAI_PATHS, ProviderSpec
 from routeiq.core.snapshot import MODEL_MARK
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -92,7 +92,7 @@ def endpoint_paths(spec: ProviderSpec, version: str | None) -> Mapping[str, str]
     """Path by endpoint. Azure's v1 API (`api_version: v1`) has the model in the body and no dated version."""
     if spec.auth == "api-key" and version in ("v1", "latest", "preview"):
         query = "?api-version=preview" if version == "preview" else ""
-        own = {"chat": "/chat/completions", "completion": "/completions", "embedding": "/embeddings"}
+        own = OPENAI_PATHS | {"responses": "/responses"}
         return {endpoint: f"/openai/v1{path}{query}" for endpoint, path in own.items()}
     return spec.paths
 
