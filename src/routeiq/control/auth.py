@@ -85,13 +85,13 @@ async def authenticate(request: Request, plane: Plane, auth: Auth) -> Key:
 
 
 def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> bytes:
-    """The key in the headers: the configured one, `Authorization: Bearer`, `x-api-key`, `api-key`, as LiteLLM."""
+    """The key in the headers: the configured one, `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key`."""
     found = dict(reversed(headers))
     own = found.get(key_header.lower().encode("latin-1")) if key_header is not None else None
     value = own or found.get(b"authorization")
     if value is not None:
         return (value[7:] if value[:7].lower() == b"bearer " else value).strip()
-    return (found.get(b"x-api-key") or found.get(b"api-key") or b"").strip()
+    return (found.get(b"x-api-key") or found.get(b"api-key") or found.get(b"x-goog-api-key") or b"").strip()
 
 
 def may_see(key: Key, name: str) -> bool:

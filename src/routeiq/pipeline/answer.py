@@ -57,10 +57,11 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byt
     caller: Caller = exchange.key
     call_id = exchange.call_id.encode()
     return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
         b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b%b"
     ) % (
+        exchange.face.stream_type,
         route.static_headers,
         exchange.request_id or call_id,
         call_id,

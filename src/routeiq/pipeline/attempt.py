@@ -19,6 +19,7 @@ from routeiq.pipeline.relay import ChunkRelay, Relay
 from routeiq.pipeline.translated import TranslatedRelay
 from routeiq.pipeline.translation import ChatTranslation, Translation
 from routeiq.providers import demo, errors
+from routeiq.providers.dialects.faces import error_of
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.local import LocalAnswer
 
@@ -181,7 +182,8 @@ class Attempt(Call):
             body = b"".join(self._chunks)
             if _is_packed(self._headers):
                 body = unpack(body)
-            self._fail(errors.from_answer(self.status, body, provider=self._provider, retry_after=wait))
+            read = error_of(self.route.dialect)
+            self._fail(read(self.status, body, provider=self._provider, retry_after=wait))
 
     def on_failure(self, failure: UpstreamBroken) -> None:
         if self._relay is not None and self._relay.ended():

@@ -45,7 +45,7 @@ def authenticate(exchange: Exchange) -> bool:
 
 
 def token_of(headers: dict[bytes, bytes], auth: Auth) -> bytes:
-    """The key in the headers: the configured header, `Authorization: Bearer`, `x-api-key`, `api-key`, as LiteLLM.
+    """The key in the headers: the configured header, `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key`.
 
     Raises `Unauthorized` without one.
     """
@@ -54,7 +54,7 @@ def token_of(headers: dict[bytes, bytes], auth: Auth) -> bytes:
     if value is not None:
         token = value[7:].strip() if value[:7].lower() == b"bearer " else value.strip()
     else:
-        token = headers.get(b"x-api-key") or headers.get(b"api-key") or b""
+        token = headers.get(b"x-api-key") or headers.get(b"api-key") or headers.get(b"x-goog-api-key") or b""
     if not token:
         raise Unauthorized("Authentication Error, No api key passed in.", code="no_api_key")
     return token

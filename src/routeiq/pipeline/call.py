@@ -87,14 +87,14 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
     route.target.begin()
     services.active.add(attempt)
     exchange.attempt = attempt
-    if route.local or (exchange.peek.mock_response is not UNSET and plan.snapshot.mock_testing):
-        _play(exchange, attempt, operation, body)
-        return attempt
     if translation is not None:
         known = translation.local()
         if known is not None:
             attempt.recite(known)
             return attempt
+    if route.local or (exchange.peek.mock_response is not UNSET and plan.snapshot.mock_testing):
+        _play(exchange, attempt, operation, body)
+        return attempt
     head = route.head(operation, exchange)
     if extra:
         head += extra

@@ -26,7 +26,7 @@ def read(exchange: Exchange) -> bool:
         raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
     exchange.model = exchange.public_model = model
     if request.stream and exchange.endpoint not in _WHOLE:
-        exchange.stream = True
+        exchange.stream = True  # unless the path has said so
     if exchange.stream and request.stream_options is not UNSET:
         openai.wants_usage(request)  # malformed options are refused before anything is reserved
     plan: Plan = exchange.plan

@@ -106,6 +106,8 @@ class Answer:
         plan = self._worker.plan
         if name == "models":
             self._send(_HEAD, _encode({"object": "list", "data": models(plan, caller)}))
+        elif name == "gemini_models":
+            self._send(_HEAD, _encode({"models": gemini_models(plan, caller)}))
         elif name == "model_info":
             wanted = parse_qs(self._request.query.decode("latin-1")).get("litellm_model_id", [""])[0]
             self._send(_HEAD, _encode({"data": model_info(plan, caller, wanted)}))
@@ -124,6 +126,15 @@ def models(plan: Plan, caller: Caller) -> list[dict[str, object]]:
     for name in plan.listed():
         names += plan.behind(name) if "*" in name else [name]
     return [_model(name) for name in dict.fromkeys(names) if caller.may_use(name)]
+
+
+def gemini_models(plan: Plan, caller: Caller) -> list[dict[str, object]]:
+    """The same in Gemini's shape: https://ai.google.dev/api/models#Model"""
+    methods = ["generateContent", "countTokens", "embedContent"]
+    return [
+        {"name": f"models/{found['id']}", "displayName": found["id"], "supportedGenerationMethods": methods}
+        for found in models(plan, caller)
+    ]
 
 
 def model(plan: Plan, caller: Caller, name: str) -> dict[str, object]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from routeiq.core.snapshot import CHAT, COMPLETION, COUNT_TOKENS, EMBEDDING, MESSAGES
+from routeiq.core.snapshot import (
+    CHAT,
+    COMPLETION,
+    COUNT_TOKENS,
+    EMBEDDING,
+    GENERATE,
+    GENERATE_ARRAY,
+    GENERATE_COUNT,
+    GENERATE_EMBED,
+    GENERATE_EMBEDS,
+    MESSAGES,
+)
 
 _SUFFIXES = {b"chat/completions": CHAT, b"completions": COMPLETION, b"embeddings": EMBEDDING}
 
@@ -17,9 +28,20 @@ HOT: dict[bytes, str] = {
 DEPLOYMENT_PREFIXES = (b"/openai/deployments/", b"/v1/engines/", b"/engines/")
 """Azure's form of the same, and OpenAI's oldest: the model is in the path."""
 
+GEMINI_PREFIXES = (b"/v1beta/models/", b"/v1/models/", b"/models/", b"/gemini/v1beta/models/", b"/gemini/v1/models/")
+"""Gemini's: the model and the method are in the path, `gemini-2.5-pro:generateContent`."""
+_METHODS = {
+    b"generateContent": GENERATE,
+    b"streamGenerateContent": GENERATE_ARRAY,
+    b"countTokens": GENERATE_COUNT,
+    b"embedContent": GENERATE_EMBED,
+    b"batchEmbedContents": GENERATE_EMBEDS,
+}
+
 LOCAL: dict[bytes, str] = {
     b"/v1/models": "models",
     b"/models": "models",
+    b"/v1beta/models": "gemini_models",
     b"/v1/model/info": "model_info",
     b"/model/info": "model_info",
     b"/_health/live": "live",
@@ -43,4 +65,18 @@ def deployment_route(path: bytes) -> tuple[str, bytes] | None:
                 model = rest.removesuffix(b"/" + suffix)
                 if model is not rest and model and not model.endswith(b"/chat"):
                     return endpoint, model
+    return None
+
+
+def gemini_route(path: bytes, query: bytes) -> tuple[str, bytes, bool] | None:
+    """(endpoint, percent-encoded model, whether to stream) of a path of Gemini's."""
+    for prefix in GEMINI_PREFIXES:
+        if path.startswith(prefix):
+            model, colon, method = path[len(prefix) :].rpartition(b":")
+            endpoint = _METHODS.get(method) if colon and model else None
+            if endpoint is None:
+                return None
+            if endpoint == GENERATE_ARRAY:
+                return (GENERATE if b"alt=sse" in query.split(b"&") else GENERATE_ARRAY), model, True
+            return endpoint, model, False
     return None

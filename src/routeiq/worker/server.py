@@ -23,7 +23,7 @@ from routeiq.worker import local
 from routeiq.worker.heads import Heads, Request
 from routeiq.worker.http import ClientConnection
 from routeiq.worker.relay import Relay
-from routeiq.worker.routes import HOT, LOCAL, deployment_route
+from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route
 
 SWEEP_SECONDS = 0.05
 """How often deadlines of calls are looked at, and so how exact time-outs are."""
@@ -105,15 +105,7 @@ class Worker:
             else:
                 self._refuse(connection, _not_allowed(b"POST"))
             return
-        found = deployment_route(request.path)
-        if found is not None and request.method == b"POST":
-            endpoint, model = found
-            try:
-                name = unquote_to_bytes(model).decode()
-            except UnicodeDecodeError:
-                self._refuse(connection, BadRequest("The model in the path is not valid UTF-8.", param="model"))
-            else:
-                self._hot(connection, request, endpoint, name)
+        if request.method == b"POST" and self._by_path(connection, request):
             return
         handler = local.handler(request.path, LOCAL)
         if handler is not None:
@@ -124,7 +116,33 @@ class Worker:
             return
         Relay(self, connection, request).start()
 
-    def _hot(self, connection: ClientConnection, request: Request, endpoint: str, path_model: str | None) -> None:
+    def _by_path(self, connection: ClientConnection, request: Request) -> bool:
+        """Serve a request whose path names the model; False when it does not."""
+        stream = False
+        found = deployment_route(request.path)
+        if found is not None:
+            endpoint, model = found
+        else:
+            gemini = gemini_route(request.path, request.query)
+            if gemini is None:
+                return False
+            endpoint, model, stream = gemini
+        try:
+            name = unquote_to_bytes(model).decode()
+        except UnicodeDecodeError:
+            self._refuse(connection, BadRequest("The model in the path is not valid UTF-8.", param="model"))
+        else:
+            self._hot(connection, request, endpoint, name, stream)
+        return True
+
+    def _hot(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        endpoint: str,
+        path_model: str | None,
+        stream: bool = False,
+    ) -> None:
         services = self.services
         plan = self.plan
         self._count += 1
@@ -139,6 +157,7 @@ class Worker:
             time.time_ns() // 1000,
             f"{self._id_prefix}-{self._count:x}",
             path_model,
+            stream,
         )
         connection.serving = exchange
         connection.deadline = math.inf

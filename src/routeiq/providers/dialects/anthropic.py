@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import GatewayError
 from routeiq.core.usage import Usage
+from routeiq.providers.dialects.face import EVENTS
 from routeiq.providers.dialects.openai import MOST_TOKENS, Request, read_request
 from routeiq.providers.dialects.splice import Piece, decode_model, replace_model
 
@@ -131,15 +132,11 @@ def usage_of(wire: WireUsage, before: Usage | None = None) -> Usage:
 
 
 class AnthropicFace:
-    """`Face` of Messages (`messages`) and of counting their tokens (`count_tokens`)."""
+    """`Face` of Messages, and of counting their tokens."""
 
     forwarded: tuple[bytes, ...] = (b"anthropic-beta",)
 
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
-
-    def operation(self, stream: bool) -> str:
-        return self._endpoint
+    stream_type = EVENTS
 
     def peek(self, body: bytes) -> Request:
         return read_request(_decode_request, "messages", body)

@@ -29,14 +29,16 @@ class Watch(Protocol):
         """Look at one event's data. Raises `msgspec.DecodeError` for what is no JSON object."""
 
 
+EVENTS = b"text/event-stream; charset=utf-8"
+
+
 class Face(Protocol):
     """One endpoint of a dialect."""
 
     forwarded: tuple[bytes, ...]
     """Headers of the client's that a provider of the same dialect is sent."""
-
-    def operation(self, stream: bool) -> str:
-        """The key of `Deployment.heads` for a deployment that serves it natively."""
+    stream_type: bytes
+    """Media type of a streamed answer."""
 
     def peek(self, body: bytes) -> Request:
         """Read what the gateway needs. Raises `BadRequest`."""

@@ -13,6 +13,9 @@ from msgspec import UNSET, Raw, UnsetType
 from routeiq.core.errors import BadRequest, GatewayError, UpstreamError
 from routeiq.core.usage import Usage
 from routeiq.providers import errors
+from routeiq.providers.dialects import openai
+from routeiq.providers.dialects.face import EVENTS
+from routeiq.providers.dialects.splice import Piece
 
 MOST_TOKENS = 10**9
 """Of one answer: more is nonsense, and would not fit the counters."""
@@ -184,12 +187,6 @@ def read_event(payload: bytes) -> Event:
     return Event(model, usage, finished, answer.error is not UNSET and not candidates)
 
 
-def read_answer(body: bytes) -> tuple[str, Usage | None]:
-    """Model and usage of an answer. Raises `msgspec.DecodeError` for what is no JSON object."""
-    event = read_event(body)
-    return event.model, event.usage
-
-
 class ErrorObject(msgspec.Struct):
     code: int
     message: str
@@ -299,3 +296,52 @@ def _delay(details: Any) -> float | None:
         if detail.delay and detail.delay.endswith("s"):
             return errors.retry_after(detail.delay[:-1].encode())
     return None
+
+
+class GeminiFace:
+    """`Face` of what is called below `models/{model}:`; the model and whether to stream stand in the path.
+
+    `array` says that a stream is one JSON array instead of events.
+    """
+
+    forwarded: tuple[bytes, ...] = ()
+
+    def __init__(self, *, array: bool = False) -> None:
+        self.stream_type = b"application/json" if array else EVENTS
+
+    def peek(self, body: bytes) -> openai.Request:
+        return openai.Request(max_tokens=peek(body))
+
+    def upstream_body(self, request: openai.Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
+        return (body,)
+
+    def read_answer(self, body: bytes) -> tuple[str | None, Usage | None]:
+        return None, read_event(body).usage
+
+    def watch(self) -> GenerateWatch:
+        return GenerateWatch()
+
+    def error(self, error: GatewayError) -> bytes:
+        return error_body(error)
+
+    def error_event(self, error: GatewayError) -> bytes:
+        return b"data: %b\r\n\r\n" % error_body(error)
+
+
+class GenerateWatch:
+    """`Watch` of a stream of `streamGenerateContent`."""
+
+    __slots__ = ("done", "failed", "model", "usage")
+    lasting = True
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.usage: Usage | None = None
+        self.done = False
+        self.failed = False
+
+    def see(self, payload: bytes) -> None:
+        event = read_event(payload)
+        self.usage = event.usage or self.usage
+        self.done = self.done or event.finished
+        self.failed = event.failed

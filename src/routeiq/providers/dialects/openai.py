@@ -320,12 +320,10 @@ class OpenAIFace:
     """`Face` of Chat Completions, Completions or Embeddings."""
 
     forwarded: tuple[bytes, ...] = ()
+    stream_type = b"text/event-stream; charset=utf-8"
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-
-    def operation(self, stream: bool) -> str:
-        return self._endpoint
 
     def peek(self, body: bytes) -> Request:
         return peek(self._endpoint, body)

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
-from routeiq.core.snapshot import CHAT, COMPLETION, COUNT_TOKENS, MESSAGES
+from routeiq.core.snapshot import (
+    CHAT,
+    COMPLETION,
+    COUNT_TOKENS,
+    EMBEDDING,
+    GENERATE,
+    GENERATE_ARRAY,
+    GENERATE_COUNT,
+    GENERATE_EMBED,
+    GENERATE_EMBEDS,
+    MESSAGES,
+)
 from routeiq.providers.translate.anthropic.client import AnthropicClient, AnthropicCountClient
 from routeiq.providers.translate.anthropic.provider import AnthropicProvider
 from routeiq.providers.translate.codec import ClientCodec, CountClientCodec, ProviderCodec, TokenCounter
 from routeiq.providers.translate.embed import EmbedClientCodec, EmbedProviderCodec, RerankProviderCodec
+from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
+from routeiq.providers.translate.gemini.provider import GeminiProvider
 from routeiq.providers.translate.openai.client import OpenAIClient
 from routeiq.providers.translate.openai.completions import CompletionsClient
+from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
 from routeiq.providers.translate.openai.provider import OpenAIProvider
 
-_openai, _anthropic = OpenAIProvider(), AnthropicProvider()
+_openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
+_openai_embed = OpenAIEmbedProvider()
 
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
     COMPLETION: CompletionsClient(),
     MESSAGES: AnthropicClient(),
+    GENERATE: GeminiClient(),
+    GENERATE_ARRAY: GeminiClient(array=True),
 }
-COUNT_CLIENTS: dict[str, CountClientCodec] = {COUNT_TOKENS: AnthropicCountClient()}
-EMBED_CLIENTS: dict[str, EmbedClientCodec] = {}
+COUNT_CLIENTS: dict[str, CountClientCodec] = {
+    COUNT_TOKENS: AnthropicCountClient(),
+    GENERATE_COUNT: GeminiCountClient(),
+}
+EMBED_CLIENTS: dict[str, EmbedClientCodec] = {
+    EMBEDDING: OpenAIEmbedClient(),
+    GENERATE_EMBED: GeminiEmbedClient(),
+    GENERATE_EMBEDS: GeminiEmbedClient(),
+}
 
-CHAT_PROVIDERS: dict[str, ProviderCodec] = {"openai": _openai, "demo": _openai, "anthropic": _anthropic}
-COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic}
-EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {}
+CHAT_PROVIDERS: dict[str, ProviderCodec] = {
+    "openai": _openai,
+    "demo": _openai,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+}
+COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini}
+EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
+    "openai": _openai_embed,
+    "demo": _openai_embed,
+    "gemini": _gemini,
+}
 RERANKERS: dict[str, RerankProviderCodec] = {}

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from routeiq.core.errors import BadRequest
+
 Schema = dict[str, Any]
 _OF_NAMES = ("properties", "$defs", "definitions", "patternProperties")
 """Keywords that hold schemas by name."""
@@ -19,6 +21,8 @@ _KEPT = frozenset(
     ("title", "description", "nullable", "pattern", "minimum", "maximum", "default", "propertyOrdering", *_NUMBERS)
 )
 _FORMATS = {"string": ("date-time",), "number": ("float", "double"), "integer": ("int32", "int64")}
+MOST_SCHEMAS = 10_000
+"""Inside one, references put in."""
 _SPELLED = {
     "any_of": "anyOf",
     "one_of": "oneOf",
@@ -37,6 +41,36 @@ _SPELLED = {
 """How `Schema` of Google's SDK names what JSON Schema has too."""
 
 
+def to_json_schema(schema: Schema) -> Schema:
+    """JSON Schema of what stands in `parameters` or `responseSchema`: lower-case types, no `nullable`."""
+    return _within_reason(_json_schema, schema)
+
+
+def to_gemini(schema: Schema) -> Schema:
+    """JSON Schema as `parametersJsonSchema` and `responseJsonSchema` take it.
+
+    All of JSON Schema may be sent; what would be refused or lost, though it can be said otherwise, is: members next
+    to a `$ref`, `const`, `definitions`, an `allOf` of one.
+    """
+    return _within_reason(_gemini, schema)
+
+
+def to_openapi(schema: Schema) -> Schema:
+    """JSON Schema as `parameters` and `responseSchema` take it: references put in, unions as `anyOf`.
+
+    Constraints the subset has no words for are left out: the schema becomes wider, never narrower.
+    """
+    return _within_reason(lambda whole: _openapi(whole, _Root(whole), ()), schema)
+
+
+def _within_reason(change: Callable[[Schema], Schema], schema: Schema) -> Schema:
+    """Raises `BadRequest` for a schema too deep to be walked through."""
+    try:
+        return change(schema)
+    except RecursionError:
+        raise BadRequest("A JSON Schema of the request is nested too deeply.", code="invalid_value") from None
+
+
 def _inner(schema: Schema, change: Callable[[Any], Any]) -> Schema:
     """A copy with every schema inside changed."""
     out: Schema = {}
@@ -52,11 +86,10 @@ def _inner(schema: Schema, change: Callable[[Any], Any]) -> Schema:
     return out
 
 
-def to_json_schema(schema: Any) -> Any:
-    """JSON Schema of what stands in `parameters` or `responseSchema`: lower-case types, no `nullable`."""
+def _json_schema(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
-    out = _inner({_SPELLED.get(name) or name: value for name, value in schema.items()}, to_json_schema)
+    out = _inner({_SPELLED.get(name) or name: value for name, value in schema.items()}, _json_schema)
     kind = out.get("type")
     if isinstance(kind, str):
         out["type"] = kind.lower()
@@ -84,56 +117,64 @@ def to_json_schema(schema: Any) -> Any:
     return out
 
 
-def to_gemini(schema: Any) -> Any:
-    """JSON Schema as `parametersJsonSchema` and `responseJsonSchema` take it.
-
-    All of JSON Schema may be sent; what would be refused or lost, though it can be said otherwise, is: members next
-    to a `$ref`, `const`, `definitions`, an `allOf` of one.
-    """
+def _gemini(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if isinstance(schema.get("$ref"), str):
         out = {name: value for name, value in schema.items() if name.startswith("$") and name != "$schema"}
         out["$ref"] = out["$ref"].replace("#/definitions/", "#/$defs/")
-        return _inner(out, to_gemini)
+        return _inner(out, _gemini)
     if isinstance(schema.get("allOf"), list) and len(schema["allOf"]) == 1 and isinstance(schema["allOf"][0], dict):
         rest = {name: value for name, value in schema.items() if name != "allOf"}
-        return to_gemini({**rest, **schema["allOf"][0]})
-    out = _inner(schema, to_gemini)
+        return _gemini({**rest, **schema["allOf"][0]})
+    out = _inner(schema, _gemini)
     out.pop("$schema", None)
-    if "definitions" in out:
+    if isinstance(out.get("definitions"), dict) and isinstance(out.get("$defs", {}), dict):
         out["$defs"] = {**out.pop("definitions"), **out.get("$defs", {})}
     if "const" in out and isinstance(out["const"], (str, int, float)) and not isinstance(out["const"], bool):
         out["enum"] = [out.pop("const")]
     return out
 
 
-def to_openapi(schema: Any, root: Schema | None = None, above: tuple[str, ...] = ()) -> Schema:
-    """JSON Schema as `parameters` and `responseSchema` take it: references put in, unions as `anyOf`.
+class _Root:
+    """The schema references point into. Put in everywhere, a few of them can make a schema of any size."""
 
-    Constraints the subset has no words for are left out: the schema becomes wider, never narrower.
-    """
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._left = MOST_SCHEMAS
+
+    def spend(self) -> None:
+        """One more schema is made. Raises `BadRequest`."""
+        self._left -= 1
+        if self._left < 0:
+            raise BadRequest(
+                "A JSON Schema of the request is too large for this model once its references are put in.",
+                code="invalid_value",
+            )
+
+
+def _openapi(schema: Any, root: _Root, above: tuple[str, ...]) -> Schema:
     if not isinstance(schema, dict):
         return {}
-    root = schema if root is None else root
+    root.spend()
     ref = schema.get("$ref")
     if isinstance(ref, str):
         if ref in above:
             return {"type": "OBJECT"}  # a cycle can't be put in
-        found = {**_resolved(ref, root), **{name: value for name, value in schema.items() if name != "$ref"}}
-        return to_openapi(found, root, (*above, ref))
+        found = {**_resolved(ref, root.schema), **{name: value for name, value in schema.items() if name != "$ref"}}
+        return _openapi(found, root, (*above, ref))
     if isinstance(schema.get("allOf"), list):
         merged = {name: value for name, value in schema.items() if name != "allOf"}
         for part in schema["allOf"]:
             if isinstance(part, dict):
                 ref = part.get("$ref")
                 if isinstance(ref, str) and ref not in above:
-                    above, part = (*above, ref), _resolved(ref, root)
+                    above, part = (*above, ref), _resolved(ref, root.schema)
                 merged = _merged(merged, part)
-        return to_openapi(merged, root, above)
+        return _openapi(merged, root, above)
 
     def inside(value: Any) -> Schema:
-        return to_openapi(value, root, above)
+        return _openapi(value, root, above)
 
     out: Schema = {name: value for name, value in schema.items() if name in _KEPT}
     kinds = schema.get("type")
@@ -171,7 +212,8 @@ def to_openapi(schema: Any, root: Schema | None = None, above: tuple[str, ...] =
     properties = schema.get("properties")
     if kind == "object" and isinstance(properties, dict):
         out["properties"] = {name: inside(value) for name, value in properties.items()}
-        required = [name for name in schema.get("required") or () if name in properties]
+        wanted = schema.get("required")
+        required = [name for name in wanted if name in list(properties)] if isinstance(wanted, list) else []
         if required:
             out["required"] = required
     return out
