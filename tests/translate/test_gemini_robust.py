@@ -1,15 +1,22 @@
-"""Schemas of clients, whatever they hold, become schemas Google's SDK takes, or are refused."""
+"""Schemas, requests and answers, whatever they hold, are understood or refused; never a fault of ours."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Any
 
+import msgspec
 import pytest
 from google.genai import types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeiq.core.errors import BadRequest
+from routeiq.core.errors import BadRequest, UpstreamError
+from routeiq.providers.translate.chat import Chat
+from routeiq.providers.translate.codec import Context, Fit
+from routeiq.providers.translate.gemini.client import GeminiClient
+from routeiq.providers.translate.gemini.provider import GeminiProvider
 from routeiq.providers.translate.gemini.schema import to_gemini, to_json_schema, to_openapi
 
 names = st.sampled_from(["a", "b", "type", "const", "$ref"])
@@ -125,3 +132,65 @@ def test_references_that_would_grow_without_end() -> None:
     with pytest.raises(BadRequest, match="too large"):
         to_openapi(schema)
     assert to_gemini(schema) == schema
+
+
+members = st.sampled_from(
+    ["contents", "parts", "text", "role", "inlineData", "mime_type", "data", "fileData", "functionCall", "name", "args",
+     "functionResponse", "response", "tools", "function_declarations", "parameters", "toolConfig", "generationConfig",
+     "responseSchema", "responseMimeType", "thinkingConfig", "speechConfig", "thoughtSignature", "thought",
+     "candidates",
+     "content", "finishReason", "index", "groundingMetadata", "groundingSupports", "groundingChunks", "segment",
+     "error",
+     "startIndex", "endIndex", "partIndex", "groundingChunkIndices", "usageMetadata", "promptTokenCount", "web", "uri",
+     "logprobsResult", "chosenCandidates", "topCandidates", "token", "citationMetadata", "citations", "requests"]
+)  # fmt: skip
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "x", "STOP", "user", "cm91dGVpc", "SPII"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(members, inner, max_size=4),
+    max_leaves=20,
+)
+part = st.dictionaries(members, anything, max_size=2)
+content = st.fixed_dictionaries({"parts": st.lists(part, max_size=3)})
+
+
+@given(
+    st.fixed_dictionaries({"contents": st.lists(content, max_size=2)}), st.dictionaries(members, anything, max_size=3)
+)
+def test_any_request_is_read_or_refused(request: dict[str, Any], more: dict[str, Any]) -> None:
+    body = json.dumps({**more, **request}).encode()
+    try:
+        chat = GeminiClient().read(body)
+    except BadRequest:
+        return
+    with contextlib.suppress(BadRequest):
+        GeminiProvider().write(chat, Context(provider="gemini", model="gemini-2.0-flash"), Fit("gemini"))
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"content": content}, optional={"finishReason": st.just("STOP")}), max_size=2),
+    st.dictionaries(members, anything, max_size=3),
+)
+def test_any_answer_is_read_or_refused(candidates: list[Any], more: dict[str, Any]) -> None:
+    for found in candidates:
+        found.update(more)
+    body = json.dumps({"candidates": candidates, **more}).encode()
+    chat = Chat(messages=[])
+    with contextlib.suppress(UpstreamError, msgspec.DecodeError):
+        GeminiProvider().read(body, chat)
+    with contextlib.suppress(UpstreamError):
+        reader = GeminiProvider().reader(chat)
+        reader.feed(b"data: " + body + b"\n\n")
+        reader.finish()
+
+
+def test_nested_too_deeply_for_us() -> None:
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    answered = b'{"functionResponse":{"name":"f","response":' + deep + b"}}"
+    for body in (
+        b'{"contents":[{"parts":[' + answered + b"]}]}",
+        b'{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"googleSearch":' + deep + b"}]}",
+        b'{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"google_search":' + deep + b"}]}",
+    ):
+        with contextlib.suppress(BadRequest):
+            chat = GeminiClient().read(body)
+            GeminiProvider().write(chat, Context(provider="gemini", model="gemini-2.5-pro"), Fit("gemini"))
