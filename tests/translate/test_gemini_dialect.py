@@ -40,10 +40,8 @@ def test_events() -> None:
     payload = json.dumps(answer.model_dump(mode="json", exclude_none=True, by_alias=True)).encode()
     usage = Usage(3, 3, cached=2, reasoning=1, searches=2)
     assert gemini.read_event(payload) == gemini.Event("gemini-3-pro-preview", usage, True, False)
-    assert gemini.read_answer(payload) == ("gemini-3-pro-preview", usage)
-    assert gemini.read_answer(payload.replace(b"gemini-3-pro-preview", b"gemini-2.5-pro"))[1] == Usage(
-        3, 3, cached=2, reasoning=1, searches=1
-    )
+    older = gemini.read_event(payload.replace(b"gemini-3-pro-preview", b"gemini-2.5-pro"))
+    assert older.usage == Usage(3, 3, cached=2, reasoning=1, searches=1)
     piece = gemini.read_event(b'{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}')
     assert (piece.finished, piece.failed, piece.usage) == (False, False, None)
     assert gemini.read_event(b'{"promptFeedback":{"blockReason":"SAFETY"}}').finished
@@ -52,9 +50,22 @@ def test_events() -> None:
         gemini.read_event(b"<html>")
 
 
+def test_a_stream_that_passes_through_is_watched() -> None:
+    watch = gemini.GeminiFace().watch()
+    watch.see(b'{"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":3}}')
+    assert (watch.done, watch.usage) == (False, Usage(3, 0))
+    watch.see(
+        b'{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2}}'
+    )
+    watch.see(b'{"modelVersion":"gemini-2.5-pro"}')
+    assert (watch.done, watch.failed, watch.usage) == (True, False, Usage(3, 2))
+    watch.see(b'{"error":{"code":503,"message":"m"}}')
+    assert watch.failed
+
+
 def test_counts_that_are_nonsense() -> None:
     body = b'{"usageMetadata":{"promptTokenCount":-5,"candidatesTokenCount":99999999999999}}'
-    assert gemini.read_answer(body)[1] == Usage(0, gemini.MOST_TOKENS)
+    assert gemini.read_event(body).usage == Usage(0, gemini.MOST_TOKENS)
 
 
 @pytest.mark.parametrize(
