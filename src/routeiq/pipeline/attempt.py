@@ -20,6 +20,7 @@ from routeiq.pipeline.translated import TranslatedRelay
 from routeiq.pipeline.translation import ChatTranslation, Translation
 from routeiq.providers import demo, errors
 from routeiq.providers.dialects.faces import error_of
+from routeiq.providers.dialects.invoke import InvokeFrames
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.local import LocalAnswer
 
@@ -31,6 +32,7 @@ _ANY_WINDOW = zlib.MAX_WBITS | 32
 """zlib or gzip, whichever it is."""
 AFTER_DONE = 1.0
 """Seconds a provider may take to end a stream after its terminal marker."""
+EVENT_STREAM = b"application/vnd.amazon.eventstream"
 MAX_ERROR = 1024 * 1024
 """Bytes of an error answer that are read."""
 
@@ -45,6 +47,7 @@ class Attempt(Call):
     __slots__ = (
         "_chunks",
         "_failed",
+        "_frames",
         "_headers",
         "_inflate",
         "_limit",
@@ -84,6 +87,7 @@ class Attempt(Call):
         self._headers: list[Header] = []
         self._relay: Relay | None = None
         self._inflate: zlib._Decompress | None = None
+        self._frames: InvokeFrames | None = None
 
     @property
     def waiting(self) -> bool:
@@ -138,7 +142,7 @@ class Attempt(Call):
                     self.cancel()
                     self._fail(errors.broken_answer(self._provider, "a compressed stream that can't be read"))
                     return
-            error = relay.feed(data)
+            error = relay.feed(data) if self._frames is None else self._unwrap(self._frames, relay, data)
             if error is not None:
                 self.cancel()
                 self._fail(error)
@@ -194,13 +198,21 @@ class Attempt(Call):
         else:
             self._fail(errors.unreachable(self._provider, failure.reason, failure.detail))
 
+    def _unwrap(self, frames: InvokeFrames, relay: Relay, data: bytes) -> UpstreamError | None:
+        try:
+            return relay.feed(frames.feed(data))
+        except UpstreamError as error:
+            return error
+
     def _make_relay(self, headers: list[Header]) -> Relay | None:
         """For an answer that is streamed; `None` where the provider sends it whole all the same."""
         exchange, translation = self.exchange, self.translation
+        if self.route.framed and _value(headers, b"content-type") == EVENT_STREAM:
+            self._frames = InvokeFrames()
         if isinstance(translation, ChatTranslation):
             # Wires stream in media types of their own; only plain JSON is none.
             return None if _is_json(headers) else TranslatedRelay(exchange, self, translation)
-        if not _is_stream(headers):
+        if self._frames is None and not _is_stream(headers):
             return None
         watch = exchange.face.watch()
         return ChunkRelay(exchange, self) if watch is None else PassingRelay(exchange, self, watch)

@@ -22,7 +22,7 @@ from routeiq.pipeline.plan import Plan, Route, Stage
 from routeiq.pipeline.relay import break_stream
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
-from routeiq.pipeline.translation import translate
+from routeiq.pipeline.translation import adapted, translate
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.face import Face
 from routeiq.providers.dialects.splice import Piece
@@ -67,16 +67,20 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
         exchange.upstream_model, model_json = route.target.spec.model, route.model_json
     endpoint = exchange.endpoint
     extra = b""
+    body: tuple[Piece, ...] | None = None
+    translation = None
+    operation = endpoint
     if endpoint in route.operations:
-        translation = None
-        operation = endpoint
         face: Face = exchange.face
-        body = face.upstream_body(exchange.peek, exchange.body, model_json)
+        if route.adapt is not None and route.adapt.applies(exchange.peek):
+            body = adapted(exchange, route, model_json)
+        else:
+            body = face.upstream_body(exchange.peek, exchange.body, model_json)
         for name in face.forwarded:
             value = exchange.headers.get(name)
             if value is not None:
                 extra += b"%b: %b\r\n" % (name, value)
-    else:
+    if body is None:
         translation = translate(exchange, route)
         exchange.dropped = translation.dropped
         outgoing = translation.outgoing

@@ -18,6 +18,7 @@ from routeiq.core.money import Prices
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, Deployment, Group, Snapshot
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
+from routeiq.providers.translate.adapt import adaptation
 from routeiq.routing.balance import Pick, strategy
 from routeiq.routing.target import Target
 from routeiq.transport.pool import Address, Origin
@@ -37,9 +38,11 @@ class Route:
     """A target with everything about it that does not change between requests."""
 
     __slots__ = (
+        "adapt",
         "answer_seconds",
         "attempts",
         "dialect",
+        "framed",
         "heads",
         "idle_seconds",
         "label",
@@ -67,6 +70,10 @@ class Route:
         self.local = spec.kind != "http"
         """Answered in this process, in OpenAI's words whatever the provider's are."""
         self.dialect = "openai" if self.local else spec.dialect
+        self.adapt = adaptation(spec)
+        """What its own dialect's requests have to be changed by; `None` for nearly all."""
+        self.framed = spec.options.get("framing") == "eventstream"
+        """Whether events of a stream come wrapped in AWS's frames."""
         self.operations = _LOCAL if self.local else frozenset(spec.heads)
         timeouts = snapshot.timeouts
         self.idle_seconds = timeouts.idle

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.usage import Usage
+from routeiq.providers.dialects.splice import Piece
 from routeiq.providers.translate.chat import Chat
 from routeiq.providers.translate.codec import (
     ClientCodec,
@@ -139,11 +142,25 @@ class EmbedTranslation(Translation):
         return self._client.write_embed(answer, exchange.asked), answer.usage
 
 
+def adapted(exchange: Exchange, route: Route, model: bytes) -> tuple[Piece, ...] | None:
+    """The client's body for a route that speaks its dialect with differences; `None`: it has to be translated."""
+    assert route.adapt is not None
+    fit = _fit(route)
+    body = route.adapt(exchange.endpoint, exchange.body, exchange.stream, model, fit)
+    exchange.dropped = fit.dropped
+    return (body,) if body is not None else None
+
+
+def _fit(route: Route) -> Fit:
+    spec = route.target.spec
+    return Fit(spec.provider, tolerant=spec.drop_params, always=spec.drop)
+
+
 def translate(exchange: Exchange, route: Route) -> Translation:
     """The request for a route that does not serve it natively. Raises `BadRequest` when it can't be."""
     spec = route.target.spec
     endpoint, dialect = exchange.endpoint, route.dialect
-    fit = Fit(spec.provider, tolerant=spec.drop_params, always=spec.drop)
+    fit = _fit(route)
     context = Context(provider=spec.provider, model=exchange.upstream_model, options=spec.options)
     client = CHAT_CLIENTS.get(endpoint)
     if client is not None:
@@ -152,7 +169,9 @@ def translate(exchange: Exchange, route: Route) -> Translation:
             raise _unserved(exchange)
         chat: Chat = _asked(exchange, client.read)
         chat.stream = exchange.stream  # not every dialect says it in the body
-        return ChatTranslation(exchange, client, provider, provider.write(chat, context, fit), fit.dropped)
+        outgoing = provider.write(chat, context, fit)
+        _finish(outgoing, route, exchange, fit)
+        return ChatTranslation(exchange, client, provider, outgoing, fit.dropped)
     counting = COUNT_CLIENTS.get(endpoint)
     if counting is not None:
         counted: Chat = _asked(exchange, counting.read)
@@ -167,8 +186,17 @@ def translate(exchange: Exchange, route: Route) -> Translation:
         if embedder is None:
             raise _unserved(exchange)
         embed: Embed = _asked(exchange, embedding.read_embed)
-        return EmbedTranslation(exchange, embedding, embedder, embedder.write_embed(embed, context, fit), fit.dropped)
+        outgoing = embedder.write_embed(embed, context, fit)
+        _finish(outgoing, route, exchange, fit)
+        return EmbedTranslation(exchange, embedding, embedder, outgoing, fit.dropped)
     raise _unserved(exchange)
+
+
+def _finish(outgoing: Outgoing, route: Route, exchange: Exchange, fit: Fit) -> None:
+    """What is written in OpenAI's words gets the same changes as a client's own."""
+    if route.adapt is not None and route.dialect == "openai":
+        model = msgspec.json.encode(exchange.upstream_model)
+        outgoing.body = route.adapt(outgoing.operation, outgoing.body, exchange.stream, model, fit) or outgoing.body
 
 
 def _asked(exchange: Exchange, read: Any) -> Any:

@@ -237,7 +237,7 @@ class Answer(msgspec.Struct, gc=False):
 
     def used(self) -> Usage | None:
         """What it used, with the tier it was served in where that is billed apart."""
-        return _used(self.usage, self.service_tier)
+        return used(self.usage, self.service_tier)
 
 
 class Event(msgspec.Struct, gc=False):
@@ -249,7 +249,7 @@ class Event(msgspec.Struct, gc=False):
 
     def used(self) -> Usage | None:
         """The same of a stream, whose last event counts."""
-        return _used(self.usage, self.service_tier)
+        return used(self.usage, self.service_tier)
 
     choices: list[Raw] | None = None
     error: Optional = UNSET
@@ -259,7 +259,8 @@ _TIERS = ("flex", "priority", "batch")
 """Service tiers with prices of their own: https://platform.openai.com/docs/pricing"""
 
 
-def _used(wire: WireUsage | None, tier: str | None) -> Usage | None:
+def used(wire: WireUsage | None, tier: str | None) -> Usage | None:
+    """Usage in our words, with the tier it was served in where that is billed apart."""
     if wire is None:
         return None
     usage = wire.usage()

@@ -34,7 +34,7 @@ _OPTIONAL = {
     "safety": "safety_settings",
 }
 """What not every provider has and the answer depends on: fields of `Chat`, and what a client calls them."""
-_HINTS = {
+HINTS = {
     "reasoning": "reasoning_effort",
     "verbosity": "verbosity",
     "user": "user",
@@ -94,7 +94,7 @@ class Fit:
 
     def settle_rest(self, chat: Chat, served: frozenset[str]) -> None:
         """Refuse or pass over all that the request has and a codec, which serves the fields `served`, has not."""
-        for names, away in ((_OPTIONAL, self.refuse), (_HINTS, self.ignore)):
+        for names, away in ((_OPTIONAL, self.refuse), (HINTS, self.ignore)):
             for field, param in names.items():
                 if field in served:
                     continue

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from routeiq.core.errors import BadRequest
+from routeiq.providers.dialects.openai import used
 from routeiq.providers.translate.chat import (
     Answer,
     Block,
@@ -32,6 +33,7 @@ from routeiq.providers.translate.openai import wire
 from routeiq.providers.translate.openai.parts import image
 from routeiq.providers.translate.openai.reader import ChunkReader
 from routeiq.providers.translate.reasoning import effort_of
+from routeiq.providers.translate.structured import ANSWER_TOOL, UnwrappingReader, answer_tool, unwrap
 
 _encode = msgspec.json.Encoder().encode
 _PLAIN = (
@@ -58,7 +60,7 @@ _SERVED = frozenset((*_PLAIN, "top_k", "min_p", "format", "reasoning", "user", "
 }
 _COMPATIBLE_ONLY = ("top_k", "min_p")
 """What OpenAI itself does not take, and open-weight servers do."""
-OPENAI = ("openai", "azure", "azure_ai")
+OPENAI_OWN = ("openai", "azure")
 REASONING_MODELS = ("o1", "o3", "o4", "gpt-5")
 """They take `max_completion_tokens` only: https://platform.openai.com/docs/guides/reasoning"""
 
@@ -68,7 +70,7 @@ class OpenAIProvider:
 
     def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
         out: dict[str, Any] = {"model": context.model, "messages": _messages(chat.messages, context, fit)}
-        own = context.provider in OPENAI
+        own = context.provider in OPENAI_OWN
         for name in _PLAIN:
             value = getattr(chat, name)
             if value is not None and not fit.leaves_out(name):
@@ -81,7 +83,8 @@ class OpenAIProvider:
                 else:
                     out[name] = value
         if chat.max_tokens is not None and not fit.leaves_out("max_tokens"):
-            out[_max_tokens_name(context, own)] = chat.max_tokens
+            reasons = own and context.model.startswith(REASONING_MODELS)
+            out["max_completion_tokens" if reasons else "max_tokens"] = chat.max_tokens
         if chat.stop and not fit.leaves_out("stop"):
             out["stop"] = chat.stop
         if chat.tools:
@@ -89,7 +92,12 @@ class OpenAIProvider:
             if chat.tool_choice is not None and not fit.leaves_out("tool_choice"):
                 out["tool_choice"] = _tool_choice(chat)
         if chat.format is not None and not fit.leaves_out("response_format"):
-            out["response_format"] = _format(chat.format)
+            if chat.format.schema is not None and context.options.get("no_json_schema") == "true":
+                out["tools"] = [*out.get("tools", ()), _tool(answer_tool(chat.format), fit)]
+                if not chat.tools:
+                    out["tool_choice"] = {"type": "function", "function": {"name": ANSWER_TOOL}}
+            else:
+                out["response_format"] = _format(chat.format)
         _reasoning(chat, own, out, fit)
         if chat.user and not fit.leaves_out("user"):
             out["user"] = chat.user
@@ -109,25 +117,19 @@ class OpenAIProvider:
 
     def read(self, body: bytes, chat: Chat) -> Answer:
         answer = wire.decode_answer(body)
-        return Answer(
+        read = Answer(
             id=answer.id,
             model=answer.model,
             created=int(answer.created),
             choices=[_choice(choice) for choice in answer.choices],
-            usage=answer.usage.usage() if answer.usage is not None else None,
+            usage=used(answer.usage, answer.service_tier),
             service_tier=answer.service_tier or "",
             fingerprint=answer.system_fingerprint or "",
         )
+        return unwrap(read) if chat.format is not None else read
 
     def reader(self, chat: Chat) -> DeltaReader:
-        return ChunkReader()
-
-
-def _max_tokens_name(context: Context, own: bool) -> str:
-    named = context.options.get("max_tokens_field")
-    if named:
-        return named
-    return "max_completion_tokens" if own and context.model.startswith(REASONING_MODELS) else "max_tokens"
+        return UnwrappingReader(ChunkReader()) if chat.format is not None else ChunkReader()
 
 
 def _messages(messages: list[Message], context: Context, fit: Fit) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from routeiq.core.usage import Usage
 from routeiq.providers import errors
+from routeiq.providers.dialects.openai import used
 from routeiq.providers.translate.chat import (
     Citation,
     CitationDelta,
@@ -86,7 +87,7 @@ class ChunkReader:
             if choice.finish_reason is not None:
                 self._finish[choice.index] = choice.finish_reason
         if chunk.usage is not None:
-            self._usage = chunk.usage.usage()
+            self._usage = used(chunk.usage, chunk.service_tier)
 
     def _delta(self, delta: wire.DeltaMessage, choice: wire.ChunkChoice, out: list[Delta]) -> None:
         at = choice.index
