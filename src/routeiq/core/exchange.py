@@ -55,6 +55,8 @@ class Exchange(msgspec.Struct, eq=False):
     """The request in neutral words, once an attempt needed it."""
     dropped: list[str] | None = None
     """Parameters the provider was not sent."""
+    thread: Any = None
+    """Where it belongs to a conversation the gateway may keep: `providers.translate.chat.Thread`."""
     stage: int = 0
     began: bool = False
     """Whether a streamed answer has begun towards the client."""

@@ -169,6 +169,7 @@ def translate(exchange: Exchange, route: Route) -> Translation:
             raise _unserved(exchange)
         chat: Chat = _asked(exchange, client.read)
         chat.stream = exchange.stream  # not every dialect says it in the body
+        chat.thread = exchange.thread
         outgoing = provider.write(chat, context, fit)
         _finish(outgoing, route, exchange, fit)
         return ChatTranslation(exchange, client, provider, outgoing, fit.dropped)

@@ -164,6 +164,17 @@ class Reasoning(msgspec.Struct, kw_only=True):
     """Whether the client wants no reasoning in the answer."""
 
 
+class Thread(msgspec.Struct, kw_only=True):
+    """What the gateway gives the answer of a conversation that it keeps, or could."""
+
+    id: str
+    """Of the answer."""
+    previous: str = ""
+    """The answer it goes on from."""
+    stored: bool = False
+    background: bool = False
+
+
 class Chat(msgspec.Struct, kw_only=True):
     """A request. `None` and empty mean that the client said nothing."""
 
@@ -211,6 +222,9 @@ class Chat(msgspec.Struct, kw_only=True):
     """What the client's dialect does not know, or no other has, by its name there."""
     hints: tuple[str, ...] = ()
     """Names of what was sent and does not change the answer where it is not understood."""
+    thread: Thread | None = None
+    origin: Any = None
+    """What the client's dialect repeats of the request in its answers."""
 
 
 class Choice(msgspec.Struct, kw_only=True):

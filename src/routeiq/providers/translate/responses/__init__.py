@@ -1,0 +1,4 @@
+"""OpenAI's Responses.
+
+https://platform.openai.com/docs/api-reference/responses
+"""
