@@ -293,8 +293,26 @@ def request_body(model: str, *, stream: bool = False, kilobytes: int = 1) -> byt
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def answer_body() -> bytes:
+DIALECTS = ("openai", "anthropic")
+"""What the upstreams speak; the clients always speak OpenAI's, so that the others are translated."""
+
+
+def answer_body(dialect: str = "openai") -> bytes:
     """The fixed completion of the unary upstream, about 1 KB."""
+    if dialect == "anthropic":
+        return json.dumps(
+            {
+                "id": "msg_bench",
+                "type": "message",
+                "role": "assistant",
+                "model": "bench-model",
+                "content": [{"type": "text", "text": ANSWER_TEXT}],
+                "stop_reason": "end_turn",
+                "stop_sequence": None,
+                "usage": {"input_tokens": 200, "output_tokens": 150},
+            },
+            separators=(",", ":"),
+        ).encode()
     message = {"role": "assistant", "content": ANSWER_TEXT, "refusal": None}
     return json.dumps(
         {
@@ -340,10 +358,10 @@ def nginx(name: str, run: Path, http: str) -> Service:
     return service
 
 
-def unary_upstream(run: Path) -> tuple[Service, int]:
+def unary_upstream(run: Path, dialect: str = "openai") -> tuple[Service, int]:
     """nginx that answers every POST with the same completion; counts at `/stub`."""
     port = free_port()
-    body = answer_body().decode()
+    body = answer_body(dialect).decode()
     service = nginx(
         "upstream",
         run,
@@ -378,13 +396,14 @@ def stub_requests(port: int) -> int:
         return int(answer.read().split()[9])
 
 
-def streaming_upstream(run: Path, *, events: int, interval: float, name: str = "sse") -> tuple[Service, int]:
+def streaming_upstream(
+    run: Path, *, events: int, interval: float, name: str = "sse", dialect: str = "openai"
+) -> tuple[Service, int]:
     """The paced upstream of `upstream.py`. Interval in seconds; below 0 it holds after the first event."""
     port = free_port()
     service = Service(name, run)
-    service.spawn(
-        [sys.executable, str(HERE / "upstream.py"), str(port), "--events", str(events), "--interval", str(interval)]
-    )
+    pace = ["--events", str(events), "--interval", str(interval), "--dialect", dialect]
+    service.spawn([sys.executable, str(HERE / "upstream.py"), str(port), *pace])
     service.wait_http(f"http://127.0.0.1:{port}/ready")
     return service, port
 
@@ -416,20 +435,23 @@ MASTER_KEY = "sk-bench-master-0123456789abcdef"
 CALLER_KEY = "sk-bench-caller-0123456789abcdef"
 
 
-def gateway_config(port: int, upstreams: Mapping[str, int | str], /, **settings: Any) -> dict[str, Any]:
+def gateway_config(
+    port: int, upstreams: Mapping[str, int | str], /, dialect: str = "openai", **settings: Any
+) -> dict[str, Any]:
     """One worker with everything on that users have on: a master key, a weighted choice of three deployments with
     request and token limits, prices, metrics, and the ledger; and a second key with limits of its own.
 
     `upstreams`: port, or host and port, by model name. `settings` go into the `routeiq` section.
     """
     plenty = 1_000_000_000
+    base = "/v1" if dialect == "openai" else ""
     return {
         "model_list": [
             {
                 "model_name": name,
                 "litellm_params": {
-                    "model": "openai/bench-model",
-                    "api_base": f"http://{target if isinstance(target, str) else f'127.0.0.1:{target}'}/v1",
+                    "model": f"{dialect}/bench-model",
+                    "api_base": f"http://{target if isinstance(target, str) else f'127.0.0.1:{target}'}{base}",
                     "api_key": f"sk-provider-{number}",
                     "input_cost_per_token": 0.0000025,
                     "output_cost_per_token": 0.00001,
@@ -453,11 +475,11 @@ def gateway_config(port: int, upstreams: Mapping[str, int | str], /, **settings:
     }
 
 
-def gateway(run: Path, upstreams: Mapping[str, int | str], /, **settings: Any) -> Service:
+def gateway(run: Path, upstreams: Mapping[str, int | str], /, dialect: str = "openai", **settings: Any) -> Service:
     """Start the gateway and wait until it is ready. State is in `run/state`."""
     port = free_port()
     file = run / "routeiq.yaml"
-    file.write_text(json.dumps(gateway_config(port, upstreams, **settings)))  # JSON is YAML
+    file.write_text(json.dumps(gateway_config(port, upstreams, dialect, **settings)))  # JSON is YAML
     service = Service("routeiq", run, headers={"Authorization": f"Bearer {CALLER_KEY}"})
     command = Path(sys.executable).with_name("routeiq")
     service.spawn([str(command), "serve", "--config", str(file), "--state-dir", str(run / "state")])

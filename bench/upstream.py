@@ -1,8 +1,8 @@
-"""A provider that streams at a set pace, on one uvloop process.
+"""A provider of either dialect that streams at a set pace, on one uvloop process.
 
 A POST that asks for a stream gets `--events` events, the first at once and the others `--interval` seconds apart,
-then `[DONE]`. With a negative interval it gets the first event and then nothing until `GET /finish` ends every open
-stream. Any other POST gets one completion, and any other GET an empty object.
+then the end marker. With a negative interval it gets the first event and then nothing until `GET /finish` ends every
+open stream. Any other POST gets one completion, and any other GET an empty object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import cast
 import httptools
 import uvloop
 
-from harness import answer_body
+from harness import DIALECTS, answer_body
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -46,15 +46,46 @@ def events(count: int) -> list[bytes]:
     return out
 
 
+def messages_events(count: int) -> list[bytes]:
+    """The same in Anthropic's dialect."""
+    usage = {"input_tokens": 200, "output_tokens": 1}
+    message = {"id": "msg_bench", "type": "message", "role": "assistant", "model": "bench-model", "content": []}
+    start: list[dict[str, object]] = [
+        {"type": "message_start", "message": {**message, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    ]
+    deltas: list[dict[str, object]] = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"word{n:03d} "}}
+        for n in range(1, count)
+    ]
+    first, *rest = [framed(event) for event in deltas]
+    return [b"".join(framed(event) for event in start) + first, *rest]
+
+
+def framed(event: dict[str, object]) -> bytes:
+    """One server-sent event with its name."""
+    return b"event: %s\ndata: %s\n\n" % (
+        str(event["type"]).encode(),
+        json.dumps(event, separators=(",", ":")).encode(),
+    )
+
+
 DONE = b"data: [DONE]\n\n"
-END = chunk(DONE) + b"0\r\n\r\n"
+_ENDING: tuple[dict[str, object], ...] = (
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 150}},
+    {"type": "message_stop"},
+)
+STOP = b"".join(framed(event) for event in _ENDING)
 
 
 class Provider(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, parts: list[bytes], interval: float, held: set[Provider]) -> None:
+    def __init__(self, parts: list[bytes], end: bytes, answer: bytes, interval: float, held: set[Provider]) -> None:
         self.parts = parts
+        self.end = chunk(end) + b"0\r\n\r\n"
+        self.answer = answer
         self.interval = interval
         self.held = held
         self.timer: asyncio.TimerHandle | None = None
@@ -89,7 +120,7 @@ class Provider(asyncio.Protocol):
         if self.parser.get_method() != b"POST":
             if self.path == b"/finish":
                 for connection in list(self.held):
-                    connection.transport.write(END)
+                    connection.transport.write(connection.end)
                 self.plain(b'{"ended":%d}' % len(self.held))
                 self.held.clear()
             else:
@@ -99,12 +130,12 @@ class Provider(asyncio.Protocol):
             if self.interval < 0:
                 self.held.add(self)
             elif self.interval == 0:
-                self.transport.write(b"".join(self.parts[1:]) + END)
+                self.transport.write(b"".join(self.parts[1:]) + self.end)
             else:
                 self.start = asyncio.get_running_loop().time()
                 self.wait(1)
         else:
-            self.plain(answer_body())
+            self.plain(self.answer)
 
     def wait(self, index: int) -> None:
         """Send event `index` when its time has come."""
@@ -115,7 +146,7 @@ class Provider(asyncio.Protocol):
         """Send event `index`, or the end."""
         if index >= len(self.parts):
             self.timer = None
-            self.transport.write(END)
+            self.transport.write(self.end)
             return
         self.transport.write(self.parts[index])
         if index + 1 < len(self.parts):
@@ -136,10 +167,13 @@ async def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--events", type=int, default=50)
     parser.add_argument("--interval", type=float, default=0.005)
+    parser.add_argument("--dialect", choices=DIALECTS, default="openai")
     args = parser.parse_args()
-    parts, held = [chunk(event) for event in events(args.events)], set[Provider]()
+    openai = args.dialect == "openai"
+    parts = [chunk(event) for event in (events if openai else messages_events)(args.events)]
+    end, answer, held = DONE if openai else STOP, answer_body(args.dialect), set[Provider]()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Provider(parts, args.interval, held), "127.0.0.1", args.port, backlog=8192
+        lambda: Provider(parts, end, answer, args.interval, held), "127.0.0.1", args.port, backlog=8192
     )
     await server.serve_forever()
 
