@@ -342,6 +342,10 @@ class GenerateWatch:
 
     def see(self, payload: bytes) -> None:
         event = read_event(payload)
-        self.usage = event.usage or self.usage
+        if event.usage is not None:
+            # Not every event repeats the searches of those before it.
+            before = self.usage.searches if self.usage is not None else 0
+            self.usage = event.usage
+            self.usage.searches = max(self.usage.searches, before)
         self.done = self.done or event.finished
         self.failed = event.failed

@@ -1,6 +1,6 @@
 """Gemini and Vertex AI as providers.
 
-Operations: `generate`, `generate_stream`, `count`, `embed`, `embed_batch`; on Vertex AI, `embed` is `:predict`.
+Operations: `generate`, `generate_stream`, `count`, `embed`, `embed_batch`; on Vertex AI `predict` embeds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class GeminiProvider:
         dimensions = None if fit.leaves_out("dimensions") else embed.dimensions
         task = _TASKS.get(embed.task)
         if _is_vertex(context):
-            return Outgoing("embed", _encode(_predict(texts, task, embed.title, dimensions)))
+            return Outgoing("predict", _encode(_predict(texts, task, embed.title, dimensions)))
         members: dict[str, Any] = {}
         if task:
             members["taskType"] = task
