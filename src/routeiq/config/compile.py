@@ -17,16 +17,17 @@ from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_names
 from routeiq.config.report import Path
 from routeiq.core.money import nano
-from routeiq.core.snapshot import Deployment, Journal, Limits, Resilience, Signing, Snapshot, Timeouts
+from routeiq.core.snapshot import Auth, Deployment, Journal, Limits, Resilience, Signing, Snapshot, Timeouts
 
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 MEGABYTE = 1024 * 1024
 
 
-def compile_snapshot(ctx: Context, *, host: str, now: float) -> Snapshot:
+def compile_snapshot(ctx: Context, *, host: str | None, now: float) -> Snapshot:
     """Everything a worker needs. Only to be used when the report holds no errors afterwards.
 
-    `host` is where the server listens; `now` is the time of creation in Unix seconds.
+    `host` is where the server listens; `None` when nobody listens, so that nobody is asked for a key. `now` is the
+    time of creation in Unix seconds.
     """
     own, general = ctx.config.routeiq, ctx.config.general
     deployments = compile_deployments(ctx)
@@ -46,7 +47,7 @@ def compile_snapshot(ctx: Context, *, host: str, now: float) -> Snapshot:
         timeouts=_timeouts(ctx),
         limits=_limits(ctx),
         resilience=_resilience(ctx),
-        auth=compile_auth(ctx, names, host),
+        auth=compile_auth(ctx, names, host) if host is not None else Auth(open=True),
         journal=_journal(ctx),
         timeout_status=own.timeout_status,
         mock_testing=general.dangerously_allow_mock_testing_request_params,

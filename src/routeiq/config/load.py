@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from routeiq.config.context import Context
 from routeiq.config.demo import DEMO, NAME
 from routeiq.config.prices import PriceTable
 from routeiq.config.report import NOWHERE, Mark, Report
-from routeiq.config.source import Node, Source, load_files, parse
+from routeiq.config.source import Node, Source, from_value, load_files, parse
 from routeiq.config.validate import validate
 from routeiq.core.provider import ProviderSpec
 
@@ -41,6 +42,11 @@ def read_demo(report: Report) -> Source:
 def read_bytes(data: bytes, name: str, report: Report) -> Source:
     """A configuration that is not in a file."""
     return Source(parse(data, name, report) or Node({}, Mark(name, 1, 1)), ())
+
+
+def read_value(value: Any, report: Report) -> Source:
+    """A configuration in Python's own words: dicts, lists, text, numbers, flags and `None`."""
+    return Source(from_value(value, (), report) or Node({}, NOWHERE), ())
 
 
 def load(

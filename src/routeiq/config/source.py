@@ -7,7 +7,7 @@ text. Keys are taken as written (`on:` is "on"). A key may stand once in a map.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -212,6 +212,30 @@ def parse(data: bytes, name: str, report: Report) -> Node | None:
 
 
 _ODD = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def from_value(value: Any, path: Path, report: Report, depth: int = 0) -> Node | None:
+    """A value of Python's as a tree without places; what has no place in a configuration goes to the report."""
+    if depth > MAX_DEPTH:
+        report.error(NOWHERE, path, f"is nested deeper than {MAX_DEPTH} levels")
+        return None
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return Node(value, NOWHERE)
+    if isinstance(value, Mapping):
+        children: dict[str, Node] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                report.error(NOWHERE, path, "has a key that is not text")
+                continue
+            child = from_value(item, (*path, key), report, depth + 1)
+            if child is not None:
+                children[key] = child
+        return Node(children, NOWHERE, dict.fromkeys(children, NOWHERE))
+    if isinstance(value, (list, tuple)):
+        items = (from_value(item, (*path, index), report, depth + 1) for index, item in enumerate(value))
+        return Node([item for item in items if item is not None], NOWHERE)
+    report.error(NOWHERE, path, f"is a {type(value).__name__}, which no setting takes")
+    return None
 
 
 def _unreadable(text: str, name: str) -> Mark:

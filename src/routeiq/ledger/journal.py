@@ -13,6 +13,7 @@ import fcntl
 import os
 import time
 from pathlib import Path
+from typing import Protocol
 
 from routeiq.core.snapshot import Journal as JournalLimits
 from routeiq.ledger.event import Event, encode_line
@@ -20,6 +21,28 @@ from routeiq.ledger.event import Event, encode_line
 
 class JournalFull(OSError):
     """The Event could not be written: the bound is reached or the disk takes no more."""
+
+
+class EventSink(Protocol):
+    """Where a request that settles leaves its Event. What each does is told at `JournalWriter`."""
+
+    limits: JournalLimits
+    full: bool
+
+    def append(self, event: Event) -> None:
+        """Take one Event."""
+
+    def append_line(self, line: bytes) -> None:
+        """Take one that is a line already."""
+
+    def flush(self) -> int:
+        """Write what was taken."""
+
+    def check(self) -> None:
+        """See whether there is room."""
+
+    def close(self) -> None:
+        """Let go."""
 
 
 class JournalWriter:

@@ -1,4 +1,4 @@
-"""What the stages work with: one of each per worker, built by its composition root."""
+"""What the stages work with: one of each per worker, put together by `assembly`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from routeiq.core.counters import CounterTable
 from routeiq.governance.keys import KeyRing, Lookup
 from routeiq.governance.windows import LimitBook
-from routeiq.ledger.journal import JournalWriter
+from routeiq.ledger.journal import EventSink
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
 from routeiq.providers.signing import CredentialSource
@@ -41,7 +41,7 @@ class Services:
         table: CounterTable,
         meters: Meters,
         pool: Pool,
-        journal: JournalWriter,
+        journal: EventSink,
         outbox: Outbox,
         limits: LimitBook,
         keys: KeyRing,

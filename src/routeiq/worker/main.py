@@ -7,7 +7,6 @@ import asyncio
 import gc
 import logging
 import os
-import random
 import resource
 import socket
 import ssl
@@ -20,16 +19,10 @@ from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Drain, Invalidate, Message, Publish, Ready, Refused
 from routeiq.core.snapshot import Snapshot
-from routeiq.governance.keys import KeyRing
-from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
-from routeiq.pipeline.meters import Meters
-from routeiq.pipeline.services import Services
-from routeiq.transport.dns import Resolver
-from routeiq.transport.library import LibraryClient
-from routeiq.transport.outbox import Outbox
-from routeiq.transport.pool import Address, Pool, PoolLimits
+from routeiq.pipeline.assembly import assemble
+from routeiq.transport.pool import Address, Pool
 from routeiq.worker.credentials import Credentials
 from routeiq.worker.feed import Feed
 from routeiq.worker.http import ClientConnection
@@ -101,36 +94,15 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
     """Put a worker together."""
     table = CounterTable(args.state, column=args.column, columns=args.columns)
     table.zero_gauges()
-    meters = Meters(table)
     journal = JournalWriter(args.state / "journal", args.column, snapshot.journal)
+    address = Address(path=args.control)
 
-    def commit() -> None:
-        """The Events of the answers that are about to leave."""
-        lost = journal.flush()
-        if lost:
-            meters.pending[meters.journal_dropped] += lost
+    def sources(pool: Pool) -> tuple[KeyLookup, Credentials]:
+        control = pool.origin(address)
+        return KeyLookup(control), Credentials(control)
 
-    outbox = Outbox(loop, commit)
-    limits = PoolLimits()
-    pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
-    control = pool.origin(Address(path=args.control))
-    book = LimitBook(table)
-    services = Services(
-        loop=loop,
-        table=table,
-        meters=meters,
-        pool=pool,
-        journal=journal,
-        outbox=outbox,
-        limits=book,
-        keys=KeyRing(book),
-        lookup=KeyLookup(control),
-        library=LibraryClient(loop, limits),
-        credentials=Credentials(control),
-        rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
-        worker=args.column,
-    )
-    return Worker(services, snapshot, control)
+    services = assemble(loop, table, journal, snapshot, worker=args.column, sources=sources)
+    return Worker(services, snapshot, services.pool.origin(address))
 
 
 def _adopt(worker: Worker, encoded: bytes) -> Ready | Refused:

@@ -1,0 +1,60 @@
+"""Puts together what the stages work with, the same wherever requests are served: in a worker, in the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from routeiq.core.counters import CounterTable
+from routeiq.core.snapshot import Snapshot
+from routeiq.governance.keys import KeyRing, Lookup
+from routeiq.governance.windows import LimitBook
+from routeiq.ledger.journal import EventSink
+from routeiq.pipeline.meters import Meters
+from routeiq.pipeline.services import Services
+from routeiq.providers.signing import CredentialSource
+from routeiq.transport.dns import Resolver
+from routeiq.transport.library import LibraryClient
+from routeiq.transport.outbox import Outbox
+from routeiq.transport.pool import Pool, PoolLimits
+
+
+def assemble(
+    loop: asyncio.AbstractEventLoop,
+    table: CounterTable,
+    journal: EventSink,
+    snapshot: Snapshot,
+    *,
+    worker: int,
+    sources: Callable[[Pool], tuple[Lookup, CredentialSource]],
+) -> Services:
+    """The services of one event loop. `worker` names it in Events; `sources` may ask over the pool it is given."""
+    meters = Meters(table)
+
+    def commit() -> None:
+        """The Events of the answers that are about to leave."""
+        lost = journal.flush()
+        if lost:
+            meters.pending[meters.journal_dropped] += lost
+
+    outbox = Outbox(loop, commit)
+    limits = PoolLimits()
+    pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
+    book = LimitBook(table)
+    lookup, credentials = sources(pool)
+    return Services(
+        loop=loop,
+        table=table,
+        meters=meters,
+        pool=pool,
+        journal=journal,
+        outbox=outbox,
+        limits=book,
+        keys=KeyRing(book),
+        lookup=lookup,
+        library=LibraryClient(loop, limits),
+        credentials=credentials,
+        rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
+        worker=worker,
+    )
