@@ -16,6 +16,7 @@ from routeiq.providers.translate.anthropic import wire
 from routeiq.providers.translate.anthropic.blocks import conversation
 from routeiq.providers.translate.anthropic.citations import read_citation
 from routeiq.providers.translate.anthropic.reader import EventReader
+from routeiq.providers.translate.anthropic.thinking import plan
 from routeiq.providers.translate.chat import (
     Answer,
     Block,
@@ -29,22 +30,14 @@ from routeiq.providers.translate.chat import (
     sealed,
 )
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools
-from routeiq.providers.translate.reasoning import BUDGETS, LEAST, budget_of
 from routeiq.providers.translate.structured import ANSWER_TOOL, UnwrappingReader, answer_tool, unwrap
 
 _encode = msgspec.json.Encoder().encode
 _SERVED = frozenset(
     ("temperature", "top_p", "top_k", "parallel_tool_calls", "format", "reasoning", "user", "service_tier")
 ) | {"web_search", "betas"}
-_ADAPTIVE = re.compile(r"claude-(opus|sonnet|haiku)-(4-[6-9]|[5-9])|claude-(fable|mythos)")
-"""Models that decide themselves how long to think: https://docs.claude.com/en/docs/build-with-claude/adaptive-thinking"""
-_NATIVE_FORMAT = re.compile(r"claude-(opus-4-[1-9]|sonnet-4-[5-9]|haiku-4-[5-9]|(opus|sonnet|haiku)-[5-9])")
+NATIVE_FORMAT = re.compile(r"claude-(opus-4-[1-9]|sonnet-4-[5-9]|haiku-4-[5-9]|(opus|sonnet|haiku)-[5-9])")
 """Models with structured output of their own: https://docs.claude.com/en/docs/build-with-claude/structured-outputs"""
-_DEFAULT_MAX_TOKENS = (
-    (re.compile(r"claude-3-(haiku|opus|sonnet)|claude-2|claude-instant"), 4096),
-    (re.compile("claude-3-5"), 8192),
-)
-"""`max_tokens` is required; where the client has none, as much as the older models can write, and 16,384 for others."""
 _TIERS = {"auto": "auto", "standard_only": "standard_only", "default": "standard_only"}
 
 
@@ -54,7 +47,6 @@ class AnthropicProvider:
     def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
         out = _head(context)
         system, messages = conversation(chat.messages, context, fit)
-        out["max_tokens"] = chat.max_tokens if chat.max_tokens is not None else _default_max_tokens(context.model)
         if system:
             out["system"] = system
         out["messages"] = messages
@@ -63,7 +55,7 @@ class AnthropicProvider:
         _sampling(chat, out, fit)
         thinks = _think(chat, messages, context.model, out, fit)
         if chat.format is not None and not fit.leaves_out("response_format"):
-            if chat.format.schema is not None and _NATIVE_FORMAT.search(context.model):
+            if chat.format.schema is not None and NATIVE_FORMAT.search(context.model):
                 schema = closed(chat.format.schema)
                 out.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
             else:
@@ -117,6 +109,11 @@ class AnthropicProvider:
         reader = EventReader()
         return UnwrappingReader(reader) if chat.format is not None else reader
 
+    def can_prefix(self, context: Context) -> bool:
+        # Models that think as they like refuse it:
+        # https://docs.claude.com/en/docs/build-with-claude/prompt-engineering/prefill-claudes-response
+        return not _ADAPTIVE.search(context.model)
+
     def write_count(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
         out = _head(context)
         system, messages = conversation(chat.messages, context, fit)
@@ -135,13 +132,6 @@ class AnthropicProvider:
 def _head(context: Context) -> dict[str, Any]:
     version = context.options.get("anthropic_version")
     return {"anthropic_version": version} if version else {"model": context.model}
-
-
-def _default_max_tokens(model: str) -> int:
-    for pattern, most in _DEFAULT_MAX_TOKENS:
-        if pattern.search(model):
-            return most
-    return 16_384
 
 
 def _sampling(chat: Chat, out: dict[str, Any], fit: Fit) -> None:
@@ -163,49 +153,22 @@ def _sampling(chat: Chat, out: dict[str, Any], fit: Fit) -> None:
 
 
 def _think(chat: Chat, messages: list[dict[str, Any]], model: str, out: dict[str, Any], fit: Fit) -> bool:
-    """Set `thinking` and the effort; whether the model will think."""
-    reasoning = chat.reasoning
-    if reasoning is None or fit.leaves_out("reasoning_effort"):
+    """Set `thinking`, the effort and `max_tokens`; whether the model will think."""
+    turns = [(message["role"], [block["type"] for block in message["content"]]) for message in messages]
+    thought = plan(chat, model, turns, fit)
+    out["max_tokens"] = thought.max_tokens
+    if thought.effort:
+        out["output_config"] = {"effort": thought.effort}
+    if thought.thinking is not None:
+        out["thinking"] = thought.thinking
+    if not thought.thinks:
         return False
-    effort = reasoning.effort
-    if effort == "none" or reasoning.budget == 0:
-        out["thinking"] = {"type": "disabled"}
-        return False
-    if effort is not None and (reasoning.adaptive or (reasoning.budget is None and _ADAPTIVE.search(model))):
-        out["output_config"] = {"effort": "low" if effort == "minimal" else effort}
-    if not _proven(messages):
-        # A turn with calls whose thoughts were not kept can't be thought on: the API refuses it.
-        fit.ignore("reasoning_effort")
-        return False
-    if reasoning.adaptive or (reasoning.budget is None and _ADAPTIVE.search(model)):
-        out["thinking"] = {"type": "adaptive"}
-    else:
-        budget = budget_of(reasoning) or BUDGETS["medium"]
-        if reasoning.budget is None and chat.max_tokens is not None:
-            budget = min(budget, chat.max_tokens // 2)
-            if chat.max_tokens < 2 * LEAST:
-                fit.ignore("reasoning_effort")
-                return False
-        out["thinking"] = {"type": "enabled", "budget_tokens": max(budget, LEAST)}
-        if out["max_tokens"] <= budget:
-            out["max_tokens"] = budget + out["max_tokens"]
     if out.get("temperature", 1) != 1:
         fit.refuse("temperature", "a model that thinks takes only 1")
         del out["temperature"]
     if "top_k" in out:
         fit.refuse("top_k", "a model that thinks takes none")
         del out["top_k"]
-    return True
-
-
-def _proven(messages: list[dict[str, Any]]) -> bool:
-    """Whether the assistant's last turn, if it called tools, still begins with its thoughts."""
-    if not messages or messages[-1]["role"] != "user":
-        return True
-    for message in reversed(messages):
-        if message["role"] == "assistant":
-            kinds = [block["type"] for block in message["content"]]
-            return "tool_use" not in kinds or kinds[0] in ("thinking", "redacted_thinking")
     return True
 
 
