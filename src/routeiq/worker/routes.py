@@ -13,6 +13,7 @@ from routeiq.core.snapshot import (
     GENERATE_EMBED,
     GENERATE_EMBEDS,
     MESSAGES,
+    RESPONSES,
 )
 
 _SUFFIXES = {b"chat/completions": CHAT, b"completions": COMPLETION, b"embeddings": EMBEDDING}
@@ -22,6 +23,8 @@ HOT: dict[bytes, str] = {
 } | {
     b"/v1/messages": MESSAGES,
     b"/v1/messages/count_tokens": COUNT_TOKENS,
+    b"/v1/responses": RESPONSES,
+    b"/responses": RESPONSES,
 }
 """POST."""
 

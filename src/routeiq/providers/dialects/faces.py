@@ -16,13 +16,15 @@ from routeiq.core.snapshot import (
     GENERATE_EMBED,
     GENERATE_EMBEDS,
     MESSAGES,
+    RESPONSES,
 )
 from routeiq.providers import errors
-from routeiq.providers.dialects import gemini
+from routeiq.providers.dialects import bedrock, gemini
 from routeiq.providers.dialects.anthropic import AnthropicFace
 from routeiq.providers.dialects.face import Face
 from routeiq.providers.dialects.gemini import GeminiFace
 from routeiq.providers.dialects.openai import OpenAIFace
+from routeiq.providers.dialects.responses import ResponsesFace
 
 _anthropic, _gemini = AnthropicFace(), GeminiFace()
 
@@ -30,6 +32,7 @@ FACES: dict[str, Face] = {
     CHAT: OpenAIFace(CHAT),
     COMPLETION: OpenAIFace(COMPLETION),
     EMBEDDING: OpenAIFace(EMBEDDING),
+    RESPONSES: ResponsesFace(),
     MESSAGES: _anthropic,
     COUNT_TOKENS: _anthropic,
     GENERATE: _gemini,
@@ -48,7 +51,7 @@ class ErrorReader(Protocol):
         """The error in our words."""
 
 
-ERRORS: dict[str, ErrorReader] = {"gemini": gemini.from_answer}
+ERRORS: dict[str, ErrorReader] = {"gemini": gemini.from_answer, "bedrock": bedrock.from_answer}
 """By the provider's dialect; what is not here is read by `errors.from_answer`, which knows most shapes."""
 
 
