@@ -30,7 +30,7 @@ OPERATIONS = {
     "openai": {"chat", "completion", "embedding", "responses", "rerank", "messages"},
     "anthropic": {"messages", "messages_stream", "count_tokens"},
     "gemini": {"generate", "generate_stream", "count", "embed", "embed_batch", "predict"},
-    "bedrock": {"converse", "converse_stream", "invoke", "count"},
+    "bedrock": {"converse", "converse_stream", "invoke", "converse_count"},
     "cohere": {"cohere_chat", "cohere_embed", "rerank"},
     "ollama": {"ollama_chat", "ollama_embed"},
     "replicate": {"predictions"},

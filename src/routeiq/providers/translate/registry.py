@@ -16,6 +16,8 @@ from routeiq.core.snapshot import (
 )
 from routeiq.providers.translate.anthropic.client import AnthropicClient, AnthropicCountClient
 from routeiq.providers.translate.anthropic.provider import AnthropicProvider
+from routeiq.providers.translate.bedrock.embeddings import BedrockEmbedProvider
+from routeiq.providers.translate.bedrock.provider import BedrockProvider
 from routeiq.providers.translate.codec import ClientCodec, CountClientCodec, ProviderCodec, TokenCounter
 from routeiq.providers.translate.embed import EmbedClientCodec, EmbedProviderCodec, RerankProviderCodec
 from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
@@ -27,6 +29,7 @@ from routeiq.providers.translate.openai.provider import OpenAIProvider
 
 _openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
 _openai_embed = OpenAIEmbedProvider()
+_bedrock = BedrockProvider()
 
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
@@ -50,11 +53,13 @@ CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "demo": _openai,
     "anthropic": _anthropic,
     "gemini": _gemini,
+    "bedrock": _bedrock,
 }
-COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini}
+COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini, "bedrock": _bedrock}
 EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "openai": _openai_embed,
     "demo": _openai_embed,
     "gemini": _gemini,
+    "bedrock": BedrockEmbedProvider(),
 }
 RERANKERS: dict[str, RerankProviderCodec] = {}

@@ -1,0 +1,59 @@
+"""Bedrock's errors: answers with a status, and exceptions in the midst of a stream.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html and the errors of /API_runtime_ConverseStream
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from routeiq.core.errors import UpstreamError
+from routeiq.providers import errors
+
+_STATUS = {
+    "accessDeniedException": 403,
+    "internalServerException": 500,
+    "modelErrorException": 424,
+    "modelNotReadyException": 429,
+    "modelStreamErrorException": 424,
+    "modelTimeoutException": 408,
+    "resourceNotFoundException": 404,
+    "serviceQuotaExceededException": 400,
+    "serviceUnavailableException": 503,
+    "throttlingException": 429,
+    "validationException": 400,
+}
+"""Status by exception, as the service's model names it."""
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def from_answer(status: int, body: bytes, *, provider: str, retry_after: float | None) -> UpstreamError:
+    """The error for an answer with a status of 300 or above. Never raises."""
+    try:
+        members = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        members = {}
+    told = members.get("message") or members.get("Message")  # the front door of AWS writes it large
+    if isinstance(told, str):
+        body = msgspec.json.encode({"message": told})
+    error = errors.from_answer(status, body, provider=provider, retry_after=retry_after)
+    if status == 424:
+        error.retryable = True  # the model failed, not the request
+        error.class_name = "InternalServerError"
+    return error
+
+
+def from_exception(headers: Mapping[str, Any], payload: bytes) -> UpstreamError:
+    """The error for a message of a stream that is an exception (modelled) or an error (not). Never raises."""
+    if headers.get(":message-type") == "error":
+        code = str(headers.get(":error-code", ""))
+        payload = msgspec.json.encode({"message": f"{code}: {headers.get(':error-message', '')}"})
+    else:
+        code = str(headers.get(":exception-type", ""))
+    status = _STATUS.get(code[:1].lower() + code[1:], 500)
+    error = from_answer(status, payload, provider="", retry_after=None)
+    error.code = error.code or code or None
+    return error
