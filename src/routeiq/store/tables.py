@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
@@ -165,3 +177,22 @@ virtual_keys = Table(
     Column("key", Text, nullable=False, comment="core.snapshot.Key as JSON"),
     Column("updated_at", Float, nullable=False, comment="Unix seconds"),
 )
+
+
+responses = Table(
+    "responses",
+    METADATA,
+    Column("owner", String, primary_key=True, comment="Hex SHA-256 of the key that asked; empty without keys"),
+    Column("id", String, primary_key=True),
+    Column("created_at", Float, nullable=False, comment="Unix seconds"),
+    Column("expires_at", Float, nullable=False, index=True, comment="Unix seconds"),
+    Column("status", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("deployment", String, nullable=False, comment="Where the provider keeps it; empty where we do"),
+    Column("previous", String, nullable=False, comment="The response it goes on from"),
+    Column("background", Boolean(create_constraint=False), nullable=False),
+    Column("alive_at", Float, nullable=False, comment="When its worker was last heard of, Unix seconds"),
+    Column("input", LargeBinary, nullable=False, comment="JSON array of items, zlib"),
+    Column("response", LargeBinary, nullable=False, comment="JSON object, zlib"),
+)
+"""Responses that are kept for their client: `core.responses.KeptResponse`."""

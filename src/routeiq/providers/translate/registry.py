@@ -13,6 +13,7 @@ from routeiq.core.snapshot import (
     GENERATE_EMBED,
     GENERATE_EMBEDS,
     MESSAGES,
+    RESPONSES,
 )
 from routeiq.providers.translate.anthropic.client import AnthropicClient, AnthropicCountClient
 from routeiq.providers.translate.anthropic.provider import AnthropicProvider
@@ -26,6 +27,7 @@ from routeiq.providers.translate.openai.client import OpenAIClient
 from routeiq.providers.translate.openai.completions import CompletionsClient
 from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
 from routeiq.providers.translate.openai.provider import OpenAIProvider
+from routeiq.providers.translate.responses.client import ResponsesClient
 
 _openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
 _openai_embed = OpenAIEmbedProvider()
@@ -34,6 +36,7 @@ _bedrock = BedrockProvider()
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
     COMPLETION: CompletionsClient(),
+    RESPONSES: ResponsesClient(),
     MESSAGES: AnthropicClient(),
     GENERATE: GeminiClient(),
     GENERATE_ARRAY: GeminiClient(array=True),
