@@ -37,8 +37,8 @@ class NovaVector(msgspec.Struct, gc=False):
     embedding: list[float]
 
 
-class ByType(msgspec.Struct, gc=False):
-    float: list[list[float]]
+class ByType(msgspec.Struct, rename={"vectors": "float"}, gc=False):
+    vectors: list[list[float]]
 
 
 class Answer(msgspec.Struct, rename={"tokens": "inputTextTokenCount"}, gc=False):
@@ -46,7 +46,7 @@ class Answer(msgspec.Struct, rename={"tokens": "inputTextTokenCount"}, gc=False)
 
     embedding: list[float] | None = None
     tokens: int | None = None
-    embeddings: ByType | list[Any] | None = None
+    embeddings: ByType | list[list[float] | NovaVector] | None = None
 
 
 _decode = msgspec.json.Decoder(Answer).decode
@@ -90,14 +90,15 @@ class BedrockEmbedProvider:
 
     def read_embed(self, body: bytes, embed: Embed) -> Embedded:
         answer = _decode(body)
-        vectors: list[list[float]]
-        if answer.embedding is not None:
-            vectors = [answer.embedding]
-        elif isinstance(answer.embeddings, ByType):
-            vectors = answer.embeddings.float
-        else:
-            found = msgspec.convert(answer.embeddings, list[list[float]] | list[NovaVector])
+        found = answer.embeddings
+        if isinstance(found, ByType):
+            vectors = found.vectors
+        elif found is not None:
             vectors = [each.embedding if isinstance(each, NovaVector) else each for each in found]
+        elif answer.embedding is not None:
+            vectors = [answer.embedding]
+        else:
+            raise msgspec.ValidationError("there is no embedding in it")
         if answer.tokens is not None:
             return Embedded(vectors=vectors, usage=Usage(prompt=max(answer.tokens, 0)))
         return Embedded(vectors=vectors, usage=estimate(embed))

@@ -105,9 +105,7 @@ class Conversation:
         """Results must come first in the message that answers the calls; documents must not come without text."""
         content = message["content"]
         if message["role"] == "user":
-            results = [block for block in content if "toolResult" in block]
-            if results and "toolResult" not in content[-1]:
-                content.sort(key=lambda block: "toolResult" not in block)
+            content[:] = _results_first(content)
         if not any(block.keys() != {"cachePoint"} for block in content) or (
             any("document" in block for block in content) and not any("text" in block for block in content)
         ):
@@ -187,6 +185,18 @@ def tool_names(messages: Sequence[dict[str, Any]]) -> list[str]:
 def uses_tools(messages: Sequence[dict[str, Any]]) -> bool:
     """Whether there are calls or results in the conversation, which need `toolConfig`."""
     return any("toolUse" in block or "toolResult" in block for each in messages for block in each["content"])
+
+
+def _results_first(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same with each cache point still behind its block."""
+    results: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    part = rest
+    for block in content:
+        if "cachePoint" not in block:
+            part = results if "toolResult" in block else rest
+        part.append(block)
+    return results + rest
 
 
 def _input(call: ToolCall) -> Any:
