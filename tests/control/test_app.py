@@ -27,6 +27,7 @@ from routeiq.store.database import connect, database_path, engine
 from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
+from routeiq.store.responses import ResponseRepository
 
 
 def sha(text: str) -> str:
@@ -80,7 +81,13 @@ def control(tmp_path: Path) -> Iterator[Fixture]:
     database = engine(database_path(tmp_path))
     keys = KeyRepository(database)
     keys.put(Key(id=sha(VIRTUAL), name="virtual"))
-    plane = Plane(CounterTable(tmp_path, column=0, columns=3), keys, RequestRepository(database), snapshot())
+    plane = Plane(
+        CounterTable(tmp_path, column=0, columns=3),
+        keys,
+        RequestRepository(database),
+        ResponseRepository(database),
+        snapshot(),
+    )
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:
         yield Fixture(plane, client, tmp_path)
 

@@ -25,6 +25,7 @@ from routeiq.store.database import database_path, engine
 from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
+from routeiq.store.responses import ResponseRepository
 
 TOKEN = "vErySecretToken123"
 
@@ -232,6 +233,7 @@ def control(tmp_path: Path) -> Iterator[tuple[TestClient, Source]]:
         CounterTable(tmp_path, column=0, columns=3),
         KeyRepository(database),
         RequestRepository(database),
+        ResponseRepository(database),
         snapshot,
         credentials=Keeper(source, clock),
     )

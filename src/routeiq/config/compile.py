@@ -17,7 +17,7 @@ from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_names
 from routeiq.config.report import Path
 from routeiq.core.money import nano
-from routeiq.core.snapshot import Auth, Deployment, Journal, Limits, Resilience, Signing, Snapshot, Timeouts
+from routeiq.core.snapshot import Auth, Deployment, Journal, Limits, Resilience, Responses, Signing, Snapshot, Timeouts
 
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 MEGABYTE = 1024 * 1024
@@ -49,6 +49,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float) -> Snapshot:
         resilience=_resilience(ctx),
         auth=compile_auth(ctx, names, host) if host is not None else Auth(open=True),
         journal=_journal(ctx),
+        responses=Responses(**_given(ctx.config.routeiq.responses)),
         timeout_status=own.timeout_status,
         mock_testing=general.dangerously_allow_mock_testing_request_params,
         drop_unpriced=own.unpriced_models == "reject",

@@ -12,6 +12,7 @@ import msgspec
 from fastapi import Depends, FastAPI, Query, Request, Response
 
 import routeiq
+from routeiq.control import responses
 from routeiq.control.auth import Scope, require
 from routeiq.control.health import health
 from routeiq.control.plane import Plane
@@ -116,6 +117,7 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         Route("GET", "/api/v1/routeiq/status", Scope.ADMIN, get_status),
         Route("GET", "/internal/credentials/{id}", Scope.INTERNAL, get_credentials),
         Route("GET", "/internal/keys/{digest}", Scope.INTERNAL, get_key),
+        *(Route(method, path, Scope.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
     )
 
 

@@ -17,6 +17,7 @@ import uvicorn
 
 from routeiq.control.app import create_app
 from routeiq.control.plane import Plane
+from routeiq.control.responses import purge
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
 from routeiq.core.messages import Drain, Frames, Publish, Ready, Refused, frame
@@ -26,6 +27,7 @@ from routeiq.store.database import connect, database_path, engine
 from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import MigrationFailed, ensure_schema
 from routeiq.store.requests import RequestRepository
+from routeiq.store.responses import ResponseRepository
 
 log = logging.getLogger("routeiq.control")
 
@@ -59,7 +61,7 @@ async def _serve(args: argparse.Namespace, path: Path) -> int:
     table = CounterTable(args.state, column=0, columns=args.columns)
     table.zero_gauges()
     database = engine(path)
-    plane = Plane(table, KeyRepository(database), RequestRepository(database))
+    plane = Plane(table, KeyRepository(database), RequestRepository(database), ResponseRepository(database))
     journal = args.state / "journal"
     journal.mkdir(mode=0o700, exist_ok=True)
     ingester = Ingester(journal, lambda: connect(path), observe=_observer(plane, table))
@@ -71,9 +73,11 @@ async def _serve(args: argparse.Namespace, path: Path) -> int:
     listener = _listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     renewing = asyncio.create_task(plane.credentials.run())
+    purging = asyncio.create_task(purge(plane))
     writer.start()
     seconds = await _follow(args.feed, plane, serving)
     renewing.cancel()
+    purging.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:

@@ -11,6 +11,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
 from routeiq.core.snapshot import Key, Snapshot
 from routeiq.store.requests import RequestRepository
+from routeiq.store.responses import ResponseRepository
 
 
 class KeySource(Protocol):
@@ -37,6 +38,7 @@ class Plane:
     table: CounterTable
     keys: KeySource
     requests: RequestRepository
+    responses: ResponseRepository
     snapshot: Snapshot | None = None
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)

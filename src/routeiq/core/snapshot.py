@@ -235,6 +235,17 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """`reject` answers 503 when the journal can't take the Event; `drop` serves and counts the loss."""
 
 
+class Responses(msgspec.Struct, frozen=True, kw_only=True):
+    """Responses that are kept for their client."""
+
+    retention: float = 30 * 86_400.0
+    """Seconds from its creation until one is forgotten."""
+    max_background: int = 100
+    """Background responses one worker runs at once (429 above)."""
+    max_chain: int = 200
+    """Responses a conversation may go back through `previous_response_id`."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker needs to serve, under one revision."""
 
@@ -256,6 +267,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     resilience: Resilience = Resilience()
     auth: Auth = Auth()
     journal: Journal = Journal()
+    responses: Responses = Responses()
     timeout_status: int = 504
     """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
     mock_testing: bool = False

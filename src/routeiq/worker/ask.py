@@ -12,33 +12,37 @@ from routeiq.transport.pool import Origin
 class _Question(Call):
     """One question in flight."""
 
-    __slots__ = ("_body", "_future", "_status")
+    __slots__ = ("_chunks", "_future", "_status")
 
     def __init__(self, payload: tuple[bytes, ...], future: asyncio.Future[tuple[int, bytes]]) -> None:
         super().__init__(payload)
         self._future = future
         self._status = 0
-        self._body = b""
+        self._chunks: list[bytes] = []
 
     def on_head(self, status: int, headers: list[Header]) -> None:
         self._status = status
 
     def on_data(self, data: bytes) -> None:
-        self._body += data
+        self._chunks.append(data)
 
     def on_done(self) -> None:
         if not self._future.done():
-            self._future.set_result((self._status, self._body))
+            self._future.set_result((self._status, b"".join(self._chunks)))
 
     def on_failure(self, failure: UpstreamBroken) -> None:
         if not self._future.done():
             self._future.set_exception(OSError(str(failure)))
 
 
-async def ask(control: Origin, path: str, seconds: float) -> tuple[int, bytes]:
-    """Status and body of `GET path`. Raises `OSError` when no answer comes within `seconds`."""
+async def ask(control: Origin, path: str, seconds: float, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+    """Status and body of `METHOD path`. Raises `OSError` when no answer comes within `seconds`."""
     future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-    question = _Question((f"GET {path} HTTP/1.1\r\nHost: routeiq\r\n\r\n".encode(),), future)
+    head = f"{method} {path} HTTP/1.1\r\nHost: routeiq\r\n"
+    if method != "GET":
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    question = _Question((f"{head}\r\n".encode(), body), future)
+    question.size = len(body)
     control.send(question)
     try:
         async with asyncio.timeout(seconds):

@@ -100,6 +100,14 @@ class JournalSettings(Section):
     on_full: Literal["reject", "drop"] | None = None
 
 
+class ResponsesSettings(Section):
+    """`core.snapshot.Responses`."""
+
+    retention: PositiveSeconds | None = None
+    max_background: Count | None = None
+    max_chain: Positive | None = None
+
+
 class UpstreamSettings(Section):
     """How to reach every deployment on one host."""
 
@@ -141,4 +149,5 @@ class RouteiqSettings(Section):
     limits: LimitSettings = LimitSettings()
     resilience: ResilienceSettings = ResilienceSettings()
     journal: JournalSettings = JournalSettings()
+    responses: ResponsesSettings = ResponsesSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)
