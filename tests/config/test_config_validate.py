@@ -80,7 +80,8 @@ def test_what_litellm_knows_and_we_do_not_serve_is_named(compiled: Compile, sect
 
 
 @pytest.mark.parametrize(
-    "name", ["temperature", "aws_bedrock_unknown", "vertex_unknown", "tags", "input_cost_per_character", "tiered_pricing"]
+    "name",
+    ["temperature", "aws_bedrock_unknown", "vertex_unknown", "tags", "input_cost_per_character", "tiered_pricing"],
 )
 def test_known_litellm_params_are_warned_about(compiled: Compile, name: str) -> None:
     result = compiled(MODEL.replace("api_key: k", f"api_key: k, {name}: x"))

@@ -132,8 +132,13 @@ class Bedrock:
             return 403, "application/json", b'{"message": "The request signature we calculated does not match"}'
         assert abs(moment.replace(tzinfo=datetime.UTC).timestamp() - time.time()) < 300
         message = {
-            "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "end_turn",
-            "content": [{"type": "text", "text": "hello"}], "usage": {"input_tokens": 3, "output_tokens": 1},
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude",
+            "stop_reason": "end_turn",
+            "content": [{"type": "text", "text": "hello"}],
+            "usage": {"input_tokens": 3, "output_tokens": 1},
         }
         return 200, "application/json", json.dumps(message).encode()
 

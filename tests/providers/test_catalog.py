@@ -55,6 +55,7 @@ QUIRKS: dict[str, type | tuple[object, ...]] = {
     "no_stream": bool,
     "framing": ("eventstream",),
     "body": ("openai", "tgi"),
+    "prefix": ("flag", "template", "plain"),
 }
 """Every quirk there is, with its type or its values."""
 

@@ -77,6 +77,12 @@ class Exchange(msgspec.Struct, eq=False):
     """Groups that have failed: a fallback does not lead back to one of them."""
     reservation: Any = None
     reserved_tokens: int = 0
+    continuation: Any = None
+    """Of a stream that broke and goes on elsewhere: `pipeline.continuing.Continuation`."""
+    carried_prompt: int = 0
+    carried_completion: int = 0
+    carried_cost: int = 0
+    """What the attempts before used and cost (nano-dollars), when an answer went on elsewhere."""
     request_id: bytes = b""
     status: int = 200
     error: GatewayError | None = None

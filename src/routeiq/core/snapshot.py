@@ -205,6 +205,8 @@ class Resilience(msgspec.Struct, frozen=True, kw_only=True):
     """Or after this quantile of the group's recent times to first byte."""
     hedge_max_share: float = 0.05
     """Hedges may be at most this share of requests."""
+    stream_failover: bool = False
+    """Let another deployment go on with a stream that broke, where it can be given what was said so far."""
     hedge_max_cost: int | None = None
     """Nano-dollars a hedge may be expected to cost (its prompt); `None` is any."""
 

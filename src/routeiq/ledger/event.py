@@ -45,6 +45,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     retries: int = 0
     fallbacks: int = 0
     hedged: bool = False
+    continued: int = 0
+    """Times a stream that broke was gone on with by another deployment."""
     user: str = ""
     """The body's `user`: the end user."""
     written_1h_tokens: int = 0

@@ -23,7 +23,9 @@ HEAD = (
     "cached_tokens", "written_tokens", "reasoning_tokens",
 )  # fmt: skip
 """What `LineTemplate` writes in front, in its order: the columns of `event_rows` after `context`."""
-DETAILS = ("request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "user")
+DETAILS = (
+    "request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "continued", "user",
+)  # fmt: skip
 """Columns of `event_details` after `seq`. `upstream_model` stands in for that of the context, where it has none."""
 USAGE = tuple(RARE_USAGE.values())
 """Columns of `event_usage` after `seq`."""

@@ -52,14 +52,17 @@ def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byte
     )
 
 
-def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> bytes:
-    """The head of a streamed answer; cost and duration are not known yet."""
+def stream_head(exchange: Exchange, route: Route, upstream: list[Header], continuable: bool) -> bytes:
+    """The head of a streamed answer; cost and duration are not known yet.
+
+    `continuable`: whether another deployment may go on with it.
+    """
     caller: Caller = exchange.key
     call_id = exchange.call_id.encode()
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n"
         b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n%bx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
-        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b%b"
+        b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b%b%b"
     ) % (
         exchange.face.stream_type,
         route.static_headers,
@@ -71,6 +74,7 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byt
         if caller.spend is not None
         else b"",
         caller.headers(exchange.at / 1e6, exchange.reservation),
+        b"x-routeiq-stream-failover: on\r\n" if continuable else b"",
         _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from routeiq.core.exchange import Exchange, Header
 from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.observe import metrics
 from routeiq.pipeline import settle
+from routeiq.pipeline.continuing import Continuation, ContinuingRelay
 from routeiq.pipeline.passing import PassingRelay
 from routeiq.pipeline.plan import Plan, Route
 from routeiq.pipeline.relay import ChunkRelay, Relay
@@ -35,6 +37,8 @@ AFTER_DONE = 1.0
 EVENT_STREAM = b"application/vnd.amazon.eventstream"
 MAX_ERROR = 1024 * 1024
 """Bytes of an error answer that are read."""
+
+log = logging.getLogger("routeiq.pipeline")
 
 Failed = Callable[[Exchange, "Attempt", UpstreamError], None]
 
@@ -174,6 +178,9 @@ class Attempt(Call):
             except UpstreamError as told:
                 self._fail(told)
                 return
+            except Exception:
+                log.exception("an answer could not be handled", extra={"call_id": self.exchange.call_id})
+                fault = "an answer the gateway could not handle"
             if fault is not None:
                 self._fail(errors.broken_answer(self._provider, fault))
         elif mode == _STREAM:
@@ -211,6 +218,8 @@ class Attempt(Call):
             self._frames = InvokeFrames()
         if isinstance(translation, ChatTranslation):
             # Wires stream in media types of their own; only plain JSON is none.
+            if exchange.continuation is not None:
+                return ContinuingRelay(exchange, self, translation)
             return None if _is_json(headers) else TranslatedRelay(exchange, self, translation)
         if self._frames is None and not _is_stream(headers):
             return None
@@ -225,8 +234,15 @@ class Attempt(Call):
 
     def error_event(self, error: GatewayError) -> bytes:
         """What ends a stream that has begun."""
-        assert self._relay is not None
-        return self._relay.fail(error)
+        if self._relay is not None:
+            return self._relay.fail(error)
+        continuation: Continuation = self.exchange.continuation
+        return continuation.writer.fail(error)
+
+    @property
+    def relay(self) -> Relay | None:
+        """Of an answer that has begun to stream."""
+        return self._relay
 
     def expired(self, now: float) -> None:
         """The deadline has passed."""
@@ -365,7 +381,20 @@ class Attempt(Call):
         try:
             self._failed(exchange, self, error)
         except GatewayError as final:
-            settle.refuse(exchange, final)
+            self._give_up(final)
+        except Exception:
+            log.exception("a request failed", extra={"call_id": exchange.call_id})
+            self._give_up(GatewayError("The gateway failed to handle this request.", code="internal_error"))
+
+    def _give_up(self, error: GatewayError) -> None:
+        """There is no other way: tell the client, or where its answer has begun, end that."""
+        exchange = self.exchange
+        if not exchange.began:
+            settle.refuse(exchange, error)
+        elif not exchange.settled:
+            exchange.error = error
+            settle.settle(exchange, 200, exchange.plan.services.now())
+            exchange.client.end(exchange, self.error_event(error))
 
 
 def unpack(body: bytes) -> bytes:

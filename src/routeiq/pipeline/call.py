@@ -17,6 +17,7 @@ from routeiq.core.snapshot import Resilience, Snapshot
 from routeiq.observe import metrics
 from routeiq.pipeline import hedge
 from routeiq.pipeline.attempt import Attempt
+from routeiq.pipeline.continuing import can_continue, take_up
 from routeiq.pipeline.decide import has_other, next_fallback, select, unavailable
 from routeiq.pipeline.plan import Plan, Route, Stage
 from routeiq.pipeline.relay import break_stream
@@ -70,7 +71,7 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
     body: tuple[Piece, ...] | None = None
     translation = None
     operation = endpoint
-    if endpoint in route.operations:
+    if endpoint in route.operations and exchange.continuation is None:
         face: Face = exchange.face
         if route.adapt is not None and route.adapt.applies(exchange.peek):
             body = adapted(exchange, route, model_json)
@@ -160,7 +161,8 @@ def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) ->
     error.retries = exchange.retries
     if exchange.began:
         assert attempt is not None
-        break_stream(exchange, error, attempt.error_event(error))
+        if not _continue(exchange, attempt):
+            break_stream(exchange, error, attempt.error_event(error))
         return
     exchange.attempt = None
     if plan.services.now() >= exchange.started + plan.snapshot.timeouts.total:
@@ -180,6 +182,24 @@ def failed(exchange: Exchange, attempt: Attempt | None, error: UpstreamError) ->
                 _again(exchange, error)
             return
     _fall_back(exchange, error)
+
+
+def _continue(exchange: Exchange, attempt: Attempt) -> bool:
+    """Let another deployment go on with a stream that broke; False where none can."""
+    if not exchange.plan.snapshot.resilience.stream_failover or not take_up(exchange, attempt):
+        return False
+    exchange.tried = [*(exchange.tried or []), attempt.route.target]
+    while has_other(exchange):
+        route = select(exchange)
+        if route is None or route.target in exchange.tried:
+            return False
+        exchange.tried.append(route.target)
+        if can_continue(route):
+            exchange.route = route
+            exchange.retries += 1
+            launch(exchange, route)
+            return True
+    return False
 
 
 def _again(exchange: Exchange, error: UpstreamError) -> None:

@@ -47,7 +47,7 @@ class PassingRelay(Relay):
                 error = self._look(found)
                 if error is not None:
                     if out and exchange.began:
-                        exchange.client.write(exchange, b"".join(out))
+                        self._send(b"".join(out))
                     return error
                 if self._renamed is not None and b'"model"' in raw:
                     raw = raw.replace(*self._renamed)
@@ -59,7 +59,7 @@ class PassingRelay(Relay):
         if out:
             if not exchange.began:
                 self._begin()
-            exchange.client.write(exchange, b"".join(out))
+            self._send(b"".join(out))
         return None
 
     def finish(self) -> UpstreamError | None:

@@ -30,7 +30,7 @@ _NAMELESS = 4
 class Relay:
     """A stream on its way to the client: what all have in common."""
 
-    __slots__ = ("_attempt", "_done", "_exchange", "_provider", "events")
+    __slots__ = ("_attempt", "_done", "_exchange", "_provider", "events", "kept")
 
     def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
         self._exchange = exchange
@@ -39,6 +39,8 @@ class Relay:
         self._done = False
         self.events = 0
         """Events relayed: about one token each, for the estimate when no usage comes."""
+        self.kept: list[bytes] | None = [] if exchange.plan.snapshot.resilience.stream_failover else None
+        """What the client was sent, for another deployment to go on from."""
 
     def feed(self, data: bytes) -> UpstreamError | None:
         """Relay what is complete. Returns the error that ends the stream, if there is one."""
@@ -56,11 +58,19 @@ class Relay:
         """The events that tell the client of an error, and end its stream."""
         raise NotImplementedError
 
+    def _send(self, data: bytes) -> None:
+        if self.kept is not None:
+            self.kept.append(data)
+        self._exchange.client.write(self._exchange, data)
+
     def _begin(self) -> None:
         exchange = self._exchange
         exchange.began = True
         exchange.client.begin(
-            exchange, answer.stream_head(exchange, self._attempt.route, self._attempt.provider_headers())
+            exchange,
+            answer.stream_head(
+                exchange, self._attempt.route, self._attempt.provider_headers(), continuable=self.kept is not None
+            ),
         )
 
 
@@ -78,7 +88,6 @@ class ChunkRelay(Relay):
         self._new = b""
 
     def feed(self, data: bytes) -> UpstreamError | None:
-        exchange = self._exchange
         try:
             events = self._framer.feed(data)
         except FrameTooLarge as error:
@@ -95,7 +104,7 @@ class ChunkRelay(Relay):
         self.events += events.count(b"\n\n") or 1
         if self._old:
             events = events.replace(self._old, self._new)
-        exchange.client.write(exchange, events)
+        self._send(events)
         return None
 
     def finish(self) -> UpstreamError | None:
@@ -141,7 +150,7 @@ class ChunkRelay(Relay):
             if event.error is not UNSET and event.choices is None and bytes(event.error) != b"null":
                 error = errors.from_event(data, provider=self._provider)
                 if out and exchange.began:
-                    exchange.client.write(exchange, b"".join(out))
+                    self._send(b"".join(out))
                 return error
             if not exchange.began:
                 self._begin()
@@ -157,7 +166,7 @@ class ChunkRelay(Relay):
             if not exchange.began:
                 # Comments before the first event begin the stream: the client's own time-outs count on them.
                 self._begin()
-            exchange.client.write(exchange, b"".join(out))
+            self._send(b"".join(out))
         return None
 
     def _learn_model(self, data: bytes, model: str | None) -> None:

@@ -105,6 +105,13 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
             pending[of_group.cost] += cost
         else:
             pending[of_group.unpriced] += 1
+        if exchange.continuation is not None:
+            # What the deployments before used of this one answer.
+            usage.prompt += exchange.carried_prompt
+            usage.completion += exchange.carried_completion
+            tokens = usage.prompt + usage.completion
+            if cost is not None:
+                cost = exchange.cost = cost + exchange.carried_cost
         pending[of_group.prompt_tokens] += usage.prompt
         pending[of_group.completion_tokens] += usage.completion
         of_group.ttfb.observe(pending, ttft)
@@ -208,6 +215,8 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
         note_usage(event, usage)
     if exchange.error is not None:
         event.error = exchange.error.kind
+    if exchange.continuation is not None:
+        event.continued = exchange.continuation.times
     if exchange.request_id:
         event.request_id = exchange.request_id.decode("latin-1")
     if exchange.peek is not None and exchange.peek.user:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from routeiq.core.errors import GatewayError, UpstreamError
@@ -11,6 +12,9 @@ from routeiq.pipeline.relay import Relay
 from routeiq.pipeline.translation import ChatTranslation
 from routeiq.providers import errors
 from routeiq.providers.translate.chat import Delta, Ended, Started, TextDelta, Used
+from routeiq.providers.translate.codec import DeltaWriter
+
+log = logging.getLogger("routeiq.pipeline")
 
 if TYPE_CHECKING:
     from routeiq.pipeline.attempt import Attempt
@@ -19,21 +23,30 @@ if TYPE_CHECKING:
 class TranslatedRelay(Relay):
     """State of one translated stream: the provider's reader, the client's writer."""
 
-    __slots__ = ("_reader", "_tail", "_writer")
+    __slots__ = ("_reader", "_tail", "deltas", "writer")
 
-    def __init__(self, exchange: Exchange, attempt: Attempt, translation: ChatTranslation) -> None:
+    def __init__(
+        self, exchange: Exchange, attempt: Attempt, translation: ChatTranslation, writer: DeltaWriter | None = None
+    ) -> None:
+        """`writer` is given where an answer goes on that another deployment began."""
         super().__init__(exchange, attempt)
         self._reader = translation.reader()
-        self._writer = translation.writer()
+        self.writer = writer if writer is not None else translation.writer()
         self._tail = b""
+        self.deltas: list[Delta] = []
+        """All that was written, where it is kept."""
 
     def feed(self, data: bytes) -> UpstreamError | None:
         try:
             deltas = self._reader.feed(data)
+            if deltas:
+                self._write(deltas)
         except UpstreamError as error:
             return error
-        if deltas:
-            self._write(deltas)
+        except Exception:
+            # A fault of ours must end the stream, not leave the client waiting.
+            log.exception("an event could not be translated", extra={"call_id": self._exchange.call_id})
+            return errors.broken_answer(self._provider, "an event the gateway could not translate")
         return None
 
     def finish(self) -> UpstreamError | None:
@@ -50,10 +63,12 @@ class TranslatedRelay(Relay):
         return None
 
     def fail(self, error: GatewayError) -> bytes:
-        return self._writer.fail(error)
+        return self.writer.fail(error)
 
     def _write(self, deltas: list[Delta]) -> None:
         exchange = self._exchange
+        if self.kept is not None:
+            self.deltas += deltas
         out = b""
         for delta in deltas:
             if isinstance(delta, TextDelta):
@@ -68,10 +83,10 @@ class TranslatedRelay(Relay):
                 exchange.usage = delta.usage
             elif isinstance(delta, Ended):
                 self._done = True
-                self._tail = self._writer.write(delta)  # written at the very end, after the Event
+                self._tail = self.writer.write(delta)  # written at the very end, after the Event
                 break
             else:
                 self.events += 1
-            out += self._writer.write(delta)
+            out += self.writer.write(delta)
         if out:
             exchange.client.write(exchange, out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema this version reads and writes: the newest revision in `migrations/`."""
 BUSY_SECONDS = 10.0
 

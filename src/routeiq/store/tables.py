@@ -55,6 +55,7 @@ events = Table(
     Column("retries", Integer, nullable=False),
     Column("fallbacks", Integer, nullable=False),
     Column("hedged", Boolean(create_constraint=False), nullable=False),
+    Column("continued", Integer, nullable=False),
     Column("user", String, nullable=False),
     Column("written_1h_tokens", BigInteger, nullable=False),
     Column("audio_in_tokens", BigInteger, nullable=False),
@@ -136,6 +137,7 @@ event_details = Table(
     Column("retries", Integer, nullable=False),
     Column("fallbacks", Integer, nullable=False),
     Column("hedged", Boolean(create_constraint=False), nullable=False),
+    Column("continued", Integer, nullable=False),
     Column("user", String, nullable=False),
 )
 """What most Events have nothing to say about; no row when all of it is as usual (status 200, the rest empty)."""
@@ -177,7 +179,6 @@ virtual_keys = Table(
     Column("key", Text, nullable=False, comment="core.snapshot.Key as JSON"),
     Column("updated_at", Float, nullable=False, comment="Unix seconds"),
 )
-
 
 responses = Table(
     "responses",

@@ -89,6 +89,7 @@ class ResilienceSettings(Section):
     retry_budget_min: Count | None = None
     breaker_failures: Count | None = None
     breaker_seconds: PositiveSeconds | None = None
+    stream_failover: Flag | None = None
     hedge: HedgeSettings = HedgeSettings()
 
 

@@ -213,6 +213,8 @@ class Chat(msgspec.Struct, kw_only=True):
     safety: Any = None
     """Gemini's `safetySettings`."""
     store: bool | None = None
+    prefix: bool = False
+    """Whether the last message is the beginning of the answer, to be gone on with."""
     stream: bool = False
     include_usage: bool = False
     """Whether the client wants usage in the stream, where its dialect leaves it a choice."""

@@ -219,6 +219,13 @@ def decode_request(decoder: Decodes, body: bytes) -> Any:
         raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
 
 
+class Prefixer(Protocol):
+    """A provider that can be given the beginning of its answer (`Chat.prefix`)."""
+
+    def can_prefix(self, context: Context) -> bool:
+        """Whether this deployment can."""
+
+
 class CountClientCodec(Protocol):
     """A dialect in which clients ask for the size of a prompt."""
 

@@ -19,7 +19,7 @@ from routeiq.providers.translate.anthropic.client import AnthropicClient, Anthro
 from routeiq.providers.translate.anthropic.provider import AnthropicProvider
 from routeiq.providers.translate.bedrock.embeddings import BedrockEmbedProvider
 from routeiq.providers.translate.bedrock.provider import BedrockProvider
-from routeiq.providers.translate.codec import ClientCodec, CountClientCodec, ProviderCodec, TokenCounter
+from routeiq.providers.translate.codec import ClientCodec, CountClientCodec, Prefixer, ProviderCodec, TokenCounter
 from routeiq.providers.translate.embed import EmbedClientCodec, EmbedProviderCodec, RerankProviderCodec
 from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
 from routeiq.providers.translate.gemini.provider import GeminiProvider
@@ -59,6 +59,7 @@ CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "bedrock": _bedrock,
 }
 COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini, "bedrock": _bedrock}
+PREFIXERS: dict[str, Prefixer] = {"openai": _openai, "anthropic": _anthropic}
 EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "openai": _openai_embed,
     "demo": _openai_embed,

@@ -16,7 +16,7 @@ from routeiq.providers.translate.anthropic import wire
 from routeiq.providers.translate.anthropic.blocks import conversation
 from routeiq.providers.translate.anthropic.citations import read_citation
 from routeiq.providers.translate.anthropic.reader import EventReader
-from routeiq.providers.translate.anthropic.thinking import plan
+from routeiq.providers.translate.anthropic.thinking import decides_itself, plan
 from routeiq.providers.translate.chat import (
     Answer,
     Block,
@@ -110,9 +110,7 @@ class AnthropicProvider:
         return UnwrappingReader(reader) if chat.format is not None else reader
 
     def can_prefix(self, context: Context) -> bool:
-        # Models that think as they like refuse it:
-        # https://docs.claude.com/en/docs/build-with-claude/prompt-engineering/prefill-claudes-response
-        return not _ADAPTIVE.search(context.model)
+        return not decides_itself(context.model)
 
     def write_count(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
         out = _head(context)

@@ -38,6 +38,13 @@ class Thought(NamedTuple):
         return self.thinking is not None and self.thinking["type"] != "disabled"
 
 
+def decides_itself(model: str) -> bool:
+    """Whether a model thinks as long as it likes. Such models do not go on with an answer that was begun for them:
+    https://docs.claude.com/en/docs/build-with-claude/prompt-engineering/prefill-claudes-response
+    """
+    return _ADAPTIVE.search(model) is not None
+
+
 def default_max_tokens(model: str) -> int:
     """The limit on an answer where the client has set none."""
     for pattern, most in _DEFAULT_MAX_TOKENS:
@@ -55,10 +62,10 @@ def plan(chat: Chat, model: str, turns: Sequence[tuple[str, Sequence[str]]], fit
     effort = reasoning.effort
     if effort == "none" or reasoning.budget == 0:
         return Thought(most, {"type": "disabled"})
-    adaptive = reasoning.adaptive or (reasoning.budget is None and _ADAPTIVE.search(model) is not None)
+    adaptive = reasoning.adaptive or (reasoning.budget is None and decides_itself(model))
     asked = "" if effort is None or not adaptive else "low" if effort == "minimal" else effort
-    if not _proven(turns):
-        # A turn with calls whose thoughts were not kept can't be thought on: the API refuses it.
+    if chat.prefix or not _proven(turns):
+        # The API refuses to think on an answer that is begun, or a turn with calls whose thoughts were not kept.
         fit.ignore("reasoning_effort")
         return Thought(most, None, asked)
     if adaptive:

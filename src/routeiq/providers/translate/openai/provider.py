@@ -110,6 +110,8 @@ class OpenAIProvider:
         if chat.web_search is not None and not fit.leaves_out("web_search_options"):
             out["web_search_options"] = chat.web_search
         fit.settle_rest(chat, _SERVED)
+        if chat.prefix:
+            _go_on(out, context)
         if chat.stream:
             out["stream"] = True
             out["stream_options"] = {"include_usage": True}
@@ -128,8 +130,23 @@ class OpenAIProvider:
         )
         return unwrap(read) if chat.format is not None else read
 
+    def can_prefix(self, context: Context) -> bool:
+        return "prefix" in context.options
+
     def reader(self, chat: Chat) -> DeltaReader:
         return UnwrappingReader(ChunkReader()) if chat.format is not None else ChunkReader()
+
+
+def _go_on(out: dict[str, Any], context: Context) -> None:
+    """Have the last message gone on with; how that is asked for is the quirk `prefix`."""
+    how = context.options.get("prefix")
+    if how == "flag":
+        # https://docs.mistral.ai/guides/prefix/, https://api-docs.deepseek.com/guides/chat_prefix_completion
+        out["messages"][-1]["prefix"] = True
+    elif how == "template":
+        # https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html
+        out["continue_final_message"] = True
+        out["add_generation_prompt"] = False
 
 
 def _messages(messages: list[Message], context: Context, fit: Fit) -> list[dict[str, Any]]:
