@@ -325,7 +325,7 @@ routeiq:
   limits: {max_head: 16KiB, max_headers: 50, max_url: 4096, max_connections: 7, max_frame: 1MiB, pool_per_host: 8,
     pool_idle_seconds: 9, dns_ttl: 10, drain_seconds: 11, drain_notice: 12}
   resilience: {backoff_base: 1, backoff_max: 2, retry_budget: 0.5, retry_budget_min: 6, breaker_failures: 7,
-    breaker_seconds: 8, hedge: {after: 500ms, quantile: 0.9, max_share: 0.1, max_cost: 0.01}}
+    stream_failover: true, breaker_seconds: 8, hedge: {after: 500ms, quantile: 0.9, max_share: 0.1, max_cost: 0.01}}
   journal: {segment_bytes: 1MiB, max_bytes: 2MiB, on_full: drop}
 """
 
@@ -365,6 +365,7 @@ def test_every_setting_lands(compiled: Compile) -> None:
         "backoff_max": 2.0,
         "retry_budget": 0.5,
         "retry_budget_min": 6,
+        "stream_failover": True,
         "retries": {"RateLimitError": 3, "Timeout": 1},
         "allowed_fails": 3,
         "cooldown_time": 7.0,

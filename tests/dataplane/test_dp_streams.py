@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 
-from support.answers import chat_events
+from support.answers import chat, chat_events
 from support.gateway import MASTER_KEY, config_for, deployment
 from support.raw import RawClient, request
 from support.upstream import Script, Upstream
@@ -178,14 +178,27 @@ def test_a_last_marker_without_its_blank_line(worker: Worker, upstream: Upstream
 
 
 def test_json_for_a_stream(worker: Worker, upstream: Upstream) -> None:
-    """Some providers can't stream some models: the whole answer is better than none."""
-    upstream.script(
-        Script(body={"model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
-    )
-    status, headers, body = worker.call("/v1/chat/completions", BODY)
+    """Some providers can't stream some models: the client still gets its stream, all at once."""
+    upstream.script(Script(body=json.loads(chat({"model": "gpt-4o-2024", "messages": MESSAGES}))))
+    status, headers, body = worker.call("/v1/chat/completions", {**BODY, "stream_options": {"include_usage": True}})
     assert status == 200
-    assert headers["content-type"] == "application/json"
-    assert json.loads(body)["model"] == "gpt-4o"
+    assert headers["content-type"] == "text/event-stream; charset=utf-8"
+    *chunks, done = events(body)
+    assert done == "[DONE]"
+    assert {chunk["model"] for chunk in chunks} == {"gpt-4o"}
+    deltas = [choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(deltas).split() == [f"tok{n}" for n in range(8)]
+    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
+    assert chunks[-1]["usage"]["prompt_tokens"] == 3
+    [event] = worker.wait_events(1)
+    assert (event["prompt_tokens"], event["completion_tokens"]) == (3, 8)
+
+
+def test_an_unreadable_whole_answer_for_a_stream(worker: Worker, upstream: Upstream) -> None:
+    upstream.script(Script(body={"choices": "none"}), Script(body={"choices": "none"}), Script(body={"choices": 1}))
+    status, _, body = worker.call("/v1/chat/completions", BODY)
+    assert status == 502
+    assert json.loads(body)["error"]["code"] == "invalid_upstream_answer"
 
 
 def test_a_large_event(worker: Worker, upstream: Upstream) -> None:

@@ -626,7 +626,7 @@ def test_embeddings_on_vertex() -> None:
     context = Context(provider="vertex_ai", model="text-embedding-005")
     embed = Embed(inputs=["a", "b"], dimensions=3, task="query")
     sent = CODEC.write_embed(embed, context, Fit("vertex_ai"))
-    assert sent.operation == "embed"
+    assert sent.operation == "predict"
     assert json.loads(sent.body) == {
         "instances": [
             {"content": "a", "task_type": "RETRIEVAL_QUERY"},

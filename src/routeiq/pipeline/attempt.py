@@ -19,7 +19,7 @@ from routeiq.pipeline.passing import PassingRelay
 from routeiq.pipeline.plan import Plan, Route
 from routeiq.pipeline.relay import ChunkRelay, Relay
 from routeiq.pipeline.translated import TranslatedRelay
-from routeiq.pipeline.translation import ChatTranslation, Translation
+from routeiq.pipeline.translation import ChatTranslation, Translation, between_equals
 from routeiq.providers import demo, errors
 from routeiq.providers.dialects.faces import error_of
 from routeiq.providers.dialects.invoke import InvokeFrames
@@ -216,11 +216,15 @@ class Attempt(Call):
         exchange, translation = self.exchange, self.translation
         if self.route.framed and _value(headers, b"content-type") == EVENT_STREAM:
             self._frames = InvokeFrames()
+        # Wires stream in media types of their own; only plain JSON is none.
+        whole = _is_json(headers)
+        if whole and translation is None:
+            translation = between_equals(exchange, self.route)
         if isinstance(translation, ChatTranslation):
-            # Wires stream in media types of their own; only plain JSON is none.
+            reader = translation.whole_reader(MAX_ANSWER) if whole else translation.reader()
             if exchange.continuation is not None:
-                return ContinuingRelay(exchange, self, translation)
-            return None if _is_json(headers) else TranslatedRelay(exchange, self, translation)
+                return ContinuingRelay(exchange, self, reader)
+            return TranslatedRelay(exchange, self, reader, translation.writer())
         if self._frames is None and not _is_stream(headers):
             return None
         watch = exchange.face.watch()

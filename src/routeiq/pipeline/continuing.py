@@ -17,9 +17,8 @@ from routeiq.core.exchange import Exchange
 from routeiq.core.usage import Usage
 from routeiq.pipeline.relay import Relay
 from routeiq.pipeline.translated import TranslatedRelay
-from routeiq.pipeline.translation import ChatTranslation
 from routeiq.providers.translate.chat import Chat, Delta, Ended, Finished, Message, Started, Text, TextDelta, Used
-from routeiq.providers.translate.codec import Context, DeltaWriter
+from routeiq.providers.translate.codec import Context, DeltaReader, DeltaWriter
 from routeiq.providers.translate.registry import CHAT_CLIENTS, CHAT_PROVIDERS, PREFIXERS
 
 if TYPE_CHECKING:
@@ -128,9 +127,9 @@ class ContinuingRelay(TranslatedRelay):
 
     __slots__ = ("_continuation", "_noted")
 
-    def __init__(self, exchange: Exchange, attempt: Attempt, translation: ChatTranslation) -> None:
+    def __init__(self, exchange: Exchange, attempt: Attempt, reader: DeltaReader) -> None:
         continuation: Continuation = exchange.continuation
-        super().__init__(exchange, attempt, translation, continuation.writer)
+        super().__init__(exchange, attempt, reader, continuation.writer)
         self._continuation = continuation
         self._noted = False
 

@@ -9,10 +9,9 @@ from routeiq.core.errors import GatewayError, UpstreamError
 from routeiq.core.exchange import Exchange
 from routeiq.pipeline import settle
 from routeiq.pipeline.relay import Relay
-from routeiq.pipeline.translation import ChatTranslation
 from routeiq.providers import errors
 from routeiq.providers.translate.chat import Delta, Ended, Started, TextDelta, Used
-from routeiq.providers.translate.codec import DeltaWriter
+from routeiq.providers.translate.codec import DeltaReader, DeltaWriter
 
 log = logging.getLogger("routeiq.pipeline")
 
@@ -25,13 +24,10 @@ class TranslatedRelay(Relay):
 
     __slots__ = ("_reader", "_tail", "deltas", "writer")
 
-    def __init__(
-        self, exchange: Exchange, attempt: Attempt, translation: ChatTranslation, writer: DeltaWriter | None = None
-    ) -> None:
-        """`writer` is given where an answer goes on that another deployment began."""
+    def __init__(self, exchange: Exchange, attempt: Attempt, reader: DeltaReader, writer: DeltaWriter) -> None:
         super().__init__(exchange, attempt)
-        self._reader = translation.reader()
-        self.writer = writer if writer is not None else translation.writer()
+        self._reader = reader
+        self.writer = writer
         self._tail = b""
         self.deltas: list[Delta] = []
         """All that was written, where it is kept."""

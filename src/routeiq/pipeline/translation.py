@@ -11,6 +11,7 @@ import msgspec
 
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import CHAT, GENERATE, GENERATE_ARRAY, MESSAGES
 from routeiq.core.usage import Usage
 from routeiq.providers.dialects.splice import Piece
 from routeiq.providers.translate.chat import Chat
@@ -34,10 +35,13 @@ from routeiq.providers.translate.registry import (
     EMBED_CLIENTS,
     EMBED_PROVIDERS,
 )
+from routeiq.providers.translate.whole import WholeReader
 
 if TYPE_CHECKING:
     from routeiq.pipeline.plan import Route
 
+_SHARED = frozenset((CHAT, MESSAGES, GENERATE, GENERATE_ARRAY))
+"""Endpoints whose answers are those that the codec of their providers reads."""
 BYTES_PER_TOKEN = 4
 """Of the estimate where a provider can't count: about English text."""
 
@@ -84,6 +88,10 @@ class ChatTranslation(Translation):
     def reader(self) -> DeltaReader:
         """For the provider's stream."""
         return self._provider.reader(self.exchange.asked)
+
+    def whole_reader(self, most: int) -> DeltaReader:
+        """For a provider that answers whole all the same, in at most so many bytes."""
+        return WholeReader(lambda body: self._provider.read(body, self.exchange.asked), most)
 
     def writer(self) -> DeltaWriter:
         """For the client's."""
@@ -140,6 +148,16 @@ class EmbedTranslation(Translation):
         answer = self._provider.read_embed(body, exchange.asked)
         answer.model = exchange.public_model
         return self._client.write_embed(answer, exchange.asked), answer.usage
+
+
+def between_equals(exchange: Exchange, route: Route) -> ChatTranslation | None:
+    """For a provider of the client's own dialect that answers whole where a stream was asked for."""
+    provider = CHAT_PROVIDERS.get(route.dialect)
+    if provider is None or exchange.endpoint not in _SHARED:
+        return None
+    client = CHAT_CLIENTS[exchange.endpoint]
+    _asked(exchange, client.read)
+    return ChatTranslation(exchange, client, provider, Outgoing("", b""), exchange.dropped or [])
 
 
 def adapted(exchange: Exchange, route: Route, model: bytes) -> tuple[Piece, ...] | None:
