@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,8 +35,11 @@ class Asked:
         return dict(parse_qsl(self.body.decode()))
 
 
-Answer = tuple[int, str, bytes]
-"""Status, content type and body."""
+Answer = tuple[int, str, bytes | list[bytes]]
+"""Status, content type and body; a body in pieces is sent in chunks, one after the other."""
+
+PAUSE = 0.02
+"""Seconds between two pieces."""
 
 
 @dataclass
@@ -82,9 +86,17 @@ class TokenServer:
                 self.send_header("Content-Type", kind)
                 for name, value in server.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                if isinstance(body, bytes):
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                    return
+                self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                self.wfile.write(body)
+                for piece in body:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    time.sleep(PAUSE)
+                self.wfile.write(b"0\r\n\r\n")
 
             do_POST = do_PUT = do_GET  # noqa: N815 - the library's names
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError
-from routeiq.providers.translate.chat import Answer, Chat, Delta, Tool
+from routeiq.providers.translate.chat import Answer, Chat, Delta, Tool, ToolCall
 
 _OPTIONAL = {
     "temperature": "temperature",
@@ -124,6 +124,15 @@ def portable_tools(tools: Sequence[Tool], fit: Fit, dialect: str = "") -> list[T
         else:
             out.append(tool)
     return out
+
+
+def input_of(call: ToolCall) -> Any:
+    """A call's arguments as an object; what is none was not understood by the tool either, and is shown as text."""
+    try:
+        value = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {"input": call.arguments}
 
 
 class Outgoing(msgspec.Struct):

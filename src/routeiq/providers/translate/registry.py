@@ -23,6 +23,7 @@ from routeiq.providers.translate.codec import ClientCodec, CountClientCodec, Pre
 from routeiq.providers.translate.embed import EmbedClientCodec, EmbedProviderCodec, RerankProviderCodec
 from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
 from routeiq.providers.translate.gemini.provider import GeminiProvider
+from routeiq.providers.translate.ollama.provider import OllamaProvider
 from routeiq.providers.translate.openai.client import OpenAIClient
 from routeiq.providers.translate.openai.completions import CompletionsClient
 from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
@@ -31,7 +32,7 @@ from routeiq.providers.translate.responses.client import ResponsesClient
 
 _openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
 _openai_embed = OpenAIEmbedProvider()
-_bedrock = BedrockProvider()
+_bedrock, _ollama = BedrockProvider(), OllamaProvider()
 
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
@@ -57,6 +58,7 @@ CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "anthropic": _anthropic,
     "gemini": _gemini,
     "bedrock": _bedrock,
+    "ollama": _ollama,
 }
 COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini, "bedrock": _bedrock}
 PREFIXERS: dict[str, Prefixer] = {"openai": _openai, "anthropic": _anthropic}
@@ -65,5 +67,6 @@ EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "demo": _openai_embed,
     "gemini": _gemini,
     "bedrock": BedrockEmbedProvider(),
+    "ollama": _ollama,
 }
 RERANKERS: dict[str, RerankProviderCodec] = {}

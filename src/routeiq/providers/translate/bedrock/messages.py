@@ -10,8 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from routeiq.core.errors import BadRequest
 from routeiq.providers.translate.chat import (
     Block,
@@ -26,7 +24,7 @@ from routeiq.providers.translate.chat import (
     ToolResult,
     unsealed,
 )
-from routeiq.providers.translate.codec import Fit
+from routeiq.providers.translate.codec import Fit, input_of
 from routeiq.providers.translate.media import extension_of
 
 EMPTY = "(empty)"
@@ -117,7 +115,7 @@ class Conversation:
         if isinstance(block, Media):
             return [self._media(block), *self.mark(block.cache)]
         if isinstance(block, ToolCall):
-            use = {"toolUseId": ident(block.id), "name": block.name, "input": _input(block)}
+            use = {"toolUseId": ident(block.id), "name": block.name, "input": input_of(block)}
             return [{"toolUse": use}, *self.mark(block.cache)]
         if isinstance(block, ToolResult):
             return [{"toolResult": self._result(block)}, *self.mark(block.cache)]
@@ -197,15 +195,6 @@ def _results_first(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
             part = results if "toolResult" in block else rest
         part.append(block)
     return results + rest
-
-
-def _input(call: ToolCall) -> Any:
-    """The arguments as an object; what is none was not understood by the tool either, and is shown as text."""
-    try:
-        value = msgspec.json.decode(call.arguments or "{}")
-    except msgspec.DecodeError:
-        value = None
-    return value if isinstance(value, dict) else {"input": call.arguments}
 
 
 def _format(media: Media) -> str:
