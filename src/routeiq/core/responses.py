@@ -7,8 +7,8 @@ from msgspec import Raw
 
 QUEUED, RUNNING, CANCELLED, FAILED = "queued", "in_progress", "cancelled", "failed"
 UNDER_WAY = (QUEUED, RUNNING)
-ALIVE_SECONDS = 10.0
-"""How often a worker says which background responses it is still at."""
+ALIVE_SECONDS = 2.0
+"""How often a worker says which background responses it is still at, and learns which were cancelled."""
 DEAD_SECONDS = 60.0
 """After how long without that such a response counts as failed."""
 

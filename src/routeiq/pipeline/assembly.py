@@ -12,7 +12,7 @@ from routeiq.governance.keys import KeyRing, Lookup
 from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import EventSink
 from routeiq.pipeline.meters import Meters
-from routeiq.pipeline.services import Services
+from routeiq.pipeline.services import ResponseStore, Services
 from routeiq.providers.signing import CredentialSource
 from routeiq.transport.dns import Resolver
 from routeiq.transport.library import LibraryClient
@@ -27,7 +27,7 @@ def assemble(
     snapshot: Snapshot,
     *,
     worker: int,
-    sources: Callable[[Pool], tuple[Lookup, CredentialSource]],
+    sources: Callable[[Pool], tuple[Lookup, CredentialSource, ResponseStore | None]],
 ) -> Services:
     """The services of one event loop. `worker` names it in Events; `sources` may ask over the pool it is given."""
     meters = Meters(table)
@@ -42,7 +42,7 @@ def assemble(
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
     book = LimitBook(table)
-    lookup, credentials = sources(pool)
+    lookup, credentials, responses = sources(pool)
     return Services(
         loop=loop,
         table=table,
@@ -57,4 +57,5 @@ def assemble(
         credentials=credentials,
         rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
         worker=worker,
+        responses=responses,
     )

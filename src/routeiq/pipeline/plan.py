@@ -163,6 +163,11 @@ class Plan:
         self._resolved[model] = group
         return group
 
+    def find(self, deployment: str) -> Route | None:
+        """The route to a deployment by id. Not for the hot path."""
+        routes = (route for group in self.groups.values() for route in group.routes)
+        return next((route for route in routes if route.label == deployment), None)
+
     def listed(self) -> list[str]:
         """Public names in the configuration's order, aliases after them; hidden ones are left out."""
         names = [group.name for group in self.snapshot.groups.values() if not group.hidden]

@@ -6,7 +6,8 @@ from msgspec import UNSET
 
 from routeiq.core.errors import BadRequest, UnknownModel
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import COUNT_TOKENS, EMBEDDING
+from routeiq.core.snapshot import COUNT_TOKENS, EMBEDDING, RESPONSES
+from routeiq.pipeline import conversation
 from routeiq.pipeline.plan import Plan
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.faces import FACES
@@ -34,7 +35,7 @@ def read(exchange: Exchange) -> bool:
     if group is None:
         raise unknown_model(exchange)
     exchange.group = group
-    return False
+    return conversation.begin(exchange) if exchange.endpoint == RESPONSES else False
 
 
 def unknown_model(exchange: Exchange) -> UnknownModel:

@@ -20,8 +20,10 @@ from routeiq.transport.outbox import Outbox
 from routeiq.transport.pool import Pool
 
 if TYPE_CHECKING:
+    from routeiq.core.responses import Conversation, KeptResponse
     from routeiq.core.snapshot import Deployment
     from routeiq.pipeline.attempt import Attempt
+    from routeiq.pipeline.background import Running
 
 
 class LibraryClient(Protocol):
@@ -29,6 +31,31 @@ class LibraryClient(Protocol):
 
     def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
         """Send `call.payload` under a rendered head; the outcome comes through the call."""
+
+
+class ResponseStore(Protocol):
+    """Where responses are kept, each under the key that asked: `owner` is its hex SHA-256.
+
+    All raise `Overloaded` when nobody answers.
+    """
+
+    async def conversation(self, owner: str, ident: str) -> Conversation | None:
+        """All up to a response, or where its provider keeps it. Raises `BadRequest` for one that is too long."""
+
+    async def find(self, owner: str, ident: str) -> KeptResponse | None:
+        """One response."""
+
+    async def put(self, kept: KeptResponse) -> bool:
+        """Keep one; False for what was cancelled or deleted while it ran."""
+
+    async def remove(self, owner: str, ident: str) -> bool:
+        """Forget one; whether there was one."""
+
+    async def cancel(self, owner: str, ident: str) -> KeptResponse | None:
+        """End one that is under way; as it is then."""
+
+    async def alive(self, running: list[tuple[str, str]]) -> list[str]:
+        """These (owner, id) are being worked at; gives the ids of those nobody waits for any more."""
 
 
 class Services:
@@ -50,6 +77,7 @@ class Services:
         credentials: CredentialSource,
         rng: random.Random,
         worker: int,
+        responses: ResponseStore | None = None,
     ) -> None:
         self.loop = loop
         self.table = table
@@ -67,6 +95,12 @@ class Services:
         """Seconds for everything that is measured: uvloop's own clock ticks in milliseconds."""
         self.worker = worker
         self.meters = meters
+        self.responses = responses
+        """`None` in a program without a control plane: there is nothing to go on from."""
+        self.background: dict[str, Running] = {}
+        """Responses that are worked at after their client has been answered, by id."""
+        self.alive: asyncio.Task[None] | None = None
+        """Tells the control plane of them."""
         self.active: set[Attempt] = set()
         """Calls under way, for the sweep of deadlines."""
         self.in_flight = 0

@@ -164,8 +164,8 @@ class Loop:
         return plan
 
     def _assemble(self, snapshot: Snapshot) -> Services:
-        def sources(_: Pool) -> tuple[Lookup, DirectCredentials]:
-            return _unknown, DirectCredentials()
+        def sources(_: Pool) -> tuple[Lookup, DirectCredentials, None]:
+            return _unknown, DirectCredentials(), None
 
         with tempfile.TemporaryDirectory(prefix="routeiq-") as directory:
             # Mapped, and gone from the directory: nobody else counts here.

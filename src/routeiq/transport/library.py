@@ -80,11 +80,11 @@ class LibraryClient:
             raise UpstreamBroken("tls", str(error)) from None
         import httpx2
 
-        path, headers = _parsed(head)
+        method, path, headers = _parsed(head)
         self._streams[way] += 1
         url = f"{deployment.scheme}://{deployment.host}:{deployment.port}{path}"
         try:
-            async with client.stream("POST", url, headers=headers, content=b"".join(call.payload)) as response:
+            async with client.stream(method, url, headers=headers, content=b"".join(call.payload)) as response:
                 call.on_head(response.status_code, [(name.lower(), value) for name, value in response.headers.raw])
                 async for data in response.aiter_raw():
                     await open_gate.wait()
@@ -138,13 +138,13 @@ class _Carried:
             call.on_failure(UpstreamBroken("protocol", f"{type(error).__name__}: {error}"))
 
 
-def _parsed(head: bytes) -> tuple[str, list[tuple[bytes, bytes]]]:
-    """(path, headers without Host) of a rendered request head."""
+def _parsed(head: bytes) -> tuple[str, str, list[tuple[bytes, bytes]]]:
+    """(method, path, headers without Host) of a rendered request head."""
     lines = head.split(b"\r\n")
-    path = lines[0].split(b" ")[1].decode("latin-1")
+    method, path, _ = lines[0].decode("latin-1").split(" ", 2)
     headers = []
     for line in lines[1:]:
         name, colon, value = line.partition(b": ")
         if colon and name.lower() != b"host":
             headers.append((name, value))
-    return path, headers
+    return method, path, headers

@@ -9,14 +9,14 @@ from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.pool import Origin
 
 
-class _Question(Call):
-    """One question in flight."""
+class Question(Call):
+    """One question in flight: `answer` becomes its status and body, or an `OSError`."""
 
-    __slots__ = ("_chunks", "_future", "_status")
+    __slots__ = ("_chunks", "_status", "answer")
 
-    def __init__(self, payload: tuple[bytes, ...], future: asyncio.Future[tuple[int, bytes]]) -> None:
+    def __init__(self, payload: tuple[bytes, ...], answer: asyncio.Future[tuple[int, bytes]]) -> None:
         super().__init__(payload)
-        self._future = future
+        self.answer = answer
         self._status = 0
         self._chunks: list[bytes] = []
 
@@ -27,12 +27,17 @@ class _Question(Call):
         self._chunks.append(data)
 
     def on_done(self) -> None:
-        if not self._future.done():
-            self._future.set_result((self._status, b"".join(self._chunks)))
+        if not self.answer.done():
+            self.answer.set_result((self._status, b"".join(self._chunks)))
 
     def on_failure(self, failure: UpstreamBroken) -> None:
-        if not self._future.done():
-            self._future.set_exception(OSError(str(failure)))
+        if not self.answer.done():
+            self.answer.set_exception(OSError(str(failure)))
+
+    def close(self) -> None:
+        """Stop asking, where there is no answer yet."""
+        if not self.answer.done() or self.answer.cancelled():
+            self.cancel()
 
 
 async def ask(control: Origin, path: str, seconds: float, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
@@ -41,7 +46,7 @@ async def ask(control: Origin, path: str, seconds: float, method: str = "GET", b
     head = f"{method} {path} HTTP/1.1\r\nHost: routeiq\r\n"
     if method != "GET":
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    question = _Question((f"{head}\r\n".encode(), body), future)
+    question = Question((f"{head}\r\n".encode(), body), future)
     question.size = len(body)
     control.send(question)
     try:
@@ -50,5 +55,4 @@ async def ask(control: Origin, path: str, seconds: float, method: str = "GET", b
     except TimeoutError:
         raise OSError("the control plane did not answer in time") from None
     finally:
-        if not future.done() or future.cancelled():
-            question.cancel()
+        question.close()

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from routeiq.worker.http import ClientConnection
     from routeiq.worker.server import Worker
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+"""Of an answer, up to `Content-Length`."""
 _encode = msgspec.json.Encoder().encode
 CREATED = 1_677_610_602
 """`created` of every listed model: the constant LiteLLM answers with."""
@@ -57,7 +58,7 @@ class Answer:
         """Answer now, or as soon as the caller is known."""
         try:
             if name == "live":
-                self._send(_HEAD, b'"I\'m alive!"')
+                self._send(HEAD, b'"I\'m alive!"')
             elif name == "ready":
                 self._ready()
             else:
@@ -73,7 +74,7 @@ class Answer:
             return
         snapshot = worker.plan.snapshot
         answer = {"status": "healthy", "db": "Not connected", "revision": snapshot.revision}
-        self._send(_HEAD, _encode(answer))
+        self._send(HEAD, _encode(answer))
 
     def _with_caller(self, name: str) -> None:
         worker = self._worker
@@ -105,16 +106,16 @@ class Answer:
     def _answer(self, name: str, caller: Caller) -> None:
         plan = self._worker.plan
         if name == "models":
-            self._send(_HEAD, _encode({"object": "list", "data": models(plan, caller)}))
+            self._send(HEAD, _encode({"object": "list", "data": models(plan, caller)}))
         elif name == "gemini_models":
-            self._send(_HEAD, _encode({"models": gemini_models(plan, caller)}))
+            self._send(HEAD, _encode({"models": gemini_models(plan, caller)}))
         elif name == "model_info":
             wanted = parse_qs(self._request.query.decode("latin-1")).get("litellm_model_id", [""])[0]
-            self._send(_HEAD, _encode({"data": model_info(plan, caller, wanted)}))
+            self._send(HEAD, _encode({"data": model_info(plan, caller, wanted)}))
         else:
             path = self._request.path
             prefix = next(prefix for prefix in MODEL_PREFIXES if path.startswith(prefix))
-            self._send(_HEAD, _encode(model(plan, caller, unquote(path[len(prefix) :].decode("latin-1")))))
+            self._send(HEAD, _encode(model(plan, caller, unquote(path[len(prefix) :].decode("latin-1")))))
 
     def _send(self, head: bytes, body: bytes) -> None:
         self._connection.respond(self, head, body)

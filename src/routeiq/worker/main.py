@@ -26,6 +26,7 @@ from routeiq.transport.pool import Address, Pool
 from routeiq.worker.credentials import Credentials
 from routeiq.worker.feed import Feed
 from routeiq.worker.http import ClientConnection
+from routeiq.worker.kept import ControlResponses
 from routeiq.worker.lookup import KeyLookup
 from routeiq.worker.server import Worker
 
@@ -97,9 +98,9 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
     journal = JournalWriter(args.state / "journal", args.column, snapshot.journal)
     address = Address(path=args.control)
 
-    def sources(pool: Pool) -> tuple[KeyLookup, Credentials]:
+    def sources(pool: Pool) -> tuple[KeyLookup, Credentials, ControlResponses]:
         control = pool.origin(address)
-        return KeyLookup(control), Credentials(control)
+        return KeyLookup(control), Credentials(control), ControlResponses(control)
 
     services = assemble(loop, table, journal, snapshot, worker=args.column, sources=sources)
     return Worker(services, snapshot, services.pool.origin(address))

@@ -13,7 +13,7 @@ from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Limits, Snapshot, Timeouts
 from routeiq.observe import metrics
-from routeiq.pipeline import stages
+from routeiq.pipeline import background, stages
 from routeiq.pipeline.answer import error_head
 from routeiq.pipeline.plan import Plan
 from routeiq.pipeline.services import Services
@@ -23,6 +23,7 @@ from routeiq.worker import local
 from routeiq.worker.heads import Heads, Request
 from routeiq.worker.http import ClientConnection
 from routeiq.worker.relay import Relay
+from routeiq.worker.responses import ResponseAnswer, matched
 from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route
 
 SWEEP_SECONDS = 0.05
@@ -113,6 +114,10 @@ class Worker:
                 local.Answer(self, connection, request).run(handler)
             else:
                 self._refuse(connection, _not_allowed(b"GET"))
+            return
+        response = matched(request.method, request.path)
+        if response is not None:
+            ResponseAnswer(self, connection, request, response).run("response")
             return
         Relay(self, connection, request).start()
 
@@ -216,6 +221,7 @@ class Worker:
                 break
             await asyncio.sleep(0.02)
         finished = not self.services.in_flight
+        background.stop_all(self.services)
         self.outbox.flush()
         for connection in list(self.connections):
             connection.cut()

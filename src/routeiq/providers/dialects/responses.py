@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.usage import Usage
@@ -16,6 +16,12 @@ from routeiq.providers.dialects.face import EVENTS
 from routeiq.providers.dialects.openai import MOST_TOKENS, Optional, Request, read_request
 from routeiq.providers.dialects.splice import Piece, replace_model
 
+PROOF = "routeiq:"
+"""Begins what stands for a proof of another provider in `encrypted_content`; what begins otherwise is OpenAI's own."""
+_NAMELESS = frozenset(
+    ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output")
+)
+"""Items that need no id where they are input."""
 _TIERS = ("flex", "priority", "batch")
 """Service tiers with prices of their own: https://platform.openai.com/docs/pricing"""
 
@@ -33,6 +39,10 @@ class ResponsesRequest(Request, gc=False):
     def __post_init__(self) -> None:
         self.max_tokens = self.max_output_tokens
         self.user = self.user or self.safety_identifier
+
+
+class Recalled(ResponsesRequest, gc=False):
+    """A request whose input begins with items that the gateway has kept."""
 
 
 class InputDetails(msgspec.Struct, gc=False):
@@ -100,9 +110,26 @@ ENDS = frozenset(("response.completed", "response.incomplete", "response.failed"
 """Events after which nothing comes."""
 _encode = msgspec.json.Encoder().encode
 _decode_request = msgspec.json.Decoder(ResponsesRequest).decode
+decode_recalled = msgspec.json.Decoder(Recalled).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 decode_response = msgspec.json.Decoder(Response, strict=False).decode
 decode_event = msgspec.json.Decoder(Event, strict=False).decode
 _DELTAS = (b'{"type":"response.output_text.delta"', b'{"type": "response.output_text.delta"')
+
+
+def portable(body: bytes) -> bytes:
+    """A request whose items a provider has not seen before: without ids it would look for, and proofs of others."""
+    members = _decode_members(body)
+    items = []
+    for item in msgspec.json.decode(members["input"]):
+        if isinstance(item, dict):
+            if str(item.get("encrypted_content") or "").startswith(PROOF):
+                continue
+            if item.get("type", "message") in _NAMELESS:
+                item.pop("id", None)
+        items.append(item)
+    members["input"] = Raw(_encode(items))
+    return _encode(members)
 
 
 class ResponsesFace:
@@ -119,6 +146,9 @@ class ResponsesFace:
         return request
 
     def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
+        if isinstance(request, Recalled):
+            body = portable(body)
+            request = decode_recalled(body)
         raw = request.model
         assert raw is not UNSET
         return replace_model(body, raw, model)

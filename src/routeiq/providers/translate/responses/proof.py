@@ -5,11 +5,9 @@ https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
 
 from __future__ import annotations
 
+from routeiq.providers.dialects.responses import PROOF
 from routeiq.providers.translate.chat import Thinking, sealed, unsealed
 from routeiq.providers.translate.responses.wire import DIALECT
-
-_HEAD = "routeiq:"
-"""Begins what stands for a proof of another provider; what begins otherwise is OpenAI's own."""
 
 
 def write_proof(signature: str, redacted: str = "") -> str | None:
@@ -18,22 +16,22 @@ def write_proof(signature: str, redacted: str = "") -> str | None:
     if own:
         return own
     if redacted:
-        return f"{_HEAD}redacted:{redacted}"
-    return f"{_HEAD}signature:{signature}" if signature else None
+        return f"{PROOF}redacted:{redacted}"
+    return f"{PROOF}signature:{signature}" if signature else None
 
 
 def write_call_proof(call_id: str, signature: str) -> str:
     """The proof of a call: it stands in a reasoning item before the call, because calls have no place for it."""
-    return f"{_HEAD}call:{call_id}:{signature}"
+    return f"{PROOF}call:{call_id}:{signature}"
 
 
 def read_proof(value: str | None, text: str, ident: str) -> Thinking | tuple[str, str]:
     """The thought of a reasoning item, or (call id, signature) of the call that comes after it."""
     if not value:
         return Thinking(text=text, id=ident)
-    if not value.startswith(_HEAD):
+    if not value.startswith(PROOF):
         return Thinking(text=text, redacted=sealed(DIALECT, value), id=ident)
-    kind, _, rest = value.removeprefix(_HEAD).partition(":")
+    kind, _, rest = value.removeprefix(PROOF).partition(":")
     if kind == "call":
         call, _, signature = rest.rpartition(":")
         return call, signature

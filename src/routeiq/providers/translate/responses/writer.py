@@ -139,8 +139,9 @@ class EventWriter:
     def fail(self, error: GatewayError) -> bytes:
         told = {"message": error.message, "code": error.code, "param": error.param}
         out = self._event("error", {**told, "error": {"type": error.type, **told}})
-        for item in self._output:
-            answer.mark_incomplete(item)
+        number = self._number
+        self._close("incomplete", last=True)  # for the response: the client is told of no more items
+        self._number = number
         return out + self._event("response.failed", {"response": self._response("failed", error=error)})
 
     # the whole
