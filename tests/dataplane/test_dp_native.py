@@ -11,11 +11,12 @@ import openai
 import pytest
 
 from support.fake_ollama import Ollama
+from support.fake_watsonx import Watsonx
 from support.native import Fake, Turn
 from support.tokens import TokenServer
 from support.worker import Worker
 
-FAKES: tuple[type[Fake], ...] = (Ollama,)
+FAKES: tuple[type[Fake], ...] = (Ollama, Watsonx)
 USER: Any = [{"role": "user", "content": "Say hello."}]
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n picture").decode()
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -249,9 +250,10 @@ def test_an_error_in_the_midst_of_a_stream(both: tuple[Fake, Worker]) -> None:
 
 def test_what_can_not_be_taken(both: tuple[Fake, Worker]) -> None:
     fake, worker = both
+    name, value = fake.refused
     with pytest.raises(openai.BadRequestError) as raised:
-        worker.client().chat.completions.create(model="m", messages=USER, logit_bias={"5": 1})
-    assert (raised.value.param, raised.value.code) == ("logit_bias", "unsupported_parameter")
+        worker.client().chat.completions.create(model="m", messages=USER, extra_body={name: value})
+    assert (raised.value.param, raised.value.code) == (name, "unsupported_parameter")
     assert not fake.bodies
 
 

@@ -42,6 +42,8 @@ class Fake:
     thinks = True
     structured = True
     streams = True
+    refused: tuple[str, Any] = ("logit_bias", {"5": 1})
+    """A parameter it can't take."""
     embeds = True
     cut = 30
     """Bytes whose loss cuts a stream before its end is told."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 import email.utils
 import time
 
-import msgspec
-
 from routeiq.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from routeiq.providers.dialects.openai import WireError, decode_error
+from routeiq.providers.shapes import read_error
 
 _TYPES = {
     401: ("authentication_error", "AuthenticationError"),
@@ -40,7 +38,7 @@ _MESSAGE_LIMIT = 4000
 
 def from_answer(status: int, body: bytes, *, provider: str, retry_after: float | None) -> UpstreamError:
     """The error for an answer with a status of 300 or above. Never raises."""
-    wire = _read(body)
+    wire = read_error(body)
     kind, class_name = _TYPES.get(
         status, ("internal_server_error" if status >= 500 else "invalid_request_error", "APIError")
     )
@@ -75,8 +73,12 @@ def from_answer(status: int, body: bytes, *, provider: str, retry_after: float |
 
 def from_event(payload: bytes, *, provider: str) -> UpstreamError:
     """The error for an `error` event as the first of a stream."""
-    wire = _read(payload)
-    status = wire.code if isinstance(wire.code, int) and 400 <= wire.code < 600 else 502
+    wire = read_error(payload)
+    status = wire.status
+    if status is None and isinstance(wire.code, int):
+        status = wire.code
+    if status is None or not 400 <= status < 600:
+        status = 502
     error = from_answer(status, payload, provider=provider, retry_after=None)
     error.retryable = True
     return error
@@ -121,23 +123,6 @@ def retry_after(value: bytes | None, now: float | None = None) -> float | None:
         except (ValueError, OverflowError, TypeError, IndexError):
             return None
     return min(max(seconds, 0.0), 86_400.0) if seconds == seconds else None
-
-
-def _read(body: bytes) -> WireError:
-    try:
-        answer = decode_error(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return WireError()
-    error = answer.error
-    if isinstance(error, WireError):
-        return error
-    if isinstance(error, str):
-        return WireError(message=error)
-    if answer.message:
-        return WireError(message=answer.message)
-    if answer.detail is not None:
-        return WireError(message=answer.detail if isinstance(answer.detail, str) else str(answer.detail))
-    return WireError()
 
 
 def _is_context(code: str | None, message: str) -> bool:

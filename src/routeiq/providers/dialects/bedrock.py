@@ -27,18 +27,10 @@ _STATUS = {
     "validationException": 400,
 }
 """Status by exception, as the service's model names it."""
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def from_answer(status: int, body: bytes, *, provider: str, retry_after: float | None) -> UpstreamError:
     """The error for an answer with a status of 300 or above. Never raises."""
-    try:
-        members = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        members = {}
-    told = members.get("message") or members.get("Message")  # the front door of AWS writes it large
-    if isinstance(told, str):
-        body = msgspec.json.encode({"message": told})
     error = errors.from_answer(status, body, provider=provider, retry_after=retry_after)
     if status == 424:
         error.retryable = True  # the model failed, not the request

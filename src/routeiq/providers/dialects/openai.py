@@ -269,19 +269,6 @@ def used(wire: WireUsage | None, tier: str | None) -> Usage | None:
     return usage
 
 
-class WireError(msgspec.Struct, gc=False):
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
-class ErrorAnswer(msgspec.Struct, gc=False):
-    error: WireError | str | None = None
-    message: str | None = None
-    detail: Any = None
-
-
 class LooseAnswer(msgspec.Struct, gc=False):
     """The same of a provider that is not strict about types."""
 
@@ -294,7 +281,6 @@ class LooseAnswer(msgspec.Struct, gc=False):
 _decode_answer = msgspec.json.Decoder(Answer, strict=False).decode
 _decode_event = msgspec.json.Decoder(Event, strict=False).decode
 _decode_loose = msgspec.json.Decoder(LooseAnswer).decode
-decode_error = msgspec.json.Decoder(ErrorAnswer, strict=False).decode
 
 
 def read_answer(body: bytes) -> Answer:

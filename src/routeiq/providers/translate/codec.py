@@ -115,6 +115,13 @@ class Fit:
             self.dropped.append(param)
 
 
+def reduced(chat: Chat, served: frozenset[str]) -> Chat:
+    """The request without what `settle_rest` has seen to: for codecs that hand it on to another dialect's."""
+    blank = Chat(messages=[])
+    away = {field: getattr(blank, field) for names in (_OPTIONAL, HINTS) for field in names if field not in served}
+    return msgspec.structs.replace(chat, extra={}, hints=(), betas=(), **away)
+
+
 def portable_tools(tools: Sequence[Tool], fit: Fit, dialect: str = "") -> list[Tool]:
     """The tools a provider of `dialect` can be given; server-side tools of others are refused or dropped."""
     out = []

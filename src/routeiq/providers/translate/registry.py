@@ -29,10 +29,11 @@ from routeiq.providers.translate.openai.completions import CompletionsClient
 from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
 from routeiq.providers.translate.openai.provider import OpenAIProvider
 from routeiq.providers.translate.responses.client import ResponsesClient
+from routeiq.providers.translate.watsonx.provider import WatsonxProvider
 
 _openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
 _openai_embed = OpenAIEmbedProvider()
-_bedrock, _ollama = BedrockProvider(), OllamaProvider()
+_bedrock, _ollama, _watsonx = BedrockProvider(), OllamaProvider(), WatsonxProvider()
 
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
@@ -59,6 +60,7 @@ CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "gemini": _gemini,
     "bedrock": _bedrock,
     "ollama": _ollama,
+    "watsonx": _watsonx,
 }
 COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini, "bedrock": _bedrock}
 PREFIXERS: dict[str, Prefixer] = {"openai": _openai, "anthropic": _anthropic}
@@ -68,5 +70,6 @@ EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "gemini": _gemini,
     "bedrock": BedrockEmbedProvider(),
     "ollama": _ollama,
+    "watsonx": _watsonx,
 }
 RERANKERS: dict[str, RerankProviderCodec] = {}

@@ -69,6 +69,10 @@ class OpenAIProvider:
     """`ProviderCodec` for the operation `chat`."""
 
     def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
+        return Outgoing("chat", _encode(self.members(chat, context, fit)))
+
+    def members(self, chat: Chat, context: Context, fit: Fit) -> dict[str, Any]:
+        """The request as an object, for dialects that are nearly this one. Raises `BadRequest`."""
         out: dict[str, Any] = {"model": context.model, "messages": _messages(chat.messages, context, fit)}
         own = context.provider in OPENAI_OWN
         for name in _PLAIN:
@@ -115,7 +119,7 @@ class OpenAIProvider:
         if chat.stream:
             out["stream"] = True
             out["stream_options"] = {"include_usage": True}
-        return Outgoing("chat", _encode(out))
+        return out
 
     def read(self, body: bytes, chat: Chat) -> Answer:
         answer = wire.decode_answer(body)

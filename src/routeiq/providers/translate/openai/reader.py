@@ -36,9 +36,11 @@ class ChunkReader:
     The finish of a choice is kept until the end marker, because usage and some servers' last text come after it.
     """
 
-    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_refused", "_started", "_usage")
+    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_marked", "_refused", "_started", "_usage")
 
-    def __init__(self) -> None:
+    def __init__(self, *, marked: bool = True) -> None:
+        """`marked`: the end is `[DONE]`; else a stream is complete when it was closed after a choice was."""
+        self._marked = marked
         self._frames = EventFrames()
         self._started = False
         self._ended = False
@@ -59,16 +61,18 @@ class ChunkReader:
 
     def finish(self) -> list[Delta]:
         out: list[Delta] = []
-        if not self._ended and self._frames.rest().strip() == b"[DONE]":
+        rest = self._frames.rest().strip()
+        if not self._ended and (rest == b"[DONE]" or (not self._marked and not rest and self._finish)):
             self._end(out)
         return out
 
     def _event(self, payload: bytes, out: list[Delta]) -> None:
         try:
             chunk = wire.decode_chunk(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise errors.broken_answer("The provider", "an event that is no chunk of a chat") from None
-        if chunk.error is not UNSET and chunk.error is not None and not chunk.choices:
+        told = chunk.error or chunk.errors
+        if told is not UNSET and told is not None and not chunk.choices:
             raise errors.from_event(payload, provider="")
         if not self._started:
             self._started = True

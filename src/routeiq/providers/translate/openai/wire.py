@@ -20,8 +20,9 @@ FINISH: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "time_limit": "length",
 }
-"""OpenAI's finish reasons; what others invent counts as `stop`."""
+"""OpenAI's finish reasons, and watsonx's for an answer that took too long; what others invent counts as `stop`."""
 FINISH_OF: dict[FinishReason, str] = {
     "stop": "stop",
     "stop_sequence": "stop",
@@ -358,6 +359,8 @@ class Chunk(msgspec.Struct, gc=False):
     service_tier: str | None = None
     system_fingerprint: str | None = None
     error: Any | UnsetType = UNSET
+    errors: Any | UnsetType = UNSET
+    """watsonx's."""
 
 
 request_decoder = msgspec.json.Decoder(Request)

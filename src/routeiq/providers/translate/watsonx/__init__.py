@@ -1,0 +1,4 @@
+"""IBM watsonx.ai.
+
+https://cloud.ibm.com/apidocs/watsonx-ai#text-chat
+"""
