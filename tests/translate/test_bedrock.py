@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from bedrock_oracle import answer, check, event, failure, parsed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +46,7 @@ from routeiq.providers.translate.chat import (
 )
 from routeiq.providers.translate.codec import Context, Fit
 from routeiq.providers.translate.embed import Embed
+from support.bedrock import answer, check, event, failure, parsed
 
 PNG = base64.b64encode(b"\x89PNG\r\n\xff\xfe\xfd").decode()
 PICTURE = Media(kind="image", media_type="image/png", data=PNG)

@@ -31,6 +31,7 @@ from routeiq.providers.translate.chat import (
 from routeiq.providers.translate.codec import Context, Fit
 from routeiq.providers.translate.embed import Embed
 from routeiq.providers.translate.gemini.provider import GeminiProvider
+from support.google import check
 
 PNG = base64.b64encode(b"\x89PNG\r\n\xff\xfe\xfd").decode()
 CODEC = GeminiProvider()
@@ -44,22 +45,6 @@ def write(chat: Chat, model: str = "gemini-2.5-flash", provider: str = "gemini",
     body = json.loads(CODEC.write(chat, Context(provider=provider, model=model), how).body)
     check(body)
     return body, how.dropped
-
-
-def check(body: dict[str, Any]) -> None:
-    """Raises for what the SDK's types do not know: they forbid unknown members."""
-    known = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings"}
-    assert set(body) - known <= {"cachedContent", "labels", "serviceTier"}
-    for content in body["contents"]:
-        types.Content.model_validate(content)
-    if "systemInstruction" in body:
-        types.Content.model_validate(body["systemInstruction"])
-    for tool in body.get("tools", ()):
-        types.Tool.model_validate(tool)
-    types.ToolConfig.model_validate(body.get("toolConfig", {}))
-    types.GenerationConfig.model_validate(body.get("generationConfig", {}))
-    for setting in body.get("safetySettings", ()):
-        types.SafetySetting.model_validate(setting)
 
 
 def parts(chat: Chat, model: str = "gemini-2.5-flash", provider: str = "gemini") -> list[Any]:

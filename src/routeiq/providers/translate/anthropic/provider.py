@@ -16,7 +16,7 @@ from routeiq.providers.translate.anthropic import wire
 from routeiq.providers.translate.anthropic.blocks import conversation
 from routeiq.providers.translate.anthropic.citations import read_citation
 from routeiq.providers.translate.anthropic.reader import EventReader
-from routeiq.providers.translate.anthropic.thinking import decides_itself, plan
+from routeiq.providers.translate.anthropic.thinking import decides_itself, plan, without_sampling
 from routeiq.providers.translate.chat import (
     Answer,
     Block,
@@ -46,6 +46,7 @@ class AnthropicProvider:
 
     def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
         out = _head(context)
+        chat = without_sampling(chat, context.model, fit)
         system, messages = conversation(chat.messages, context, fit)
         if system:
             out["system"] = system

@@ -201,6 +201,6 @@ def _reasoning(request: wire.Request) -> Reasoning | None:
     return Reasoning(
         effort=effort,
         budget=thinking.budget_tokens,
-        adaptive=thinking.type == "adaptive",
+        adaptive=thinking.type in ("adaptive", "between_tools"),
         hidden=thinking.display == "omitted",
     )

@@ -9,12 +9,17 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from routeiq.providers.translate.chat import Chat
 from routeiq.providers.translate.codec import Fit
-from routeiq.providers.translate.reasoning import BUDGETS, LEAST, budget_of
+from routeiq.providers.translate.reasoning import BUDGETS, LEAST, budget_of, effort_of
 
 _ADAPTIVE = re.compile(r"claude-(opus|sonnet|haiku)-(4-[6-9]|[5-9])|claude-(fable|mythos)")
 """Models that decide themselves how long to think."""
+_FIXED = re.compile(r"claude-(opus|sonnet|haiku)-(4-[7-9]|[5-9])|claude-(fable|mythos)")
+"""Models that take neither a budget nor parameters of sampling, and hide their thoughts unless asked to show them:
+https://platform.claude.com/docs/en/about-claude/models/migration-guide"""
 _DEFAULT_MAX_TOKENS = (
     (re.compile(r"claude-3-(haiku|opus|sonnet)|claude-2|claude-instant"), 4096),
     (re.compile("claude-3-5"), 8192),
@@ -45,6 +50,17 @@ def decides_itself(model: str) -> bool:
     return _ADAPTIVE.search(model) is not None
 
 
+def without_sampling(chat: Chat, model: str, fit: Fit) -> Chat:
+    """The request less what models from Claude 4.7 on refuse; `Fit.refuse` decides what becomes of it."""
+    if _FIXED.search(model) is None:
+        return chat
+    for name, usual in (("temperature", 1), ("top_p", 1), ("top_k", None)):
+        value = getattr(chat, name)
+        if value is not None and value != usual and not fit.leaves_out(name):
+            fit.refuse(name, f"{model} takes no parameters of sampling")
+    return msgspec.structs.replace(chat, temperature=None, top_p=None, top_k=None)
+
+
 def default_max_tokens(model: str) -> int:
     """The limit on an answer where the client has set none."""
     for pattern, most in _DEFAULT_MAX_TOKENS:
@@ -62,14 +78,18 @@ def plan(chat: Chat, model: str, turns: Sequence[tuple[str, Sequence[str]]], fit
     effort = reasoning.effort
     if effort == "none" or reasoning.budget == 0:
         return Thought(most, {"type": "disabled"})
-    adaptive = reasoning.adaptive or (reasoning.budget is None and decides_itself(model))
+    fixed = _FIXED.search(model) is not None
+    if fixed:
+        effort = effort_of(reasoning)
+    adaptive = fixed or reasoning.adaptive or (reasoning.budget is None and decides_itself(model))
     asked = "" if effort is None or not adaptive else "low" if effort == "minimal" else effort
     if chat.prefix or not _proven(turns):
         # The API refuses to think on an answer that is begun, or a turn with calls whose thoughts were not kept.
         fit.ignore("reasoning_effort")
         return Thought(most, None, asked)
     if adaptive:
-        return Thought(most, {"type": "adaptive"}, asked)
+        shown = {"display": "summarized"} if fixed and not reasoning.hidden else {}
+        return Thought(most, {"type": "adaptive", **shown}, asked)
     budget = budget_of(reasoning) or BUDGETS["medium"]
     if reasoning.budget is None and chat.max_tokens is not None:
         budget = min(budget, chat.max_tokens // 2)

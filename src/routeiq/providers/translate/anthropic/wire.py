@@ -99,7 +99,7 @@ class ToolChoice(msgspec.Struct, gc=False):
 
 
 class Thinking(msgspec.Struct, gc=False):
-    type: Literal["enabled", "disabled", "adaptive"]
+    type: Literal["enabled", "disabled", "adaptive", "between_tools"]
     budget_tokens: int | None = None
     display: str | None = None
 

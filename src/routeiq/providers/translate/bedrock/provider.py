@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from routeiq.providers.translate.anthropic.provider import NATIVE_FORMAT, closed
-from routeiq.providers.translate.anthropic.thinking import plan
+from routeiq.providers.translate.anthropic.thinking import plan, without_sampling
 from routeiq.providers.translate.bedrock import wire
 from routeiq.providers.translate.bedrock.answer import read_answer
 from routeiq.providers.translate.bedrock.messages import Conversation, tool_names, uses_tools
@@ -48,6 +48,7 @@ class BedrockProvider:
     """`ProviderCodec` for the operation `converse`, and `TokenCounter` for `converse_count`."""
 
     def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
+        chat = without_sampling(chat, context.model, fit)
         conversation = Conversation(context.model, fit)
         system, messages = conversation.written(chat.messages)
         out: dict[str, Any] = {"messages": messages}

@@ -1,0 +1,1 @@
+"""Every client dialect with every provider dialect."""

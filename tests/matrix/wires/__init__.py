@@ -1,0 +1,1 @@
+"""Providers' wires, spoken with the types of their vendors' SDKs."""
