@@ -11,12 +11,13 @@ import openai
 import pytest
 
 from support.fake_ollama import Ollama
+from support.fake_replicate import Replicate
 from support.fake_watsonx import Watsonx
 from support.native import Fake, Turn
 from support.tokens import TokenServer
 from support.worker import Worker
 
-FAKES: tuple[type[Fake], ...] = (Ollama, Watsonx)
+FAKES: tuple[type[Fake], ...] = (Ollama, Watsonx, Replicate)
 USER: Any = [{"role": "user", "content": "Say hello."}]
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n picture").decode()
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -82,7 +83,7 @@ def test_a_stream(both: tuple[Fake, Worker]) -> None:
     )
     chunks = list(stream)
     texts = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
-    assert tuple(texts) == fake.turn.pieces
+    assert tuple(texts) == (fake.turn.pieces if fake.streams else (fake.turn.text,))
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
     assert chunks[-1].usage is not None
     assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens) == (7, 5)
@@ -96,8 +97,9 @@ def test_an_answer_that_was_too_long(both: tuple[Fake, Worker]) -> None:
     fake, worker = both
     fake.turn = Turn(long=True)
     answer = worker.client().chat.completions.create(model="m", messages=USER)
-    assert answer.choices[0].finish_reason == "length"
-    assert events(worker, {"messages": USER})[-2]["delta"]["stop_reason"] == "max_tokens"
+    assert answer.choices[0].finish_reason == ("length" if fake.tells_length else "stop")
+    told = events(worker, {"messages": USER})[-2]["delta"]["stop_reason"]
+    assert told == ("max_tokens" if fake.tells_length else "end_turn")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -133,14 +135,16 @@ def test_parallel_tools(both: tuple[Fake, Worker], stream: bool) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools_for_clients_that_speak_messages(both: tuple[Fake, Worker], stream: bool) -> None:
     fake, worker = both
-    if not fake.tools:
-        return
     fake.turn = Turn(calls=CALLS[:1])
     body = {
         "max_tokens": 50,
         "messages": USER,
         "tools": [{"name": "weather", "input_schema": WEATHER}],
     }
+    if not fake.tools:
+        status, _, told = worker.call("/v1/messages", {"model": "m", "stream": stream, **body})
+        assert (status, json.loads(told)["error"]["type"]) == (400, "invalid_request_error")
+        return
     if stream:
         found = events(worker, body)
         starts = [event["content_block"] for event in found if event["type"] == "content_block_start"]
@@ -193,18 +197,17 @@ def test_structured_output(both: tuple[Fake, Worker], stream: bool) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_reasoning(both: tuple[Fake, Worker], stream: bool) -> None:
     fake, worker = both
-    if not fake.thinks:
-        return
     fake.turn = Turn(thought="Let me think.")
+    thought = fake.turn.thought if fake.thinks else ""
     client = worker.client()
     if stream:
         chunks = client.chat.completions.create(model="m", messages=USER, reasoning_effort="low", stream=True)
         deltas = [chunk.choices[0].delta.model_dump() for chunk in chunks if chunk.choices]
-        assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == "Let me think."
+        assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == thought
         assert "".join(delta.get("content") or "" for delta in deltas) == fake.turn.text
     else:
         answer = client.chat.completions.create(model="m", messages=USER, reasoning_effort="low")
-        assert answer.choices[0].message.model_dump()["reasoning_content"] == "Let me think."
+        assert answer.choices[0].message.model_dump().get("reasoning_content", "") == thought
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -227,25 +230,34 @@ def test_errors(both: tuple[Fake, Worker], status: int, kind: type[openai.APISta
 
 def test_a_stream_that_is_cut(both: tuple[Fake, Worker]) -> None:
     fake, worker = both
-    if not fake.streams:
-        return
-    fake.turn = Turn(cut=fake.cut)
-    stream = worker.client().chat.completions.create(model="m", messages=USER, stream=True)
-    seen: list[str] = []
+    fake.turn = Turn(cut=30)
     with pytest.raises(openai.APIError):
-        seen.extend(chunk.choices[0].delta.content or "" for chunk in stream)
-    assert events(worker, {"messages": USER})[-1]["type"] == "error"
+        list(say(worker))
+    assert failed(worker, streamed=fake.streams)["type"] == "error"
 
 
 def test_an_error_in_the_midst_of_a_stream(both: tuple[Fake, Worker]) -> None:
     fake, worker = both
-    if not fake.streams:
-        return
     fake.turn = Turn(late="The model fell over.")
     with pytest.raises(openai.APIError, match="The model fell over"):
-        list(worker.client().chat.completions.create(model="m", messages=USER, stream=True))
-    last = events(worker, {"messages": USER})[-1]
-    assert (last["type"], "fell over" in last["error"]["message"]) == ("error", True)
+        list(say(worker))
+    assert "fell over" in failed(worker, streamed=fake.streams)["error"]["message"]
+
+
+def say(worker: Worker) -> Iterator[str]:
+    """The texts of a stream."""
+    for chunk in worker.client().chat.completions.create(model="m", messages=USER, stream=True):
+        yield from (choice.delta.content or "" for choice in chunk.choices)
+
+
+def failed(worker: Worker, *, streamed: bool) -> dict[str, Any]:
+    """The error a Messages client is told: as the last event, or in place of a stream that never began."""
+    if streamed:
+        return events(worker, {"messages": USER})[-1]
+    status, _, body = worker.call("/v1/messages", {"model": "m", "max_tokens": 9, "messages": USER, "stream": True})
+    assert status == 502
+    found: dict[str, Any] = json.loads(body)
+    return found
 
 
 def test_what_can_not_be_taken(both: tuple[Fake, Worker]) -> None:
@@ -260,6 +272,9 @@ def test_what_can_not_be_taken(both: tuple[Fake, Worker]) -> None:
 def test_embeddings(both: tuple[Fake, Worker]) -> None:
     fake, worker = both
     if not fake.embeds:
+        with pytest.raises(openai.BadRequestError) as raised:
+            worker.client().embeddings.create(model="m", input="a")
+        assert raised.value.code == "unsupported_endpoint"
         return
     answer = worker.client().embeddings.create(model="m", input=["a", "bcd"])
     assert [found.embedding for found in answer.data] == [[1.0, 0.5], [3.0, 0.5]]

@@ -118,7 +118,7 @@ def test_every_way_of_calling_uses_words_that_others_know(way: str, spec: Provid
     assert bool(spec.paths) == (spec.dialect != "litellm")
     for path in spec.paths.values():
         names = {name for _, name, _, _ in string.Formatter().parse(path) if name}
-        assert names <= {"model", "version"}
+        assert names <= {"model", "path", "version"}
         assert path.startswith("/") or spec.dialect == "demo"
         assert "{version}" not in path or spec.default_version
     assert set(spec.capabilities) <= set(CAPABILITIES)
@@ -165,6 +165,7 @@ def test_a_plain_provider_costs_one_row() -> None:
         ("bedrock", "invoke/meta.llama3", "bedrock", "converse", "/model/{model}/converse", "meta.llama3"),
         ("azure_ai", "Mistral-large", "openai", "chat", "/models/chat/completions?api-version={version}", None),
         ("azure_ai", "claude-sonnet-4-5", "anthropic", "messages", "/anthropic/v1/messages", None),
+        ("replicate", "deployments/me/mine", "replicate", "predictions", "/deployments/{path}/predictions", "me/mine"),
         ("watsonx", "deployment/abc", "watsonx", "watsonx_chat", "{model}/text/chat?version={version}", "abc"),
     ],
 )

@@ -42,11 +42,11 @@ class Fake:
     thinks = True
     structured = True
     streams = True
+    embeds = True
+    tells_length = True
+    """Whether it tells that an answer was too long."""
     refused: tuple[str, Any] = ("logit_bias", {"5": 1})
     """A parameter it can't take."""
-    embeds = True
-    cut = 30
-    """Bytes whose loss cuts a stream before its end is told."""
 
     def __init__(self) -> None:
         self.turn = Turn()

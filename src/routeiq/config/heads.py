@@ -81,9 +81,12 @@ def render(
     tail = "\r\n".join(fixed) + "\r\n"
     base = _base_path(spec, address)
     named = MODEL_MARK.decode("ascii") if "*" in model else quote(model, safe="")
+    nested = quote(model, safe="/")
     heads: dict[str, bytes] = {}
     for endpoint, path in endpoint_paths(spec, version).items():
-        target = base + path.format(model=named, version=quote(version or "", safe=""))
+        if "{path}" in path and "*" in model:
+            raise ValueError("the model can't be a wildcard here: its name is more than one part of the address")
+        target = base + path.format(model=named, path=nested, version=quote(version or "", safe=""))
         heads[endpoint] = f"POST {target} HTTP/1.1\r\n{tail}".encode("ascii")
     return heads
 

@@ -28,6 +28,7 @@ from routeiq.providers.translate.openai.client import OpenAIClient
 from routeiq.providers.translate.openai.completions import CompletionsClient
 from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
 from routeiq.providers.translate.openai.provider import OpenAIProvider
+from routeiq.providers.translate.replicate.provider import ReplicateProvider
 from routeiq.providers.translate.responses.client import ResponsesClient
 from routeiq.providers.translate.watsonx.provider import WatsonxProvider
 
@@ -61,6 +62,7 @@ CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "bedrock": _bedrock,
     "ollama": _ollama,
     "watsonx": _watsonx,
+    "replicate": ReplicateProvider(),
 }
 COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini, "bedrock": _bedrock}
 PREFIXERS: dict[str, Prefixer] = {"openai": _openai, "anthropic": _anthropic}

@@ -1,0 +1,4 @@
+"""Replicate's predictions.
+
+https://replicate.com/docs/reference/http#predictions.create
+"""
