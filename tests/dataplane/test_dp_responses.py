@@ -425,13 +425,33 @@ def test_background_work_has_a_limit(client: openai.OpenAI, upstream: Upstream) 
     wait(lambda: all(sent.gone_at is not None for sent in upstream.requests))
 
 
-def test_a_native_provider_has_its_own_background(client: openai.OpenAI, upstream: Upstream) -> None:
+def test_a_native_provider_has_its_own_background(client: openai.OpenAI, gateway: Gateway, upstream: Upstream) -> None:
     queued = native("resp_b1", status="queued", background=True, output=[], usage=None)
-    upstream.script(Script(body=queued), Script(body={**native("resp_b1"), "background": True}))
-    asked = client.responses.create(model="mixed", input="x", background=True)
+    ended = Script(body={**native("resp_b1"), "background": True})
+    upstream.script(Script(body=queued), Script(body=queued), ended, ended)
+    with_key = gateway.client(OTHER)
+    asked = with_key.responses.create(model="mixed", input="x", background=True)
     assert asked.status == "queued"
     assert upstream.requests[0].json["background"] is True
-    assert client.responses.retrieve("resp_b1").status == "completed"
+    seen = [with_key.responses.retrieve("resp_b1").status for _ in range(3)]
+    assert seen == ["queued", "completed", "completed"]
+
+    def mine() -> list[int]:
+        return [event["completion_tokens"] for event in gateway.events() if event["model"] == "mixed"]
+
+    wait(lambda: len(mine()) >= 2)
+    assert mine() == [0, 4], "accounted for once, when its end was seen"
+
+
+def test_a_native_background_stream_outlives_its_client(client: openai.OpenAI, upstream: Upstream) -> None:
+    begun = native("resp_b2", status="in_progress", background=True, output=[], usage=None)
+    event = f"event: response.created\ndata: {json.dumps({'type': 'response.created', 'response': begun})}\n\n"
+    upstream.script(Script(events=[event.encode()], cut="stall", after=1))
+    with client.responses.create(model="gpt-4o", input="x", background=True, stream=True) as stream:
+        assert next(iter(stream)).type == "response.created"
+    upstream.script(Script(body=native("resp_b2")))
+    wait(lambda: upstream.requests[0].gone_at is not None)
+    assert client.responses.retrieve("resp_b2").status == "completed"
 
 
 # --- what goes wrong

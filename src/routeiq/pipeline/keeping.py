@@ -6,6 +6,7 @@ client which goes on at once finds it. Where that takes too long the answer goes
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from routeiq.core.exchange import Client, Exchange
 from routeiq.core.responses import KeptResponse
 from routeiq.pipeline.services import ResponseStore, Services
 from routeiq.providers.dialects.responses import decode_response
-from routeiq.providers.translate.responses.kept import final_response, own_items
+from routeiq.providers.translate.responses.kept import final_response, first_response, own_items
 
 log = logging.getLogger("routeiq.pipeline")
 
@@ -25,13 +26,15 @@ log = logging.getLogger("routeiq.pipeline")
 class Keeping:
     """`core.exchange.Client` in front of the client's connection."""
 
-    __slots__ = ("_asked", "_client", "_store")
+    __slots__ = ("_asked", "_begun", "_client", "_store")
 
     def __init__(self, client: Client, store: ResponseStore, asked: bytes) -> None:
         """`asked`: the request as its client sent it."""
         self._client = client
         self._store = store
         self._asked = asked
+        self._begun: asyncio.Task[None] | None = None
+        """Tells the control plane of a background response that is streamed."""
 
     def respond(self, exchange: Exchange, head: bytes, body: bytes) -> None:
         """Keep a whole answer, then send it; errors are not kept."""
@@ -45,7 +48,11 @@ class Keeping:
         self._client.begin(exchange, head)
 
     def write(self, exchange: Exchange, data: bytes) -> None:
-        """Passed on."""
+        """Passed on. What a provider goes on with when its client leaves is noted as soon as its id is known."""
+        if exchange.thread.background and self._begun is None:
+            response = first_response(data)
+            if response is not None:
+                self._begun = self._keep(exchange, response, _nothing)
         self._client.write(exchange, data)
 
     def end(self, exchange: Exchange, data: bytes = b"") -> None:
@@ -60,15 +67,18 @@ class Keeping:
         """Passed on."""
         self._client.abort(exchange)
 
-    def _keep(self, exchange: Exchange, response: bytes, send: Callable[[], None]) -> None:
+    def _keep(self, exchange: Exchange, response: bytes, send: Callable[[], None]) -> asyncio.Task[None]:
         services: Services = exchange.plan.services
         services.outbox.commit()  # the Event does not wait
         task = services.loop.create_task(self._put(exchange, response, send))
         services.tasks.add(task)
         task.add_done_callback(services.tasks.discard)
+        return task
 
     async def _put(self, exchange: Exchange, response: bytes, send: Callable[[], None]) -> None:
         try:
+            if self._begun is not None and self._begun is not asyncio.current_task():
+                await self._begun  # first things first
             kept = self._kept(exchange, response)
             if kept is not None:
                 await self._store.put(kept)
@@ -102,3 +112,7 @@ class Keeping:
             kept.input = Raw(own_items(self._asked, shown.id))
             kept.response = Raw(response)
         return kept
+
+
+def _nothing() -> None:
+    return

@@ -46,7 +46,7 @@ class ResponseStore(Protocol):
         """One response."""
 
     async def put(self, kept: KeptResponse) -> bool:
-        """Keep one; False for what was cancelled or deleted while it ran."""
+        """Keep one; False for the end of what was in the background and has ended before, or was deleted."""
 
     async def remove(self, owner: str, ident: str) -> bool:
         """Forget one; whether there was one."""

@@ -41,7 +41,7 @@ class ResponseRepository:
         self._clock = clock
 
     def put(self, kept: KeptResponse, seconds: float) -> bool:
-        """Keep for `seconds`; False for what was cancelled or deleted while it ran, which stays so."""
+        """Keep for `seconds`; False for the end of what was in the background and has ended before: that stays so."""
         now = self._clock()
         values = {
             "status": kept.status,
@@ -53,13 +53,22 @@ class ResponseRepository:
             "input": zlib.compress(bytes(kept.input), _FAST),
             "response": zlib.compress(bytes(kept.response), _FAST),
         }
-        here = _is(kept.owner, kept.id)
+        whole = {
+            "owner": kept.owner,
+            "id": kept.id,
+            "created_at": now,
+            "expires_at": now + seconds,
+            **values,
+        }
+        statement = insert(responses).values(whole)
         with self._engine.begin() as connection:
-            if kept.background and not kept.deployment and kept.status not in UNDER_WAY:
-                running = and_(here, responses.c.status.in_(UNDER_WAY))
-                return connection.execute(update(responses).where(running).values(values)).rowcount > 0
-            whole = {"owner": kept.owner, "id": kept.id, "created_at": now, "expires_at": now + seconds, **values}
-            statement = insert(responses).values(whole)
+            if kept.background and kept.status not in UNDER_WAY:
+                running = and_(_is(kept.owner, kept.id), responses.c.status.in_(UNDER_WAY))
+                if connection.execute(update(responses).where(running).values(values)).rowcount:
+                    return True
+                if not kept.deployment:
+                    return False
+                return connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
             connection.execute(statement.on_conflict_do_update(index_elements=["owner", "id"], set_=values))
         return True
 

@@ -41,7 +41,7 @@ class ControlResponses:
         return _kept(await self._ask("GET", _path(owner, ident)))
 
     async def put(self, kept: KeptResponse) -> bool:
-        """Keep one; False for what was cancelled or deleted while it ran. Raises `Overloaded`."""
+        """Keep one; False for what was in the background and has ended before. Raises `Overloaded`."""
         path = "/internal/responses"
         return await self._ask("PUT", path, responses.encode(kept), missing=409) is not None
 

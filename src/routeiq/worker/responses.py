@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from routeiq.core.errors import BadRequest, GatewayError, UnknownPath
-from routeiq.core.responses import CANCELLED, KeptResponse
+from routeiq.core.responses import CANCELLED, UNDER_WAY, KeptResponse
 from routeiq.governance.keys import Caller
 from routeiq.pipeline import background
 from routeiq.pipeline.answer import error_head, reason
@@ -63,19 +63,19 @@ class ResponseAnswer(Answer):
 
     def _answer(self, name: str, caller: Caller) -> None:
         services = self._worker.services
-        task = services.loop.create_task(self._tell(caller.key.id))
+        task = services.loop.create_task(self._tell(caller))
         services.tasks.add(task)
         task.add_done_callback(services.tasks.discard)
 
-    async def _tell(self, owner: str) -> None:
+    async def _tell(self, caller: Caller) -> None:
         store = self._worker.services.responses
         assert store is not None
         try:
-            kept = await store.find(owner, self._ident)
+            kept = await store.find(caller.key.id, self._ident)
             if kept is None:
                 raise self._missing()
             if kept.deployment:
-                await self._ask_provider(kept, store)
+                await self._ask_provider(kept, store, caller)
             else:
                 self._send(HEAD, await self._own(kept, store))
         except GatewayError as error:
@@ -109,7 +109,7 @@ class ResponseAnswer(Answer):
             background.stop(self._worker.services, kept.id)  # where it runs in another process, that hears of it
         return bytes(ended.response)
 
-    async def _ask_provider(self, kept: KeptResponse, store: ResponseStore) -> None:
+    async def _ask_provider(self, kept: KeptResponse, store: ResponseStore, caller: Caller) -> None:
         worker = self._worker
         route: Route | None = worker.plan.find(kept.deployment)
         if route is None:
@@ -123,10 +123,24 @@ class ResponseAnswer(Answer):
         status, body = await forward(worker.services, route, self._method, kept.id, self._rest, query)
         if self._method == b"DELETE" and (status < 300 or status == 404):
             await store.remove(kept.owner, kept.id)
-        if status < 300 and not self._rest.startswith(b"/input"):
+        elif status < 300 and self._rest != b"/input_items":
             body = _renamed(body, kept.model)
+            if kept.background and kept.status in UNDER_WAY:
+                await self._note_end(kept, body, route, store, caller)
         head = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
         self._send(head % (status, reason(status)), body)
+
+    async def _note_end(
+        self, kept: KeptResponse, body: bytes, route: Route, store: ResponseStore, caller: Caller
+    ) -> None:
+        """Account for what a provider has done in the background, when its end is first seen."""
+        shown = decode_response(body)
+        if not shown.status or shown.status in UNDER_WAY:
+            return
+        kept.status = shown.status
+        usage = shown.used()
+        if await store.put(kept) and usage is not None:
+            self._worker.account(self._connection, caller, route, kept.model, usage)
 
     def _missing(self) -> UnknownPath:
         return UnknownPath(f"Response with id '{self._ident[:200]}' not found.", code="response_not_found")

@@ -9,15 +9,21 @@ import time
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+from msgspec import Raw
+
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import Limits, Snapshot, Timeouts
+from routeiq.core.snapshot import RESPONSES, Limits, Snapshot, Timeouts
+from routeiq.core.usage import Usage
+from routeiq.governance.keys import Caller, Reservation
 from routeiq.observe import metrics
 from routeiq.pipeline import background, stages
 from routeiq.pipeline.answer import error_head
-from routeiq.pipeline.plan import Plan
+from routeiq.pipeline.plan import Plan, Route
 from routeiq.pipeline.services import Services
-from routeiq.pipeline.settle import abandon, check_room
+from routeiq.pipeline.settle import abandon, check_room, settle
+from routeiq.providers.dialects.responses import ResponsesRequest
 from routeiq.transport.pool import Origin
 from routeiq.worker import local
 from routeiq.worker.heads import Heads, Request
@@ -189,6 +195,33 @@ class Worker:
             return
         exchange.settled = True
         connection.respond(exchange, error_head(exchange, error), error.body())
+
+    def account(self, connection: ClientConnection, caller: Caller, route: Route, model: str, usage: Usage) -> None:
+        """Account for an answer that was given in the background, and is seen by this request."""
+        services, plan = self.services, self.plan
+        self._count += 1
+        exchange = Served(
+            plan,
+            connection,
+            RESPONSES,
+            {},
+            b"",
+            self.now(),
+            time.time_ns() // 1000,
+            f"{self._id_prefix}-{self._count:x}",
+        )
+        exchange.key, exchange.route, exchange.usage = caller, route, usage
+        exchange.peek = ResponsesRequest(model=Raw(msgspec.json.encode(model)))
+        exchange.model = exchange.public_model = model
+        exchange.group = plan.resolve(model) or plan.groups[route.target.spec.group]
+        exchange.upstream_model = plan.upstream_model(route, model)[0]
+        if caller.limited:
+            # What asked for it was counted as a request then; tokens and cost are known now.
+            if caller.parallel is not None:
+                caller.parallel.enter()
+            exchange.reservation = Reservation(0, 0, 0, 0)
+        services.in_flight += 1
+        settle(exchange, 200, self.now())
 
     # time
 

@@ -5,10 +5,11 @@ https://platform.openai.com/docs/guides/conversation-state, /docs/guides/backgro
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.providers.dialects.responses import ENDS
@@ -31,7 +32,7 @@ class _Input(msgspec.Struct, gc=False):
 
 class _Event(msgspec.Struct, gc=False):
     type: str = ""
-    response: Raw = Raw(b"")
+    response: Raw | UnsetType = UNSET
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -136,17 +137,24 @@ def detached(body: bytes) -> bytes:
 
 def final_response(events: bytes) -> bytes | None:
     """The response that the last events of a stream tell, if they do."""
-    for raw in reversed(split(events)):
+    return next((response for kind, response in _told(reversed(split(events))) if kind in ENDS), None)
+
+
+def first_response(events: bytes) -> bytes | None:
+    """The response as the first events of a stream tell it."""
+    return next((response for _, response in _told(split(events))), None)
+
+
+def _told(events: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """(type, response) of the events that have one."""
+    for raw in events:
         found = payload(raw)
-        if not found:
-            continue
         try:
-            event = _decode_event(found)
+            event = _decode_event(found) if found else _Event()
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        if event.type in ENDS and event.response:
-            return bytes(event.response)
-    return None
+            continue
+        if event.response is not UNSET:
+            yield event.type, bytes(event.response)
 
 
 def under_way(chat: Chat, model: str, created: int, status: str, error: GatewayError | None = None) -> bytes:
