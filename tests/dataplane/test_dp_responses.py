@@ -42,12 +42,18 @@ def gateway_config(provider: Upstream) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def gateway(gateway_config: dict[str, Any]) -> Iterator[Gateway]:
     with Gateway(gateway_config, workers=2) as running:
+        keeps(running)
         yield running
 
 
 @pytest.fixture
 def client(gateway: Gateway, upstream: Upstream) -> openai.OpenAI:
     return gateway.client()
+
+
+def keeps(gateway: Gateway) -> None:
+    """Until its control plane is there: workers serve before that."""
+    wait(lambda: gateway.get("/metrics")[0] == 200, 30)
 
 
 def claude(*blocks: dict[str, Any], stop: str = "end_turn") -> Script:
@@ -470,8 +476,9 @@ def test_an_answer_that_breaks_is_kept_as_failed(client: openai.OpenAI, gateway:
 def test_without_a_control_plane(
     start: Callable[..., Gateway], gateway_config: dict[str, Any], upstream: Upstream
 ) -> None:
-    config = {"model_list": gateway_config["model_list"][:1], "routeiq": {"responses": {"retention": "2s"}}}
+    config = {"model_list": gateway_config["model_list"][:1], "routeiq": {"responses": {"retention": "3s"}}}
     gateway = start(config)
+    keeps(gateway)
     client = gateway.client()
     first = client.responses.create(model="chat", input="one")
     assert client.responses.retrieve(first.id).status == "completed"
@@ -489,11 +496,12 @@ def test_without_a_control_plane(
         assert time.monotonic() - begun < 10
     finally:
         control.resume()
-    wait(lambda: gateway.get(f"/v1/responses/{first.id}")[0] == 404)  # its two seconds are over
+    wait(lambda: gateway.get(f"/v1/responses/{first.id}")[0] == 404)  # its three seconds are over
 
 
 def test_a_worker_that_dies(start: Callable[..., Gateway], gateway_config: dict[str, Any], upstream: Upstream) -> None:
     gateway = start({"model_list": gateway_config["model_list"][:1]})
+    keeps(gateway)
     client = gateway.client()
     upstream.always(SLOW)
     asked = client.responses.create(model="chat", input="one", background=True)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import routeiq
-from routeiq import Router, acompletion, aembedding, completion, embedding, user_message
+from routeiq import BadRequestError, Router, acompletion, aembedding, completion, embedding, responses, user_message
 from support.upstream import HEAD, Script, Upstream
 
 HELLO = [user_message("Hello")]
@@ -120,7 +120,7 @@ def test_streams(upstream: Upstream, reach: dict[str, Any]) -> None:
 def test_a_stream_that_is_asked_for_and_comes_whole(upstream: Upstream, reach: dict[str, Any]) -> None:
     upstream.script(Script(body={"id": "a", "object": "chat.completion", "model": "gpt-4o", "choices": []}))
     (only,) = completion(model=MODEL, messages=HELLO, stream=True, **reach)
-    assert only.object == "chat.completion"
+    assert only.object == "chat.completion.chunk"
 
 
 @pytest.mark.parametrize("how", ["close", "del", "with", "async", "cancel"])
@@ -304,3 +304,17 @@ def test_a_router_that_is_gone_leaves_no_thread(upstream: Upstream) -> None:
 def test_the_documentation_names_what_there_is() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "sdk.md").read_text()
     assert {name for name in PUBLIC if f"`{name}`" not in text} == {"__version__"}
+
+
+@pytest.mark.parametrize("members", [{"previous_response_id": "resp_1"}, {"background": True}])
+def test_responses_that_need_a_store(upstream: Upstream, reach: dict[str, Any], members: dict[str, Any]) -> None:
+    with pytest.raises(BadRequestError, match="no store") as caught:
+        responses(model="deepseek/deepseek-chat", input="x", **members, **reach)
+    assert caught.value.param == next(iter(members))
+    assert upstream.requests == []
+    kept = {"id": "resp_2", "object": "response", "status": "completed", "output": [], "model": "gpt-4o"}
+    upstream.script(Script(body=kept))
+    assert responses(model=MODEL, input="x", **members, **reach).id == "resp_2"
+    assert upstream.requests[0].json == {"model": "gpt-4o", "input": "x", **members}
+    alone = responses(model="deepseek/deepseek-chat", input="x", **reach)
+    assert alone.store is False, "it can't be gone on from"
