@@ -512,3 +512,14 @@ def test_a_worker_that_dies(start: Callable[..., Gateway], gateway_config: dict[
     gateway.wait_ready()
     assert client.responses.retrieve(asked.id).status == "in_progress", "it may be heard of yet"
     assert client.responses.cancel(asked.id).status == "cancelled"
+
+
+def test_a_drain_waits(start: Callable[..., Gateway], gateway_config: dict[str, Any], upstream: Upstream) -> None:
+    gateway = start({"model_list": gateway_config["model_list"][:1]})
+    keeps(gateway)
+    upstream.script(Script(delay=1))
+    asked = gateway.client().responses.create(model="chat", input="one", background=True)
+    assert gateway.stop() == 0
+    gateway.start()
+    keeps(gateway)
+    assert gateway.client().responses.retrieve(asked.id).output_text == TEXT

@@ -149,7 +149,8 @@ def _check(exchange: Exchange) -> None:
     most = exchange.plan.snapshot.responses.max_background
     if len(exchange.plan.services.background) >= most:
         raise LimitExceeded(
-            f"There are {most} responses in the background already (routeiq.responses.max_background).",
+            f"A worker runs {most} responses in the background at once, and this one does. "
+            "Ask again, or raise routeiq.responses.max_background.",
             code="too_many_background_responses",
             retry_after=5.0,
         )

@@ -250,10 +250,10 @@ class Worker:
         while self.now() < end:
             for connection in list(self.connections):
                 connection.close_when_idle()
-            if not self.services.in_flight and not self.connections:
+            if not self.services.in_flight and not self.connections and not self.services.background:
                 break
             await asyncio.sleep(0.02)
-        finished = not self.services.in_flight
+        finished = not self.services.in_flight and not self.services.background
         background.stop_all(self.services)
         self.outbox.flush()
         for connection in list(self.connections):
