@@ -18,6 +18,7 @@ from support.upstream import Script, Upstream
 
 TEXT = "tok0 tok1 tok2 tok3 tok4 tok5 tok6 tok7 "
 OTHER = "sk-someone-else-0123456789"
+LIMITED = "sk-with-limits-0123456789"
 SLOW = Script(delay=30)
 
 
@@ -35,7 +36,13 @@ def gateway_config(provider: Upstream) -> dict[str, Any]:
             {"model_name": "mixed", "litellm_params": {"model": "deepseek/deepseek-chat", "order": 2, **there}},
         ],
         "router_settings": {"num_retries": 0},
-        "routeiq": {"keys": [{"name": "other", "key": OTHER}], "responses": {"max_background": 2, "max_chain": 4}},
+        "routeiq": {
+            "keys": [
+                {"name": "other", "key": OTHER},
+                {"name": "limited", "key": LIMITED, "max_parallel_requests": 1, "models": ["chat"]},
+            ],
+            "responses": {"max_background": 2, "max_chain": 4},
+        },
     }
 
 
@@ -164,6 +171,64 @@ def test_a_stream_is_kept_before_it_ends(client: openai.OpenAI, upstream: Upstre
     assert client.responses.retrieve(first.id).output_text == TEXT
     client.responses.create(model="chat", input="two", previous_response_id=first.id)
     assert [message["content"] for message in upstream.requests[-1].json["messages"]] == ["one", TEXT, "two"]
+
+
+def test_thoughts_and_calls_stream_in_order(client: openai.OpenAI, upstream: Upstream) -> None:
+    def event(kind: str, **members: Any) -> bytes:
+        return f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n".encode()
+
+    def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[bytes]:
+        begun = event("content_block_start", index=index, content_block=start)
+        parts = [event("content_block_delta", index=index, delta=delta) for delta in deltas]
+        return [begun, *parts, event("content_block_stop", index=index)]
+
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": []}
+    upstream.script(
+        Script(
+            done=False,
+            events=[
+                event("message_start", message={**message, "usage": {"input_tokens": 5, "output_tokens": 1}}),
+                *block(
+                    0,
+                    {"type": "thinking", "thinking": "", "signature": ""},
+                    {"type": "thinking_delta", "thinking": "hm"},
+                    {"type": "signature_delta", "signature": "sig=="},
+                ),
+                *block(
+                    1,
+                    {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}},
+                    {"type": "input_json_delta", "partial_json": '{"city":'},
+                    {"type": "input_json_delta", "partial_json": '"Oslo"}'},
+                ),
+                event("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 9}),
+                event("message_stop"),
+            ],
+        ),
+        claude(text("Cold")),
+    )
+    tools: Any = [{"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}]
+    settings: Any = {"model": "claude", "tools": tools, "reasoning": {"effort": "high", "summary": "auto"}}
+    with client.responses.stream(input="weather?", **settings) as stream:
+        found = list(stream)
+        final = stream.get_final_response()
+    assert [event.type.removeprefix("response.") for event in found] == [
+        "created", "in_progress",
+        "output_item.added", "reasoning_summary_part.added", "reasoning_summary_text.delta",
+        "reasoning_summary_text.done", "reasoning_summary_part.done", "output_item.done",
+        "output_item.added", "function_call_arguments.delta", "function_call_arguments.delta",
+        "function_call_arguments.done", "output_item.done",
+        "completed",
+    ]  # fmt: skip
+    assert [event.sequence_number for event in found] == list(range(len(found)))
+    done = [event.item.to_dict() for event in found if event.type == "response.output_item.done"]
+    assert [item.to_dict() for item in client.responses.retrieve(final.id).output] == done
+    output: Any = [{"type": "function_call_output", "call_id": "toolu_1", "output": "-5"}]
+    assert client.responses.create(input=output, previous_response_id=final.id, **settings).output_text == "Cold"
+    said = upstream.requests[-1].json["messages"][1]["content"]
+    assert said == [
+        {"type": "thinking", "thinking": "hm", "signature": "sig=="},
+        {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Oslo"}},
+    ]
 
 
 def test_structured_output(client: openai.OpenAI, upstream: Upstream) -> None:
@@ -414,6 +479,18 @@ def test_what_can_not_run_in_the_background(client: openai.OpenAI, upstream: Ups
     assert upstream.requests == []
 
 
+def test_background_work_is_admitted_as_any(gateway: Gateway, client: openai.OpenAI, upstream: Upstream) -> None:
+    mine = gateway.client(LIMITED)
+    upstream.always(Script(delay=0.3))
+    asked = mine.responses.create(model="chat", input="x", background=True)
+    told = refused(openai.RateLimitError, lambda: mine.responses.create(model="chat", input="x", background=True))
+    assert "parallel" in told["message"]
+    refused(openai.PermissionDeniedError, lambda: mine.responses.create(model="claude", input="x", background=True))
+    until(mine, asked.id, "completed")
+    assert mine.responses.create(model="chat", input="x").output_text == TEXT
+    assert len(upstream.requests) == 2
+
+
 def test_background_work_has_a_limit(client: openai.OpenAI, upstream: Upstream) -> None:
     upstream.always(SLOW)
     made: list[str] = []
@@ -497,6 +574,20 @@ def test_without_a_control_plane(
     finally:
         control.resume()
     wait(lambda: gateway.get(f"/v1/responses/{first.id}")[0] == 404)  # its three seconds are over
+
+
+def test_a_native_stream_is_not_taken_up_by_another(start: Callable[..., Gateway], upstream: Upstream) -> None:
+    both = [deployment(upstream, "gpt-4o", model="openrouter/gpt-4o", api_key=f"sk-{n}") for n in range(2)]
+    gateway = start({"model_list": both, "routeiq": {"resilience": {"stream_failover": True}}})
+    keeps(gateway)
+    begun = {"type": "response.created", "response": native("resp_c1", status="in_progress", output=[], usage=None)}
+    delta = {"type": "response.output_text.delta", "delta": "Hel"}
+    events = [f"data: {json.dumps(event)}\n\n".encode() for event in (begun, delta)]
+    upstream.script(Script(events=events, cut="fin", after=2))
+    _, _, answer = gateway.call("/v1/responses", {"model": "gpt-4o", "input": "x", "stream": True})
+    assert answer.startswith(b"".join(events) + b"event: error\ndata: ")
+    assert answer.count(b"\n\n") == 3
+    assert len(upstream.requests) == 1
 
 
 def test_a_worker_that_dies(start: Callable[..., Gateway], gateway_config: dict[str, Any], upstream: Upstream) -> None:

@@ -16,7 +16,7 @@ import logging
 
 from msgspec import Raw
 
-from routeiq.core.errors import BadRequest, GatewayError, LimitExceeded, Overloaded
+from routeiq.core.errors import BadRequest, GatewayError, LimitExceeded
 from routeiq.core.exchange import Exchange
 from routeiq.core.responses import ALIVE_SECONDS, DEAD_SECONDS, FAILED, QUEUED, RUNNING, KeptResponse
 from routeiq.core.snapshot import RESPONSES
@@ -100,7 +100,10 @@ async def run(exchange: Exchange, store: ResponseStore, asked: bytes) -> None:
         )
         try:
             await store.put(kept)
-        except Overloaded as error:
+        except Exception as failure:
+            error = failure if isinstance(failure, GatewayError) else GatewayError("The response could not be kept.")
+            if error is not failure:
+                log.exception("a background response could not be kept", extra={"call_id": exchange.call_id})
             running.abort(exchange)
             client.respond(exchange, error_head(exchange, error), error.body())
             return

@@ -164,13 +164,13 @@ def _pin(exchange: Exchange, deployment: str, previous: str) -> None:
 
 def _shares_account(route: Route, home: Route) -> bool:
     """Whether one has what was left with the other: the same place, asked in the same words with the same key."""
+    if not _is_native(route):
+        return False
     if route.label == home.label:
         return True
     one, other = route.target.spec, home.target.spec
-    head = one.heads.get(RESPONSES)
-    if head is None or head != other.heads.get(RESPONSES) or one.signing != other.signing:
-        return False
-    return (one.host, one.port) == (other.host, other.port)
+    same = one.heads[RESPONSES] == other.heads.get(RESPONSES) and one.signing == other.signing
+    return same and (one.host, one.port) == (other.host, other.port)
 
 
 def _is_native(route: Route) -> bool:

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from routeiq.core.errors import BadRequest, GatewayError, UnknownPath
 from routeiq.core.responses import CANCELLED, UNDER_WAY, KeptResponse
+from routeiq.core.snapshot import RESPONSES
 from routeiq.governance.keys import Caller
 from routeiq.pipeline import background
 from routeiq.pipeline.answer import error_head, reason
@@ -112,7 +113,7 @@ class ResponseAnswer(Answer):
     async def _ask_provider(self, kept: KeptResponse, store: ResponseStore, caller: Caller) -> None:
         worker = self._worker
         route: Route | None = worker.plan.find(kept.deployment)
-        if route is None:
+        if route is None or RESPONSES not in route.heads:
             raise UnknownPath(
                 f"The response '{kept.id}' is kept by the deployment '{kept.deployment}', which is not configured any "
                 "more.",
