@@ -102,6 +102,9 @@ class TestAws:
         sage = compiled(config(model="sagemaker/my-endpoint", **AWS_KEYS)).only
         assert signing(sage).params["service"] == "sagemaker"
         assert sage.host == "runtime.sagemaker.eu-west-1.amazonaws.com"
+        assert sage.options == {}
+        named = compiled(config(model="sagemaker_chat/e", hf_model_name="meta/llama", **AWS_KEYS)).only
+        assert named.options == {"served_model": "meta/llama"}
         china = compiled(config(model="sagemaker/my-endpoint", **{**AWS_KEYS, "aws_region_name": "cn-north-1"})).only
         assert china.host == "runtime.sagemaker.cn-north-1.amazonaws.com.cn"
 

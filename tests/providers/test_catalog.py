@@ -37,6 +37,7 @@ OPERATIONS = {
     "watsonx": {"watsonx_chat", "watsonx_chat_stream", "watsonx_embed"},
     "tei": {"tei_embed", "rerank"},
     "sagemaker": {"invoke", "invoke_stream"},
+    "sagemaker_text": {"invoke", "invoke_stream"},
     "litellm": set(),
     "demo": {"chat", "embedding"},
 }
@@ -54,7 +55,6 @@ QUIRKS: dict[str, type | tuple[object, ...]] = {
     "no_model": bool,
     "no_stream": bool,
     "framing": ("eventstream",),
-    "body": ("openai", "tgi"),
     "prefix": ("flag", "template", "plain"),
 }
 """Every quirk there is, with its type or its values."""
@@ -90,6 +90,7 @@ def test_what_starts_a_login_when_it_is_resolved_is_not_served(name: str) -> Non
         ("replicate", "replicate", "bearer"),
         ("watsonx", "watsonx", "watsonx"),
         ("databricks", "openai", "databricks"),
+        ("sagemaker", "sagemaker_text", "aws"),
         ("sagemaker_chat", "sagemaker", "aws"),
         ("tei", "tei", "bearer"),
         ("oci", "litellm", "none"),

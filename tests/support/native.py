@@ -41,8 +41,10 @@ class Fake:
     tools = True
     thinks = True
     structured = True
+    sees = True
     streams = True
     embeds = True
+    counts_embeddings = True
     tells_length = True
     """Whether it tells that an answer was too long."""
     refused: tuple[str, Any] = ("logit_bias", {"5": 1})

@@ -32,13 +32,17 @@ def find_values(ctx: Context, spec: ProviderSpec, params: LitellmParams, model: 
 
 
 def find_options(ctx: Context, spec: ProviderSpec, params: LitellmParams) -> dict[str, str]:
-    """`Deployment.options`: the catalog's quirks (flags as `true` and `false`, lists with commas), ids of watsonx."""
+    """`Deployment.options`: the catalog's quirks (flags as `true` and `false`, lists with commas), ids of watsonx,
+    the model in a SageMaker endpoint's container.
+    """
     out: dict[str, str] = {}
     for name, value in spec.quirks.items():
         if isinstance(value, list):
             out[name] = ",".join(value)
         else:
             out[name] = str(value).lower() if isinstance(value, bool) else value
+    if spec.dialect.startswith("sagemaker") and params.hf_model_name is not None:
+        out["served_model"] = params.hf_model_name
     if spec.auth == "watsonx":
         project = params.project_id or params.watsonx_project
         given = project or params.space_id

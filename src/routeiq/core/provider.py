@@ -10,7 +10,7 @@ OPENAI_PATHS = {"chat": "/chat/completions", "completion": "/completions", "embe
 
 DIALECTS = (
     "openai", "anthropic", "gemini", "bedrock", "cohere", "ollama", "replicate", "watsonx", "tei", "sagemaker",
-    "litellm", "demo",
+    "sagemaker_text", "litellm", "demo",
 )  # fmt: skip
 """What providers speak. `litellm`: through LiteLLM's SDK (`routeiq[litellm]`); `demo`: the embedded provider."""
 

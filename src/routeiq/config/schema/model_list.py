@@ -89,6 +89,8 @@ class LitellmParams(PriceFields):
     space_id: Name | None = None
     token: Text | None = None
     zen_api_key: Text | None = None
+    hf_model_name: Name | None = None
+    """What the container of a SageMaker endpoint calls its model, where it asks."""
     drop_params: Flag | None = None
     additional_drop_params: list[Name] = Field(default_factory=list)
     organization: Name | None = None

@@ -19,7 +19,7 @@ from routeiq.core.snapshot import (
     RESPONSES,
 )
 from routeiq.providers import errors
-from routeiq.providers.dialects import bedrock, gemini
+from routeiq.providers.dialects import bedrock, gemini, sagemaker
 from routeiq.providers.dialects.anthropic import AnthropicFace
 from routeiq.providers.dialects.face import Face
 from routeiq.providers.dialects.gemini import GeminiFace
@@ -51,7 +51,12 @@ class ErrorReader(Protocol):
         """The error in our words."""
 
 
-ERRORS: dict[str, ErrorReader] = {"gemini": gemini.from_answer, "bedrock": bedrock.from_answer}
+ERRORS: dict[str, ErrorReader] = {
+    "gemini": gemini.from_answer,
+    "bedrock": bedrock.from_answer,
+    "sagemaker": sagemaker.from_answer,
+    "sagemaker_text": sagemaker.from_answer,
+}
 """By the provider's dialect; what is not here is read by `errors.from_answer`, which knows most shapes."""
 
 

@@ -30,11 +30,14 @@ from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, Ope
 from routeiq.providers.translate.openai.provider import OpenAIProvider
 from routeiq.providers.translate.replicate.provider import ReplicateProvider
 from routeiq.providers.translate.responses.client import ResponsesClient
+from routeiq.providers.translate.sagemaker.provider import SagemakerProvider
+from routeiq.providers.translate.sagemaker.text import SagemakerTextProvider
 from routeiq.providers.translate.watsonx.provider import WatsonxProvider
 
 _openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
 _openai_embed = OpenAIEmbedProvider()
 _bedrock, _ollama, _watsonx = BedrockProvider(), OllamaProvider(), WatsonxProvider()
+_sagemaker, _sagemaker_text = SagemakerProvider(), SagemakerTextProvider()
 
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
@@ -63,6 +66,8 @@ CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "ollama": _ollama,
     "watsonx": _watsonx,
     "replicate": ReplicateProvider(),
+    "sagemaker": _sagemaker,
+    "sagemaker_text": _sagemaker_text,
 }
 COUNTERS: dict[str, TokenCounter] = {"anthropic": _anthropic, "gemini": _gemini, "bedrock": _bedrock}
 PREFIXERS: dict[str, Prefixer] = {"openai": _openai, "anthropic": _anthropic}
@@ -73,5 +78,7 @@ EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "bedrock": BedrockEmbedProvider(),
     "ollama": _ollama,
     "watsonx": _watsonx,
+    "sagemaker": _sagemaker,
+    "sagemaker_text": _sagemaker_text,
 }
 RERANKERS: dict[str, RerankProviderCodec] = {}

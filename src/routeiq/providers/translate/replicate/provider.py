@@ -1,7 +1,9 @@
 """Replicate's predictions as a provider of chat: asked to wait, and answered whole.
 
 https://replicate.com/docs/reference/http#predictions.create: `version` is a model, a version of one, or both;
-https://replicate.com/docs/topics/predictions/create-a-prediction#sync-mode
+https://replicate.com/docs/topics/predictions/create-a-prediction#sync-mode. Every model has an input of its own; what
+families share stands on their pages: https://replicate.com/meta/meta-llama-3-70b-instruct/api/schema,
+/openai/gpt-4.1/api/schema, /anthropic/claude-4-sonnet/api/schema, /google/gemini-2.5-flash/api/schema
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from routeiq.providers import errors
 from routeiq.providers.dialects.openai import MOST_TOKENS
 from routeiq.providers.translate.chat import Answer, Chat, Choice, Text
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing
+from routeiq.providers.translate.prompt import Prompt
 from routeiq.providers.translate.reasoning import budget_of, effort_of
-from routeiq.providers.translate.replicate.prompt import Prompt
 from routeiq.providers.translate.whole import WholeReader
 
 _encode = msgspec.json.Encoder().encode

@@ -1,9 +1,4 @@
-"""A conversation as Replicate's models take it: one prompt, or messages where a family has them.
-
-Every model has an input of its own; what families of language models share is written on their pages:
-https://replicate.com/meta/meta-llama-3-70b-instruct/api/schema, https://replicate.com/openai/gpt-4.1/api/schema,
-https://replicate.com/anthropic/claude-4-sonnet/api/schema, https://replicate.com/google/gemini-2.5-flash/api/schema
-"""
+"""A conversation for models that take one prompt, as a transcript, or plain messages without parts."""
 
 from __future__ import annotations
 

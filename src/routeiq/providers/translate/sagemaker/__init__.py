@@ -1,0 +1,4 @@
+"""SageMaker endpoints.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+"""
