@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 from routeiq.core.snapshot import (
     CHAT,
     COMPLETION,
@@ -83,3 +85,12 @@ def gemini_route(path: bytes, query: bytes) -> tuple[str, bytes, bool] | None:
                 return (GENERATE if b"alt=sse" in query.split(b"&") else GENERATE_ARRAY), model, True
             return endpoint, model, False
     return None
+
+
+def with_query_key(fields: dict[bytes, bytes], query: bytes) -> dict[bytes, bytes]:
+    """Headers with the key of `?key=…`, where Gemini's clients may put it, if they have none."""
+    if b"key=" in query and b"x-goog-api-key" not in fields:
+        for pair in query.split(b"&"):
+            if pair.startswith(b"key="):
+                return {**fields, b"x-goog-api-key": unquote_to_bytes(pair[4:])}
+    return fields

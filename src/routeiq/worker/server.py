@@ -30,7 +30,7 @@ from routeiq.worker.heads import Heads, Request
 from routeiq.worker.http import ClientConnection
 from routeiq.worker.relay import Relay
 from routeiq.worker.responses import ResponseAnswer, matched
-from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route
+from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route, with_query_key
 
 SWEEP_SECONDS = 0.05
 """How often deadlines of calls are looked at, and so how exact time-outs are."""
@@ -116,6 +116,8 @@ class Worker:
             return
         handler = local.handler(request.path, LOCAL)
         if handler is not None:
+            if handler == "gemini_models":
+                request.fields = with_query_key(request.fields, request.query)
             if request.method in (b"GET", b"HEAD"):
                 local.Answer(self, connection, request).run(handler)
             else:
@@ -138,6 +140,7 @@ class Worker:
             if gemini is None:
                 return False
             endpoint, model, stream = gemini
+            request.fields = with_query_key(request.fields, request.query)
         try:
             name = unquote_to_bytes(model).decode()
         except UnicodeDecodeError:
