@@ -56,6 +56,7 @@ QUIRKS: dict[str, type | tuple[object, ...]] = {
     "no_stream": bool,
     "framing": ("eventstream",),
     "prefix": ("flag", "template", "plain"),
+    "text_tools": bool,
 }
 """Every quirk there is, with its type or its values."""
 

@@ -243,7 +243,6 @@ def test_what_is_refused() -> None:
     refused(Chat(messages=[USER], stop=[" "]), "stop")
     refused(Chat(messages=[USER], seed=1), "seed")
     refused(Chat(messages=[USER], parallel_tool_calls=False, tools=[WEATHER]), "parallel_tool_calls")
-    refused(Chat(messages=[USER], tools=[Tool(name="x", custom=True)]), "tools")
     refused(Chat(messages=[Message(role="user", content=[Native(dialect="gemini", value={})])]), "messages")
     allowed = ToolChoice(mode="required", names=("weather",))
     refused(Chat(messages=[USER], tools=[WEATHER], tool_choice=allowed), "tool_choice")

@@ -134,7 +134,6 @@ def test_parameters() -> None:
         ("min_p", {"min_p": 0.1}),
         ("logit_bias", {"logit_bias": {"5": 1.0}}),
         ("parallel_tool_calls", {"parallel_tool_calls": False, "tools": [Tool(name="f")]}),
-        ("tools", {"tools": [Tool(name="f", custom=True)]}),
         ("tools", {"tools": [Tool(name="f", dialect="anthropic", native={"type": "bash_20250124"})]}),
         ("audio.format", {"audio": {"voice": "Kore", "format": "mp3"}}),
         ("who_knows", {"extra": {"who_knows": 1}}),

@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from google.genai import types
 from hypothesis import given
@@ -196,7 +197,7 @@ name = st.from_regex(r"[a-z_][a-zA-Z0-9_.\-]{0,15}", fullmatch=True)
 data = st.binary(min_size=1, max_size=30).map(lambda raw: base64.b64encode(raw).decode())
 proof = data.map(lambda value: f"gemini#{value}")
 arguments = st.dictionaries(name, st.none() | st.booleans() | st.integers(-9, 9) | text, max_size=3).map(
-    lambda value: json.dumps(value)
+    lambda value: msgspec.json.encode(value).decode()
 )
 inline = st.builds(
     lambda kind, of, raw: Media(

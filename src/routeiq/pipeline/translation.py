@@ -14,7 +14,7 @@ from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import CHAT, GENERATE, GENERATE_ARRAY, MESSAGES
 from routeiq.core.usage import Usage
 from routeiq.providers.dialects.splice import Piece
-from routeiq.providers.translate.chat import Chat
+from routeiq.providers.translate.chat import Answer, Chat
 from routeiq.providers.translate.codec import (
     ClientCodec,
     Context,
@@ -27,6 +27,7 @@ from routeiq.providers.translate.codec import (
     TokenCounter,
 )
 from routeiq.providers.translate.embed import Embed, EmbedClientCodec, EmbedProviderCodec
+from routeiq.providers.translate.freetext import RestoringReader, as_functions, restored, text_tools
 from routeiq.providers.translate.registry import (
     CHAT_CLIENTS,
     CHAT_PROVIDERS,
@@ -68,18 +69,28 @@ class Translation:
 class ChatTranslation(Translation):
     """A conversation."""
 
-    __slots__ = ("_client", "_provider")
+    __slots__ = ("_chat", "_client", "_provider", "_texts")
 
     def __init__(
-        self, exchange: Exchange, client: ClientCodec, provider: ProviderCodec, outgoing: Outgoing, dropped: list[str]
+        self,
+        exchange: Exchange,
+        client: ClientCodec,
+        provider: ProviderCodec,
+        chat: Chat,
+        outgoing: Outgoing,
+        dropped: list[str],
+        texts: frozenset[str] = frozenset(),
     ) -> None:
+        """`chat` is the request as this provider was given it, `texts` the names of tools made functions for it."""
         super().__init__(exchange, outgoing, dropped)
         self._client = client
         self._provider = provider
+        self._chat = chat
+        self._texts = texts
 
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         exchange = self.exchange
-        answer = self._provider.read(body, exchange.asked)
+        answer = self._read(body)
         answer.id = answer.id or exchange.call_id
         answer.created = answer.created or exchange.at // 1_000_000
         answer.model = exchange.public_model
@@ -87,15 +98,20 @@ class ChatTranslation(Translation):
 
     def reader(self) -> DeltaReader:
         """For the provider's stream."""
-        return self._provider.reader(self.exchange.asked)
+        reader = self._provider.reader(self._chat)
+        return RestoringReader(reader, self._texts) if self._texts else reader
 
     def whole_reader(self, most: int) -> DeltaReader:
         """For a provider that answers whole all the same, in at most so many bytes."""
-        return WholeReader(lambda body: self._provider.read(body, self.exchange.asked), most)
+        return WholeReader(self._read, most)
 
     def writer(self) -> DeltaWriter:
         """For the client's."""
         return self._client.writer(self.exchange.asked, self.exchange.public_model)
+
+    def _read(self, body: bytes) -> Answer:
+        answer = self._provider.read(body, self._chat)
+        return restored(answer, self._texts) if self._texts else answer
 
 
 class CountTranslation(Translation):
@@ -156,8 +172,8 @@ def between_equals(exchange: Exchange, route: Route) -> ChatTranslation | None:
     if provider is None or exchange.endpoint not in _SHARED:
         return None
     client = CHAT_CLIENTS[exchange.endpoint]
-    _asked(exchange, client.read)
-    return ChatTranslation(exchange, client, provider, Outgoing("", b""), exchange.dropped or [])
+    chat: Chat = _asked(exchange, client.read)
+    return ChatTranslation(exchange, client, provider, chat, Outgoing("", b""), exchange.dropped or [])
 
 
 def adapted(exchange: Exchange, route: Route, model: bytes) -> tuple[Piece, ...] | None:
@@ -188,9 +204,12 @@ def translate(exchange: Exchange, route: Route) -> Translation:
         chat: Chat = _asked(exchange, client.read)
         chat.stream = exchange.stream  # not every dialect says it in the body
         chat.thread = exchange.thread
+        texts = text_tools(chat) if "text_tools" not in spec.options else frozenset()
+        if texts:
+            chat = as_functions(chat)
         outgoing = provider.write(chat, context, fit)
         _finish(outgoing, route, exchange, fit)
-        return ChatTranslation(exchange, client, provider, outgoing, fit.dropped)
+        return ChatTranslation(exchange, client, provider, chat, outgoing, fit.dropped, texts)
     counting = COUNT_CLIENTS.get(endpoint)
     if counting is not None:
         counted: Chat = _asked(exchange, counting.read)

@@ -34,7 +34,7 @@ class AnthropicWire(Wire):
     def read(self, body: dict[str, Any]) -> Seen:
         """A body as the API at home has it."""
         known = {name: value for name, value in body.items() if name != "temperature"}
-        (_STREAM if body.get("stream") else _WHOLE).check(known)  # the API has it, the SDK no longer
+        self.hold(_STREAM if body.get("stream") else _WHOLE, known)  # the API has it, the SDK no longer
         out = Seen(
             stream=bool(body.get("stream")),
             max_tokens=body["max_tokens"],

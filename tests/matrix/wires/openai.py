@@ -32,7 +32,7 @@ class OpenAIWire(Wire):
     def see(self, asked: Asked) -> Seen:
         assert asked.path.partition("?")[0].endswith(self.path), asked.path
         body = decoded(asked.body)
-        (_STREAM if body.get("stream") else _WHOLE).check({"model": "in the path", **body})
+        self.hold(_STREAM if body.get("stream") else _WHOLE, {"model": "in the path", **body})
         return _seen(body)
 
     def whole(self, say: Say, seen: Seen) -> bytes:

@@ -27,7 +27,7 @@ class ResponsesWire(Wire):
     def see(self, asked: Asked) -> Seen:
         assert asked.path.partition("?")[0].endswith("/responses"), asked.path
         body = decoded(asked.body)
-        (_STREAM if body.get("stream") else _WHOLE).check(body)
+        self.hold(_STREAM if body.get("stream") else _WHOLE, body)
         out = Seen(
             stream=bool(body.get("stream")),
             system=body.get("instructions", ""),
@@ -37,10 +37,16 @@ class ResponsesWire(Wire):
             schema=body.get("text", {}).get("format", {}).get("schema"),
         )
         for item in body["input"]:
-            if item.get("type") == "function_call":
+            if item.get("type") == "reasoning":
+                continue
+            if item.get("type") == "custom_tool_call":
+                out.calls.append(Call(item["name"], {"input": item["input"]}, item["call_id"]))
+            elif item.get("type") == "function_call":
                 out.calls.append(Call(item["name"], json.loads(item["arguments"]), item["call_id"]))
-            elif item.get("type") == "function_call_output":
+            elif item.get("type") in ("function_call_output", "custom_tool_call_output"):
                 out.results[item["call_id"]] = item["output"]
+            elif item["role"] == "developer":
+                out.system += item["content"][0]["text"]
             elif isinstance(item["content"], str):
                 out.text = item["content"]
             else:
@@ -49,7 +55,7 @@ class ResponsesWire(Wire):
                         out.text = part["text"]
                     else:
                         out.images.append(base64.b64decode(part["image_url"].partition("base64,")[2]))
-        out.tools = {tool["name"]: tool["parameters"] for tool in body.get("tools", ())}
+        out.tools = {tool["name"]: tool.get("parameters") for tool in body.get("tools", ())}
         return out
 
     def whole(self, say: Say, seen: Seen) -> bytes:
@@ -104,8 +110,11 @@ class Either(Wire):
         self._wires = wires
         self._now = next(iter(wires.values()))
 
+    def of(self, asked: Asked) -> Wire:
+        return self._wires[asked.path.partition("?")[0].rpartition("/")[2]]
+
     def serve(self, asked: Asked) -> Reply:
-        self._now = self._wires[asked.path.partition("?")[0].rpartition("/")[2]]
+        self._now = self.of(asked)
         reply = self._now.serve(asked)
         self.last = self._now.last
         return reply

@@ -7,6 +7,7 @@ from typing import Any
 
 from matrix.scenes import PIECES, Call, Say, Seen, answer
 from matrix.server import Reply
+from support.sdk_types import Held
 from support.tokens import Asked
 
 REFUSED = "You are going too fast."
@@ -18,6 +19,8 @@ class Wire:
 
     stream_kind = "text/event-stream"
     thinks_aloud = True
+    strict = True
+    """Whether requests are held against the vendor's types."""
     last: Seen
     """The request that came last."""
 
@@ -35,6 +38,15 @@ class Wire:
         marker = PIECES[1].encode()
         last = next((at for at, event in enumerate(events) if marker in event), len(events) // 2)
         return Reply(events[: last + 1], self.stream_kind, cut=True)
+
+    def of(self, asked: Asked) -> Wire:
+        """The wire of this request, where a provider has several."""
+        return self
+
+    def hold(self, kind: Held, body: dict[str, Any]) -> None:
+        """Raises `AssertionError` for what the vendor's SDK would not have sent."""
+        if self.strict:
+            kind.check(body)
 
     def see(self, asked: Asked) -> Seen:
         raise NotImplementedError

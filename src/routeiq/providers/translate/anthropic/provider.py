@@ -172,16 +172,10 @@ def _think(chat: Chat, messages: list[dict[str, Any]], model: str, out: dict[str
 
 
 def _tools(chat: Chat, fit: Fit) -> list[dict[str, Any]]:
-    tools = [_tool(tool) for tool in portable_tools(chat.tools, fit, "anthropic") if not _is_custom(tool, fit)]
+    tools = [_tool(tool) for tool in portable_tools(chat.tools, fit, "anthropic")]
     if chat.web_search is not None and not fit.leaves_out("web_search_options"):
         tools.append({"type": "web_search_20250305", "name": "web_search"})
     return tools
-
-
-def _is_custom(tool: Tool, fit: Fit) -> bool:
-    if tool.custom:
-        fit.refuse("tools", f"the tool '{tool.name}' takes free text, and this provider has only tools that take JSON")
-    return tool.custom
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -194,9 +194,6 @@ def _top_k(chat: Chat, model: str, thinks: bool, more: dict[str, Any], fit: Fit)
 def _tools(chat: Chat, conversation: Conversation, fit: Fit) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for tool in portable_tools(chat.tools, fit, "bedrock"):
-        if tool.custom:
-            fit.refuse("tools", f"the tool '{tool.name}' takes free text, and this provider has only tools with JSON")
-            continue
         out.append(_tool(tool))
         out += conversation.mark(tool.cache)
     return out

@@ -142,9 +142,7 @@ def _tools(chat: Chat, context: Context, fit: Fit, out: dict[str, Any]) -> None:
     for tool in chat.tools:
         if tool.cache is not None:
             fit.ignore("cache_control")
-        if tool.custom:
-            fit.refuse("tools", f"the tool '{tool.name}' takes free text, and Gemini's tools take JSON")
-        elif tool.native is None:
+        if tool.native is None:
             functions.append(_function(tool, context, fit))
         elif tool.dialect == "gemini" and isinstance(tool.native, dict):
             own.update(tool.native)

@@ -155,20 +155,31 @@ def _go_on(out: dict[str, Any], context: Context) -> None:
 
 def _messages(messages: list[Message], context: Context, fit: Fit) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
+    shown: list[Block] = []
+    """What tool messages can't hold: images and documents follow as the user's, after the last result."""
     for message in messages:
+        results = [block for block in message.content if isinstance(block, ToolResult)]
+        if shown and not results:
+            out.append({"role": "user", "content": _content(shown, fit)})
+            shown = []
         if message.role == "assistant":
             out.append(_assistant(message, context, fit))
             continue
-        results = [block for block in message.content if isinstance(block, ToolResult)]
         for result in results:
-            out += _result(result, fit)
+            out.append(_result(result, fit))
+            shown += [block for block in result.content if isinstance(block, Media)]
         rest = [block for block in message.content if not isinstance(block, ToolResult)]
         if rest or not results:
             role = "user" if message.role == "tool" else message.role
             plain: dict[str, Any] = {"role": role, "content": _content(rest, fit)}
             if message.name and not fit.leaves_out("name"):
                 plain["name"] = message.name
+            if shown:
+                out.append({"role": "user", "content": _content(shown, fit)})
+                shown = []
             out.append(plain)
+    if shown:
+        out.append({"role": "user", "content": _content(shown, fit)})
     return out
 
 
@@ -225,21 +236,17 @@ def _media(media: Media) -> dict[str, Any]:
     )
 
 
-def _result(result: ToolResult, fit: Fit) -> list[dict[str, Any]]:
-    """A tool message; what it can't hold (images, documents) follows as the user's."""
+def _result(result: ToolResult, fit: Fit) -> dict[str, Any]:
+    """A tool message, less its images and documents."""
     texts: list[Block] = [block for block in result.content if isinstance(block, Text)]
-    media: list[Block] = [block for block in result.content if isinstance(block, Media)]
     if result.cache is not None:
         fit.ignore("cache_control")
     content = _content(texts, fit)
-    if media and not texts:
+    if not texts and any(isinstance(block, Media) for block in result.content):
         content = "The result follows in the next message."
-    elif result.failed and not texts:
+    elif not texts and result.failed:
         content = "The tool failed."
-    out: list[dict[str, Any]] = [{"role": "tool", "tool_call_id": result.id, "content": content}]
-    if media:
-        out.append({"role": "user", "content": _content(media, fit)})
-    return out
+    return {"role": "tool", "tool_call_id": result.id, "content": content}
 
 
 def _assistant(message: Message, context: Context, fit: Fit) -> dict[str, Any]:
