@@ -119,6 +119,8 @@ async def run(exchange: Exchange, store: ResponseStore, asked: bytes) -> None:
             head % (exchange.request_id or call_id, call_id),
             under_way(chat, exchange.model, created, QUEUED),
         )
+        if exchange.attempt is not None:
+            exchange.attempt.resume()  # whatever its connection had no room for does not hold it back any more
         await running.done.wait()
         if running.body:
             await _keep_end(exchange, store, kept, _end(exchange, running, chat, created))

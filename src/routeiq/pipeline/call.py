@@ -131,7 +131,7 @@ def _sign_and_send(exchange: Exchange, attempt: Attempt, head: bytes, body: tupl
     services: Services = exchange.plan.services
     signer = services.credentials.signer(attempt.route.target.spec)
     if signer is not None:
-        _send(attempt, head + _signature(signer, head, body), body)
+        _send(attempt, head + signature(signer, head, body), body)
         return
     task = services.loop.create_task(_fetch_and_send(services, attempt, head, body))
     services.tasks.add(task)
@@ -146,10 +146,11 @@ async def _fetch_and_send(services: Services, attempt: Attempt, head: bytes, bod
             attempt.failed(error)
         return
     if not attempt.cancelled:
-        _send(attempt, head + _signature(signer, head, body), body)
+        _send(attempt, head + signature(signer, head, body), body)
 
 
-def _signature(signer: Signer, head: bytes, body: tuple[Piece, ...]) -> bytes:
+def signature(signer: Signer, head: bytes, body: tuple[Piece, ...]) -> bytes:
+    """The header lines that a signer puts on a request; `head` ends with its last own line."""
     method, target, _ = head[: head.index(b"\r\n")].split(b" ", 2)
     start = head.index(b"\r\nHost: ") + 8
     return signer.lines(method, target, head[start : head.index(b"\r\n", start)], body)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from routeiq.core.snapshot import RESPONSES
 from routeiq.pipeline.attempt import unpack
+from routeiq.pipeline.call import signature
 from routeiq.providers import errors
 from routeiq.worker.ask import Question
 
@@ -30,8 +31,7 @@ async def forward(
         async with asyncio.timeout(ANSWER_SECONDS):
             if spec.signing is not None:
                 signer = services.credentials.signer(spec) or await services.credentials.fetch(spec)
-                start = head.index(b"\r\nHost: ") + 8
-                head += signer.lines(method, target, head[start : head.index(b"\r\n", start)], (b"",))
+                head += signature(signer, head, ())
             question = Question((), services.loop.create_future())
             try:
                 if route.origin is None:

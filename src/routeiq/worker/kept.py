@@ -15,6 +15,8 @@ from routeiq.worker.ask import ask
 
 ANSWER_SECONDS = 3.0
 """A client waits: for its conversation, or for the last part of an answer that is being kept."""
+HURRIED_SECONDS = 0.3
+"""The same, once that was in vain."""
 AGAIN_SECONDS = 0.1
 """Between two questions to a control plane that is starting, or started again."""
 
@@ -59,11 +61,12 @@ class ControlResponses:
 
     async def _ask(self, method: str, path: str, body: bytes = b"", missing: int = 404) -> bytes | None:
         """The answer's body; `None` where its status is `missing`. What is asked twice does the same twice."""
+        seconds = ANSWER_SECONDS if self._patient else HURRIED_SECONDS
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
                     try:
-                        status, answer = await ask(self._control, path, ANSWER_SECONDS, method, body)
+                        status, answer = await ask(self._control, path, seconds, method, body)
                         break
                     except OSError:
                         if not self._patient:
