@@ -91,6 +91,21 @@ class TestAws:
         bad = compiled(text, **{name: "evil.example/"})
         assert f"{name} is not the name of a region" in bad.error(PARAMS).message
 
+    @pytest.mark.parametrize(
+        ("model", "region", "path"),
+        [
+            ("us-gov-west-1/anthropic.claude-v2:1", "us-gov-west-1", "/model/anthropic.claude-v2%3A1/converse "),
+            ("converse/eu-central-1/amazon.nova-pro-v1:0", "eu-central-1", "/model/amazon.nova-pro-v1%3A0/converse "),
+            ("invoke/us-east-1/anthropic.claude-v2:1", "us-east-1", "/model/anthropic.claude-v2%3A1/invoke "),
+        ],
+    )
+    def test_the_region_before_the_model(self, compiled: Compile, model: str, region: str, path: str) -> None:
+        only = compiled(config(model=f"bedrock/{model}", aws_access_key_id="A", aws_secret_access_key="S")).only
+        assert (only.host, signing(only).params["region"]) == (f"bedrock-runtime.{region}.amazonaws.com", region)
+        operation = "converse" if "converse" in path else "messages"
+        assert path in head_lines(only, operation)[0]
+        assert "/" not in only.model
+
     def test_no_region_is_litellms_with_a_warning(self, compiled: Compile) -> None:
         result = compiled(config(model=CLAUDE, aws_access_key_id="A", aws_secret_access_key="S"))
         assert result.only.host == "bedrock-runtime.us-west-2.amazonaws.com"
@@ -232,6 +247,13 @@ class TestVertex:
         only = compiled(config(model=GEMINI, vertex_project="p", vertex_location=location)).only
         assert only.api_base == f"https://{host}/v1/projects/p/locations/{location}"
 
+    def test_mistral(self, compiled: Compile) -> None:
+        only = compiled(config(model="vertex_ai/mistral-small-2503@001", vertex_project="p")).only
+        assert (only.dialect, only.options["unversioned"]) == ("openai", "true")
+        start = "POST /v1/projects/p/locations/us-central1/publishers/mistralai/models/mistral-small-2503%40001:"
+        assert head_lines(only, "chat")[0] == f"{start}rawPredict HTTP/1.1"
+        assert head_lines(only, "chat_stream")[0] == f"{start}streamRawPredict HTTP/1.1"
+
     def test_claude_and_keys(self, compiled: Compile) -> None:
         only = compiled(config(model="vertex_ai/claude-sonnet-4@20250514", vertex_project="p")).only
         assert only.dialect == "anthropic"
@@ -308,6 +330,11 @@ class TestAzure:
         assert result.error(f"{PARAMS}.tenant_id").message == "needs client_secret as well"
         result = compiled(config(**AZURE_BASE, azure_ad_token="oidc/x"))
         assert "oidc/" in result.error(f"{PARAMS}.azure_ad_token").message
+
+
+def test_a_provider_that_is_not_served_says_why(compiled: Compile) -> None:
+    message = compiled(config(model="chatgpt/gpt-5")).error(f"{PARAMS}.model").message
+    assert message.endswith("not served: its first request starts a device login in a browser")
 
 
 WATSONX_BASE = {"model": "watsonx/ibm/granite-3-8b-instruct", "api_base": "https://us-south.ml.cloud.ibm.com"}

@@ -27,7 +27,7 @@ WAYS = [
 """Every provider and every variant of it."""
 
 OPERATIONS = {
-    "openai": {"chat", "completion", "embedding", "responses", "rerank", "messages"},
+    "openai": {"chat", "chat_stream", "completion", "embedding", "responses", "rerank", "messages"},
     "anthropic": {"messages", "messages_stream", "count_tokens"},
     "gemini": {"generate", "generate_stream", "count", "embed", "embed_batch", "predict"},
     "bedrock": {"converse", "converse_stream", "invoke", "converse_count"},
@@ -53,6 +53,7 @@ QUIRKS: dict[str, type | tuple[object, ...]] = {
     "rerank_top_k": bool,
     "anthropic_version": ("vertex-2023-10-16", "bedrock-2023-05-31"),
     "no_model": bool,
+    "unversioned": bool,
     "no_stream": bool,
     "framing": ("eventstream",),
     "prefix": ("flag", "template", "plain"),
@@ -160,6 +161,9 @@ def test_a_plain_provider_costs_one_row() -> None:
         ("vertex_ai", "claude-sonnet-4-5@20250929", "anthropic", "messages", "models/{model}:rawPredict", None),
         ("vertex_ai", "claude-opus-4", "anthropic", "messages_stream", "models/{model}:streamRawPredict", None),
         ("vertex_ai", "meta/llama-4-maas", "openai", "chat", "/endpoints/openapi/chat/completions", None),
+        ("vertex_ai", "mistral-small-2503@001", "openai", "chat", "mistralai/models/{model}:rawPredict", None),
+        ("vertex_ai", "codestral-2", "openai", "chat_stream", "mistralai/models/{model}:streamRawPredict", None),
+        ("vertex_ai", "jamba-1.5-mini@001", "openai", "chat", "ai21/models/{model}:rawPredict", None),
         ("vertex_ai", "text-embedding-005", "gemini", "predict", "google/models/{model}:predict", None),
         ("bedrock", "anthropic.claude-3-haiku-v1:0", "bedrock", "converse", "/model/{model}/converse", None),
         ("bedrock", "converse/amazon.nova-pro-v1:0", "bedrock", "converse", "/converse", "amazon.nova-pro-v1:0"),

@@ -17,7 +17,7 @@ from routeiq.config.references import masked
 from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams, ModelEntry
 from routeiq.config.upstream import Reach, find_address, find_provider, find_reach
-from routeiq.config.values import find_options, find_values
+from routeiq.config.values import find_options, find_values, unplaced
 from routeiq.core.money import PICO_PER_DOLLAR, Prices
 from routeiq.core.provider import ProviderSpec, resolve
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, Deployment
@@ -92,6 +92,7 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
     reach, access = _NOWHERE, Access()
     if kind == "http":
         values = find_values(ctx, spec, params, model, where)
+        model = unplaced(spec, model)
         address = find_address(ctx, spec, params, values, where)
         # Without an address, only what is wrong with the credentials is of interest.
         access = find_access(Asked(ctx, spec, params, address or _UNKNOWN, values, where))

@@ -54,7 +54,7 @@ def find_provider(ctx: Context, params: LitellmParams, path: Path) -> tuple[Prov
         return None
     if not spec.served:
         hint = "if it has an OpenAI-compatible endpoint, write openai/MODEL and its api_base"
-        ctx.error(where, f"the provider {name} is known but not served yet", hint)
+        ctx.error(where, f"the provider {name} is known but not served: {spec.reason}", hint)
         return None
     if not model:
         ctx.error(where, "names no model after the provider")

@@ -16,7 +16,14 @@ DEFAULT_LOCATION = "us-central1"
 """LiteLLM's."""
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PROJECT = re.compile(r"[A-Za-z0-9.:_-]+")
+_PLACED = re.compile(r"((?:us|eu|ap|sa|ca|me|af|il|mx|cn)(?:-[a-z]+){1,2}-\d)/(?=.)")
+"""A region before a model, as LiteLLM writes it: `bedrock/us-east-1/anthropic.claude-v2:1`."""
 _ARN = re.compile(r"(?:.*/)?arn:aws[a-z-]*:[a-z-]+:([a-z0-9-]+):.*")
+
+
+def unplaced(spec: ProviderSpec, model: str) -> str:
+    """The model without the region that LiteLLM lets stand before it."""
+    return _PLACED.sub("", model, count=1) if spec.auth == "aws" and _PLACED.match(model) else model
 
 
 def find_values(ctx: Context, spec: ProviderSpec, params: LitellmParams, model: str, path: Path) -> dict[str, str]:
@@ -59,6 +66,9 @@ def _aws_region(ctx: Context, params: LitellmParams, model: str, path: Path) -> 
     if named is not None:
         where = "aws_region_name" if params.aws_region_name else "region_name"
         return _checked(ctx, _REGION, named, (*path, where), "a region")
+    placed = _PLACED.match(model)
+    if placed is not None:
+        return placed[1]
     arn = _ARN.fullmatch(model)
     if arn is not None:
         return arn[1]

@@ -92,8 +92,15 @@ class Compatible:
         self._no_usage = options.get("no_stream_usage") == "true"
         self._no_schema = options.get("no_json_schema") == "true"
         self._dimensions = options.get("dimensions_field", "")
+        self._unversioned = options.get("unversioned") == "true"
         self._always = bool(
-            self._refused or self._dropped or self._seed or self._any or self._no_usage or self._dimensions
+            self._refused
+            or self._dropped
+            or self._seed
+            or self._any
+            or self._no_usage
+            or self._dimensions
+            or self._unversioned
         )
         self.needed = self._always or self._no_schema or bool(self._field)
 
@@ -106,6 +113,8 @@ class Compatible:
         if self._no_schema and b'"json_schema"' in body:
             return None
         members = _decode(body)
+        if self._unversioned and b"@" in model:
+            model = model[: model.index(b"@")] + b'"'
         members["model"] = Raw(model)
         for name in self._dropped:
             if members.pop(name, None) is not None:
