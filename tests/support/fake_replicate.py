@@ -65,20 +65,32 @@ class Replicate(Fake):
     name = "replicate"
     tools = thinks = structured = streams = embeds = tells_length = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.running = 0
+        """How often a prediction is not finished when it is asked for."""
+
     def params(self, server: TokenServer) -> dict[str, Any]:
         model = "replicate/meta/meta-llama-3-70b-instruct"
         return {"model": model, "api_base": f"{server.url}/v1", "api_key": "r8_key"}
 
     def serve(self, asked: Asked) -> Answer:
-        assert asked.path == "/v1/predictions", asked.path
         assert asked.headers["authorization"] == "Bearer r8_key"
-        assert asked.headers["prefer"] == "wait=60"
-        self.bodies.append(check(asked.body))
-        if self.turn.error is not None:
+        if asked.method == "GET":
+            assert (asked.path, asked.body) == ("/v1/predictions/gm3qorzdhgbfurvjtvhg6dckhu", b"")
+        else:
+            assert asked.path in ("/v1/predictions", "/v1/deployments/me/mine/predictions"), asked.path
+            assert asked.headers["prefer"] == "wait=60"
+            self.bodies.append(check(asked.body, deployed="deployments" in asked.path))
+        if self.turn.error is not None and not self.running:
             return self.failure(*self.turn.error)
-        late = {"status": "failed", "error": self.turn.late} if self.turn.late else {}
-        found = json.dumps(prediction(self.turn, **late)).encode()
-        return 201, "application/json; charset=utf-8", found[: len(found) - self.turn.cut]
+        members: dict[str, Any] = {"status": "failed", "error": self.turn.late} if self.turn.late else {}
+        if self.running:
+            self.running -= 1
+            members = {"status": "processing", "output": None, "metrics": {}}
+        found = json.dumps(prediction(self.turn, **members)).encode()
+        status = 201 if asked.method == "POST" else 200
+        return status, "application/json; charset=utf-8", found[: len(found) - self.turn.cut]
 
     def failure(self, status: int, message: str) -> Answer:
         told = {"title": "It failed", "detail": message, "status": status}

@@ -226,7 +226,6 @@ def test_what_is_refused() -> None:
     refused(Chat(messages=[USER], parallel_tool_calls=False), "parallel_tool_calls")
     refused(Chat(messages=[USER], extra={"guided_regex": "x"}), "guided_regex")
     refused(Chat(messages=[USER], extra={"options": "x"}), "options")
-    refused(Chat(messages=[USER], tools=[Tool(name="x", custom=True)]), "tools")
     refused(Chat(messages=[Message(role="user", content=[Native(dialect="gemini", value={})])]), "messages")
     for media in (Media(kind="image", url="https://a.example/b.png"), Media(kind="audio", data="aGk=")):
         refused(Chat(messages=[Message(role="user", content=[media])]), "messages")

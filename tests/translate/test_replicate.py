@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeiq.core.errors import BadRequest, UpstreamError, UpstreamTimeout
+from routeiq.core.errors import BadRequest, UpstreamError
 from routeiq.core.usage import Usage
 from routeiq.providers.translate.chat import (
     CacheMark,
@@ -29,7 +29,7 @@ from routeiq.providers.translate.chat import (
     ToolCall,
 )
 from routeiq.providers.translate.codec import Context, Fit
-from routeiq.providers.translate.replicate.provider import ReplicateProvider
+from routeiq.providers.translate.replicate.provider import ReplicateProvider, pending
 from support.fake_replicate import check, prediction
 from support.native import Turn
 
@@ -182,13 +182,23 @@ def test_answers() -> None:
 
 
 def test_predictions_that_did_not_succeed() -> None:
-    with pytest.raises(UpstreamTimeout, match="within 60 s"):
+    with pytest.raises(UpstreamError, match="is processing"):
         read(status="processing")
     with pytest.raises(UpstreamError, match="out of memory") as raised:
         read(status="failed", error="CUDA out of memory")
     assert (raised.value.status, raised.value.code, raised.value.retryable) == (502, "prediction_failed", True)
     with pytest.raises(UpstreamError, match="is canceled"):
         read(status="canceled")
+
+
+@pytest.mark.parametrize("target", ["/v1/predictions", "/v1/deployments/me/mine/predictions"])
+def test_where_a_prediction_is_asked_for(target: str) -> None:
+    def told(**members: Any) -> str | None:
+        return pending(target, json.dumps(prediction(Turn(), **members)).encode())
+
+    assert told(status="starting") == told(status="processing") == "/v1/predictions/gm3qorzdhgbfurvjtvhg6dckhu"
+    assert told() is told(status="failed") is told(status="processing", id="../x?y") is None
+    assert pending(target, b"<html>") is None
 
 
 def test_a_whole_answer_as_a_stream() -> None:

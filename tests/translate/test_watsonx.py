@@ -181,12 +181,8 @@ def test_what_is_refused() -> None:
     refused(Chat(messages=[USER], top_k=3), "top_k")
     refused(Chat(messages=[USER], parallel_tool_calls=False), "parallel_tool_calls")
     refused(Chat(messages=[USER], extra={"mirostat": 1}), "mirostat")
-    custom = [Tool(name="x", custom=True)]
-    refused(Chat(messages=[USER], tools=custom), "tools")
-    body, dropped = write(
-        Chat(messages=[USER], tools=custom, top_k=3, tool_choice=ToolChoice(mode="auto")), tolerant=True
-    )
-    assert (set(body), dropped) == ({"model_id", "project_id", "messages"}, ["top_k", "tools"])
+    body, dropped = write(Chat(messages=[USER], top_k=3), tolerant=True)
+    assert (set(body), dropped) == ({"model_id", "project_id", "messages"}, ["top_k"])
 
 
 def read(*pieces: bytes) -> list[Delta]:

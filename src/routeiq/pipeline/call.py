@@ -21,6 +21,7 @@ from routeiq.pipeline.continuing import can_continue, take_up
 from routeiq.pipeline.decide import has_other, next_fallback, select, unavailable
 from routeiq.pipeline.plan import Plan, Route, Stage
 from routeiq.pipeline.relay import break_stream
+from routeiq.pipeline.sending import send
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
 from routeiq.pipeline.translation import adapted, translate
@@ -106,24 +107,8 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
     if route.target.spec.signing is not None:
         _sign_and_send(exchange, attempt, head, body)
     else:
-        _send(attempt, head, body)
+        send(attempt, head, body)
     return attempt
-
-
-def _send(attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:
-    """Over our own pool; through a proxy or by HTTP/2 the library does it."""
-    route = attempt.route
-    origin = route.origin
-    if origin is None:
-        attempt.payload = body
-        attempt.exchange.plan.services.library.send(attempt, route.target.spec, head)
-        return
-    length = 0
-    for piece in body:
-        length += len(piece)
-    attempt.payload = (head, b"Content-Length: %d\r\n\r\n" % length, *body)
-    attempt.size = length
-    origin.send(attempt)
 
 
 def _sign_and_send(exchange: Exchange, attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:
@@ -131,7 +116,7 @@ def _sign_and_send(exchange: Exchange, attempt: Attempt, head: bytes, body: tupl
     services: Services = exchange.plan.services
     signer = services.credentials.signer(attempt.route.target.spec)
     if signer is not None:
-        _send(attempt, head + signature(signer, head, body), body)
+        send(attempt, head + signature(signer, head, body), body)
         return
     task = services.loop.create_task(_fetch_and_send(services, attempt, head, body))
     services.tasks.add(task)
@@ -146,7 +131,7 @@ async def _fetch_and_send(services: Services, attempt: Attempt, head: bytes, bod
             attempt.failed(error)
         return
     if not attempt.cancelled:
-        _send(attempt, head + signature(signer, head, body), body)
+        send(attempt, head + signature(signer, head, body), body)
 
 
 def signature(signer: Signer, head: bytes, body: tuple[Piece, ...]) -> bytes:

@@ -19,6 +19,7 @@ from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, Deplo
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
 from routeiq.providers.translate.adapt import adaptation
+from routeiq.providers.translate.registry import PENDING
 from routeiq.routing.balance import Pick, strategy
 from routeiq.routing.target import Target
 from routeiq.transport.pool import Address, Origin
@@ -51,6 +52,7 @@ class Route:
         "model_json",
         "operations",
         "origin",
+        "pending",
         "static_headers",
         "stream_seconds",
         "target",
@@ -74,6 +76,8 @@ class Route:
         """What its own dialect's requests have to be changed by; `None` for nearly all."""
         self.framed = spec.options.get("framing") == "eventstream"
         """Whether events of a stream come wrapped in AWS's frames."""
+        self.pending = PENDING.get(self.dialect)
+        """Tells an answer that is not ready; `None` for nearly all, which answer when they are."""
         self.operations = _LOCAL if self.local else frozenset(spec.heads)
         timeouts = snapshot.timeouts
         self.idle_seconds = timeouts.idle

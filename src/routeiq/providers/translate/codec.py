@@ -235,6 +235,13 @@ def decode_request(decoder: Decodes, body: bytes) -> Any:
         raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
 
 
+class Pending(Protocol):
+    """Knows a provider's answers that are not ready when they come."""
+
+    def __call__(self, target: str, body: bytes) -> str | None:
+        """Where to ask again, given the path that was asked; `None` for an answer that is ready."""
+
+
 class Prefixer(Protocol):
     """A provider that can be given the beginning of its answer (`Chat.prefix`)."""
 

@@ -19,7 +19,14 @@ from routeiq.providers.translate.anthropic.client import AnthropicClient, Anthro
 from routeiq.providers.translate.anthropic.provider import AnthropicProvider
 from routeiq.providers.translate.bedrock.embeddings import BedrockEmbedProvider
 from routeiq.providers.translate.bedrock.provider import BedrockProvider
-from routeiq.providers.translate.codec import ClientCodec, CountClientCodec, Prefixer, ProviderCodec, TokenCounter
+from routeiq.providers.translate.codec import (
+    ClientCodec,
+    CountClientCodec,
+    Pending,
+    Prefixer,
+    ProviderCodec,
+    TokenCounter,
+)
 from routeiq.providers.translate.embed import EmbedClientCodec, EmbedProviderCodec, RerankProviderCodec
 from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
 from routeiq.providers.translate.gemini.provider import GeminiProvider
@@ -28,7 +35,7 @@ from routeiq.providers.translate.openai.client import OpenAIClient
 from routeiq.providers.translate.openai.completions import CompletionsClient
 from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
 from routeiq.providers.translate.openai.provider import OpenAIProvider
-from routeiq.providers.translate.replicate.provider import ReplicateProvider
+from routeiq.providers.translate.replicate.provider import ReplicateProvider, pending
 from routeiq.providers.translate.responses.client import ResponsesClient
 from routeiq.providers.translate.sagemaker.provider import SagemakerProvider
 from routeiq.providers.translate.sagemaker.text import SagemakerTextProvider
@@ -81,4 +88,5 @@ EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "sagemaker": _sagemaker,
     "sagemaker_text": _sagemaker_text,
 }
+PENDING: dict[str, Pending] = {"replicate": pending}
 RERANKERS: dict[str, RerankProviderCodec] = {}

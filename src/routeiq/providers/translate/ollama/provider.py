@@ -120,13 +120,8 @@ def _tools(chat: Chat, fit: Fit) -> list[dict[str, Any]]:
         if choice.mode != "auto":
             fit.refuse("tool_choice", "this provider can't make a model call a tool")
         allowed = choice.names
-    out = []
-    for tool in portable_tools(chat.tools, fit, "ollama"):
-        if tool.custom:
-            fit.refuse("tools", f"the tool '{tool.name}' takes free text, and this provider has only tools with JSON")
-        elif not allowed or tool.name in allowed:
-            out.append(_tool(tool, fit))
-    return out
+    tools = portable_tools(chat.tools, fit, "ollama")
+    return [_tool(tool, fit) for tool in tools if not allowed or tool.name in allowed]
 
 
 def _tool(tool: Tool, fit: Fit) -> dict[str, Any]:

@@ -8,11 +8,12 @@ families share stands on their pages: https://replicate.com/meta/meta-llama-3-70
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
-from routeiq.core.errors import UpstreamError, UpstreamTimeout
+from routeiq.core.errors import UpstreamError
 from routeiq.core.usage import Usage
 from routeiq.providers import errors
 from routeiq.providers.dialects.openai import MOST_TOKENS
@@ -24,7 +25,10 @@ from routeiq.providers.translate.whole import WholeReader
 
 _encode = msgspec.json.Encoder().encode
 WAIT = 60
-"""Seconds a prediction is waited for, the most there is."""
+"""Seconds the answer is held back until the prediction is finished, the most there is; later it has to be asked for."""
+_RUNNING = ("starting", "processing")
+"""https://replicate.com/docs/topics/predictions/lifecycle"""
+_ID = re.compile(r"[a-z0-9]{1,64}")
 _BYTES_PER_TOKEN = 4
 """Of the estimate where a model does not count: about English text."""
 _MOST = 64 * 1024 * 1024
@@ -163,11 +167,19 @@ def _text(output: Any) -> str:
     raise msgspec.ValidationError("its output is not text")
 
 
+def pending(target: str, body: bytes) -> str | None:
+    """Where to ask for a prediction that is not finished: https://replicate.com/docs/reference/http#predictions.get"""
+    try:
+        found = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if found.status not in _RUNNING or not _ID.fullmatch(found.id):
+        return None
+    base = target.removesuffix("/predictions").partition("/deployments/")[0]
+    return f"{base}/predictions/{found.id}"
+
+
 def _unfinished(found: Prediction) -> UpstreamError:
-    """https://replicate.com/docs/topics/predictions/lifecycle"""
-    if found.status in ("starting", "processing"):
-        message = f"Replicate had not finished the prediction {found.id} within {WAIT} s (it is {found.status})"
-        return UpstreamTimeout(message)
     said = found.error if isinstance(found.error, str) else ""
     body = _encode({"message": said or f"Replicate's prediction {found.id} is {found.status}"})
     error = errors.from_answer(502, body, provider="", retry_after=None)

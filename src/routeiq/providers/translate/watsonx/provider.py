@@ -61,11 +61,9 @@ class WatsonxProvider:
         out["messages"] = [_message(message) for message in out["messages"]]
         if "max_tokens" in out:
             out["max_completion_tokens"] = out.pop("max_tokens")
-        if "tools" in out:
-            out["tools"] = _tools(out["tools"], fit)
-            if not out["tools"]:
-                del out["tools"]
-                out.pop("tool_choice", None)
+        for tool in out.get("tools", ()):
+            if tool["function"].pop("strict", None):
+                fit.ignore("strict")
         if "tool_choice" in out:
             _choose(out)
         if "reasoning_effort" in out:
@@ -128,19 +126,6 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _tools(tools: list[dict[str, Any]], fit: Fit) -> list[dict[str, Any]]:
-    out = []
-    for tool in tools:
-        if tool["type"] != "function":
-            name = tool["custom"]["name"]
-            fit.refuse("tools", f"the tool '{name}' takes free text, and this provider has only tools with JSON")
-            continue
-        if tool["function"].pop("strict", None):
-            fit.ignore("strict")
-        out.append(tool)
-    return out
-
-
 def _choose(out: dict[str, Any]) -> None:
     """A mode is an option of its own; a list of allowed tools is all the model is shown."""
     choice = out.pop("tool_choice")
@@ -148,8 +133,8 @@ def _choose(out: dict[str, Any]) -> None:
         out["tool_choice_option"] = choice
     elif choice["type"] == "allowed_tools":
         allowed = choice["allowed_tools"]
-        names = {tool["function"]["name"] for tool in allowed["tools"] if "function" in tool}
+        names = {tool["function"]["name"] for tool in allowed["tools"]}
         out["tools"] = [tool for tool in out["tools"] if tool["function"]["name"] in names]
         out["tool_choice_option"] = allowed["mode"]
-    elif choice["type"] == "function":
+    else:
         out["tool_choice"] = choice
