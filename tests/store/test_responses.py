@@ -77,6 +77,9 @@ def test_a_provider_that_keeps_it_is_named(kept: Kept) -> None:
     found = kept.repository.conversation(OWNER, "b", 10, 10_000)
     assert found is not None
     assert (found.deployment, found.items) == ("d1", [])
+    kept.put("c", previous="b")
+    with pytest.raises(BadRequest, match="only its provider has"):
+        kept.items("c")
 
 
 def test_time_ends_it(kept: Kept) -> None:

@@ -39,7 +39,11 @@ def _always(stage: Stage) -> Callable[[Snapshot], Stage]:
 
 JOURNEY: tuple[Step, ...] = (
     Step("authenticate", "who calls: master key, static key, or a key the control plane knows", authenticate.choose),
-    Step("read", "what is asked: model, stream, limits of size and type; which group serves it", _always(read.read)),
+    Step(
+        "read",
+        "what is asked: model, stream, limits of size and type; which group serves it; what it goes on from",
+        _always(read.read),
+    ),
     Step(
         "admit",
         "may it now: model list, requests, tokens, parallel calls, budget; reserved before the call",

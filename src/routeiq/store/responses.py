@@ -97,6 +97,12 @@ class ResponseRepository:
                         param="previous_response_id",
                         code="previous_response_not_found",
                     )
+                if row.deployment and newest is not None:
+                    raise BadRequest(
+                        f"The conversation goes through the response '{ident}', which only its provider has.",
+                        param="previous_response_id",
+                        code="previous_response_elsewhere",
+                    )
                 newest = newest or Conversation(deployment=row.deployment, status=row.status)
                 if row.deployment:
                     return newest
