@@ -37,7 +37,7 @@ def serving() -> Iterator[tuple[Replicate, Worker]]:
 @pytest.fixture
 def both(serving: tuple[Replicate, Worker]) -> tuple[Replicate, Worker]:
     fake, worker = serving
-    fake.turn, fake.running = Turn(), 0
+    fake.turn, fake.running, fake.hiccups = Turn(), 0, 0
     fake.paths.clear()
     worker.forget()
     return fake, worker
@@ -75,6 +75,19 @@ def test_it_fails_later(both: tuple[Replicate, Worker]) -> None:
     fake.turn = Turn(error=(404, "There is no such prediction."))
     with pytest.raises(openai.NotFoundError, match="no such prediction"):
         worker.client().chat.completions.create(model="m", messages=MESSAGES)
+
+
+def test_what_has_begun_is_not_begun_anew(both: tuple[Replicate, Worker]) -> None:
+    fake, worker = both
+    fake.running, fake.hiccups = 1, 2
+    answer = worker.client().chat.completions.create(model="m", messages=MESSAGES)
+    assert answer.choices[0].message.content == fake.turn.text
+    assert fake.paths == ["/v1/predictions", ASKED, ASKED, ASKED]
+    fake.paths.clear()
+    fake.running, fake.hiccups = 1, 10
+    with pytest.raises(openai.InternalServerError, match="Try again"):
+        worker.client().chat.completions.create(model="m", messages=MESSAGES)
+    assert len(fake.paths) == 7
 
 
 def test_it_is_never_ready(both: tuple[Replicate, Worker]) -> None:

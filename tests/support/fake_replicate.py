@@ -69,6 +69,8 @@ class Replicate(Fake):
         super().__init__()
         self.running = 0
         """How often a prediction is not finished when it is asked for."""
+        self.hiccups = 0
+        """How often asking for one fails."""
 
     def params(self, server: TokenServer) -> dict[str, Any]:
         model = "replicate/meta/meta-llama-3-70b-instruct"
@@ -78,6 +80,9 @@ class Replicate(Fake):
         assert asked.headers["authorization"] == "Bearer r8_key"
         if asked.method == "GET":
             assert (asked.path, asked.body) == ("/v1/predictions/gm3qorzdhgbfurvjtvhg6dckhu", b"")
+            if self.hiccups:
+                self.hiccups -= 1
+                return self.failure(503, "Try again.")
         else:
             assert asked.path in ("/v1/predictions", "/v1/deployments/me/mine/predictions"), asked.path
             assert asked.headers["prefer"] == "wait=60"

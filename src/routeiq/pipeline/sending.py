@@ -23,6 +23,8 @@ INTERVAL = 0.5
 """Seconds between two questions for an answer that is not ready."""
 LIMIT = 64 * 1024 * 1024
 """Bytes of an answer that is looked at for whether it is ready."""
+MOST_FAILURES = 5
+"""Questions in a row that may fail: what has begun would be paid for twice if it was begun anew."""
 
 
 def send(attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:
@@ -52,13 +54,27 @@ def _dispatch(call: Call, route: Route, services: Services, head: bytes, body: t
 class Poller(Call):
     """Between an attempt and its provider: hands on the first answer that is ready. The attempt's deadline holds."""
 
-    __slots__ = ("_attempt", "_head", "_headers", "_pending", "_pieces", "_size", "_status", "_timer")
+    __slots__ = (
+        "_attempt",
+        "_failures",
+        "_head",
+        "_headers",
+        "_pending",
+        "_pieces",
+        "_size",
+        "_status",
+        "_target",
+        "_timer",
+    )
 
     def __init__(self, attempt: Attempt, pending: Pending, head: bytes) -> None:
         super().__init__()
         self._attempt = attempt
         self._pending = pending
         self._head = head
+        self._target = ""
+        """Where it is asked for; empty before anything has begun."""
+        self._failures = 0
         self._status = 0
         self._headers: list[Header] = []
         self._pieces: list[bytes] = []
@@ -88,10 +104,16 @@ class Poller(Call):
         self._pieces.clear()
         self._size = 0
         self.carrier = None  # by now it may be somebody else's
-        target = self._pending(self._head.split(b" ", 2)[1].decode(), body) if self._status < 300 else None
-        if target is not None:
-            loop = self._attempt.exchange.plan.services.loop
-            self._timer = loop.call_later(INTERVAL, self._again, target)
+        if self._status < 300:
+            self._failures = 0
+            target = self._pending(self._head.split(b" ", 2)[1].decode(), body)
+            if target is not None:
+                self._target = target
+                self._later()
+                return
+        elif self._target and (self._status == 429 or self._status >= 500) and self._failures < MOST_FAILURES:
+            self._failures += 1
+            self._later()
             return
         attempt = self._attempt
         attempt.on_head(self._status, self._headers)
@@ -116,8 +138,11 @@ class Poller(Call):
     def resume(self) -> None:
         """Nothing was held back."""
 
-    def _again(self, target: str) -> None:
+    def _later(self) -> None:
+        self._timer = self._attempt.exchange.plan.services.loop.call_later(INTERVAL, self._again)
+
+    def _again(self) -> None:
         _, _, lines = self._head.partition(b"\r\n")
-        head = b"GET %b HTTP/1.1\r\n%b" % (target.encode(), lines)
+        head = b"GET %b HTTP/1.1\r\n%b" % (self._target.encode(), lines)
         self.reconnected = False
         _dispatch(self, self._attempt.route, self._attempt.exchange.plan.services, head, ())
