@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format wheel bench soak clean
+.PHONY: help setup demo test lint format wheel bench soak live clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || true
@@ -65,5 +65,10 @@ bench: $(STAMP) ## Measure CPU per request against nginx (needs nginx and wrk)
 soak: $(STAMP) ## A million requests: memory and descriptors must not grow (needs nginx and wrk)
 	$(BIN)/python bench/soak.py $(ARGS)
 
+live: $(STAMP) ## A real model server behind the gateway: llama.cpp, built on first use (needs a C++ compiler and cmake)
+	$(BIN)/uv sync --quiet --frozen --all-extras --group live || \
+		$(BIN)/uv sync --quiet --frozen --all-extras --group live --system-certs
+	$(BIN)/pytest live -o pythonpath="tests live" -o timeout=3600 -v $(ARGS)
+
 clean: ## Remove what was built and installed here
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results live/.build
