@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from matrix.clients import CLIENTS, Client
-from matrix.scenes import ANSWER_TOKENS, PERSON, PIECES, PNG, PROMPT_TOKENS, RESULTS, SCENES, STORY, THOUGHT, digest
+from matrix.scenes import PERSON, PIECES, PNG, RESULTS, SCENES, STORY, THOUGHT, digest
 from matrix.server import Server
 from matrix.vendors import VENDORS, Vendor
 from matrix.wires.wire import REFUSED
 from support.gateway import MASTER_KEY
 from support.worker import Worker
-
-USAGE = (PROMPT_TOKENS, ANSWER_TOKENS)
 
 
 class Running:
@@ -57,7 +55,6 @@ def test_cell(gateway: Running, speaks: str, name: str, scene: str) -> None:
     if refused is not None:
         with pytest.raises(client.wrong) as raised:
             play(client, vendor, name, scene)
-        assert "can't be served by this model" in str(raised.value)
         assert refused in str(raised.value)
         assert len(server.asked) == before
         return
@@ -78,10 +75,10 @@ def play(client: Client, vendor: Vendor, model: str, scene: str) -> None:
         got = client.text(model, scene, stream=scene == "stream")
         assert got.text == STORY
         assert got.finish == client.finishes["stop"]
-        assert got.usage == USAGE
+        assert got.usage == vendor.wire.usage
         assert vendor.wire.last.stop == client.stops
         if scene == "stream":
-            assert got.pieces == len(PIECES)
+            assert got.pieces == (len(PIECES) if vendor.wire.streams else 1)
     elif scene in ("tools", "parallel tools"):
         count = 1 if scene == "tools" else 2
         for stream in (False, True):

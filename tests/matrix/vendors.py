@@ -8,18 +8,24 @@ from typing import Any
 
 from matrix.wires.anthropic import AnthropicWire, InvokeAnthropicWire, VertexAnthropicWire
 from matrix.wires.bedrock import BedrockWire
+from matrix.wires.faked import OLLAMA, REPLICATE, SAGEMAKER, SAGEMAKER_TEXT, WATSONX
 from matrix.wires.gemini import GeminiWire
 from matrix.wires.openai import OpenAIWire
 from matrix.wires.responses import Either, ResponsesWire
 from matrix.wires.wire import Wire
 
 KEY = "sk-provider-0123456789"
+TOOLLESS = {
+    "tools": "'tools' can't be served by this model",
+    "parallel tools": "'tools' can't be served by this model",
+    "structured output": "'response_format' can't be served by this model",
+}
 VERTEX = "/v1/projects/p/locations/us-central1"
 
 
 @dataclass
 class Vendor:
-    """A provider. `refused` is what it can't do: the parameter named in the error, by scene."""
+    """A provider. `refused` is what it can't do: words of the error, by scene."""
 
     wire: Wire
     model: str
@@ -39,6 +45,11 @@ def _aws(url: str) -> dict[str, Any]:
         "aws_access_key_id": "AKIDEXAMPLE",
         "aws_secret_access_key": "secret",
     }
+
+
+def _sagemaker(url: str) -> dict[str, Any]:
+    keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "aws-secret-0123456789"}
+    return {"api_base": url, "aws_region_name": "eu-central-1", **keys}
 
 
 def _local(*others: str) -> Wire:
@@ -71,5 +82,22 @@ VENDORS: dict[str, Vendor] = {
     "sglang": Vendor(_local(), "sglang/qwen3", _at("/v1")),
     "lm_studio": Vendor(_local("responses"), "lm_studio/qwen3", _at("/v1")),
     "llamafile": Vendor(_local(), "llamafile/qwen3", _at("/v1")),
+    "ollama": Vendor(OLLAMA, "ollama_chat/llama3", lambda url: {"api_base": url}),
+    "watsonx": Vendor(
+        WATSONX, "watsonx/ibm/granite", lambda url: {"api_base": url, "token": "t0ken", "project_id": "p-1"}
+    ),
+    "sagemaker_chat": Vendor(SAGEMAKER, "sagemaker_chat/my-endpoint", _sagemaker),
+    "sagemaker": Vendor(
+        SAGEMAKER_TEXT,
+        "sagemaker/my-endpoint",
+        _sagemaker,
+        {**TOOLLESS, "image": "This model takes no images."},
+    ),
+    "replicate": Vendor(
+        REPLICATE,
+        "replicate/meta/meta-llama-3-70b-instruct",
+        lambda url: {"api_base": f"{url}/v1", "api_key": "r8_key"},
+        TOOLLESS,
+    ),
     "tgi": Vendor(_local(), "huggingface/tgi", _at("/v1")),
 }

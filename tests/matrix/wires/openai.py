@@ -33,7 +33,7 @@ class OpenAIWire(Wire):
         assert asked.path.partition("?")[0].endswith(self.path), asked.path
         body = decoded(asked.body)
         self.hold(_STREAM if body.get("stream") else _WHOLE, {"model": "in the path", **body})
-        return _seen(body)
+        return seen_of(body)
 
     def whole(self, say: Say, seen: Seen) -> bytes:
         say = unfolded(say, seen)
@@ -80,7 +80,8 @@ class OpenAIWire(Wire):
         return json.dumps({"error": error}).encode()
 
 
-def _seen(body: dict[str, Any]) -> Seen:
+def seen_of(body: dict[str, Any]) -> Seen:
+    """What a request in OpenAI's words says."""
     out = Seen(
         stream=bool(body.get("stream")),
         max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),

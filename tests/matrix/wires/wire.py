@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from matrix.scenes import PIECES, Call, Say, Seen, answer
+from matrix.scenes import ANSWER_TOKENS, PIECES, PROMPT_TOKENS, Call, Say, Seen, answer
 from matrix.server import Reply
 from support.sdk_types import Held
 from support.tokens import Asked
@@ -19,6 +19,8 @@ class Wire:
 
     stream_kind = "text/event-stream"
     thinks_aloud = True
+    streams = True
+    usage = (PROMPT_TOKENS, ANSWER_TOKENS)
     strict = True
     """Whether requests are held against the vendor's types."""
     last: Seen
