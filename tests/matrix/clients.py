@@ -12,6 +12,7 @@ from google import genai
 from google.genai import types
 from pydantic import BaseModel, ConfigDict
 
+from matrix.client_cohere import CohereClient
 from matrix.scenes import (
     ABOUT,
     MAX_TOKENS,
@@ -435,4 +436,5 @@ CLIENTS: dict[str, type[Any]] = {
     "responses": ResponsesClient,
     "anthropic": AnthropicClient,
     "gemini": GeminiClient,
+    "cohere": CohereClient,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from matrix.wires.anthropic import AnthropicWire, InvokeAnthropicWire, VertexAnthropicWire
 from matrix.wires.bedrock import BedrockWire
+from matrix.wires.cohere import CohereWire
 from matrix.wires.faked import OLLAMA, REPLICATE, SAGEMAKER, SAGEMAKER_TEXT, WATSONX
 from matrix.wires.gemini import GeminiWire
 from matrix.wires.openai import OpenAIWire
@@ -73,6 +74,7 @@ VENDORS: dict[str, Vendor] = {
     "gemini": Vendor(GeminiWire("/v1beta/models/"), "gemini/gemini-2.5-flash", _at("/v1beta")),
     "vertex_ai": Vendor(GeminiWire(f"{VERTEX}/publishers/google/models/"), "vertex_ai/gemini-2.5-flash", _at(VERTEX)),
     "bedrock": Vendor(BedrockWire(), "bedrock/converse/anthropic.claude-sonnet-4-5-20250929-v1:0", _aws),
+    "cohere": Vendor(CohereWire(), "cohere/command-a-reasoning-08-2025", _at()),
     "mistral": Vendor(_local(), "mistral/magistral-medium-latest", _at("/v1")),
     "databricks": Vendor(_local(), "databricks/databricks-claude-sonnet-4", _at("/serving-endpoints")),
     "deepseek": Vendor(_local(), "deepseek/deepseek-reasoner", _at()),

@@ -35,7 +35,7 @@ OPERATIONS = {
     "ollama": {"ollama_chat", "ollama_embed"},
     "replicate": {"predictions"},
     "watsonx": {"watsonx_chat", "watsonx_chat_stream", "watsonx_embed"},
-    "tei": {"tei_embed", "rerank"},
+    "tei": {"tei_embed", "tei_rerank"},
     "sagemaker": {"invoke", "invoke_stream"},
     "sagemaker_text": {"invoke", "invoke_stream"},
     "litellm": set(),

@@ -20,7 +20,7 @@ from routeiq.config.upstream import Reach, find_address, find_provider, find_rea
 from routeiq.config.values import find_options, find_values, unplaced
 from routeiq.core.money import PICO_PER_DOLLAR, Prices
 from routeiq.core.provider import ProviderSpec, resolve
-from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, Deployment
+from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, RERANK, Deployment
 
 _SECRETS = (
     *("api_key", "azure_ad_token", "client_secret", "token", "zen_api_key", "vertex_credentials", "extra_headers"),
@@ -186,6 +186,8 @@ def _heads(
 def _mode(spec: ProviderSpec, model: str) -> str:
     if "embed" in model.lower():
         return EMBEDDING
+    if "rerank" in model.lower():
+        return RERANK
     return COMPLETION if spec.name == "text-completion-openai" else CHAT
 
 

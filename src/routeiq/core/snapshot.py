@@ -22,6 +22,8 @@ GENERATE_ARRAY = "generate_array"
 GENERATE_COUNT = "count"
 GENERATE_EMBED = "embed"
 GENERATE_EMBEDS = "embed_batch"
+COHERE_CHAT = "cohere_chat"
+COHERE_EMBED = "cohere_embed"
 RERANK = "rerank"
 """What clients can ask: values of `Event.endpoint`. Keys of `Deployment.heads` are what providers can be asked; one
 that has the client's endpoint among them is sent the client's own bytes.

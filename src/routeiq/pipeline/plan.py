@@ -15,7 +15,7 @@ import msgspec
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.money import Prices
-from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, Deployment, Group, Snapshot
+from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, RERANK, Deployment, Group, Snapshot
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
 from routeiq.providers.translate.adapt import adaptation
@@ -79,6 +79,9 @@ class Route:
         self.pending = PENDING.get(self.dialect)
         """Tells an answer that is not ready; `None` for nearly all, which answer when they are."""
         self.operations = _LOCAL if self.local else frozenset(spec.heads)
+        """What a client's own bytes serve for. Who reranks in OpenAI's style has words of his own for it."""
+        if self.dialect == "openai":
+            self.operations -= {RERANK}
         timeouts = snapshot.timeouts
         self.idle_seconds = timeouts.idle
         self.total_seconds = timeouts.total

@@ -6,13 +6,13 @@ from msgspec import UNSET
 
 from routeiq.core.errors import BadRequest, UnknownModel
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import COUNT_TOKENS, EMBEDDING, RESPONSES
+from routeiq.core.snapshot import COHERE_EMBED, COUNT_TOKENS, EMBEDDING, RERANK, RESPONSES
 from routeiq.pipeline import conversation
 from routeiq.pipeline.plan import Plan
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.faces import FACES
 
-_WHOLE = (EMBEDDING, COUNT_TOKENS)
+_WHOLE = (EMBEDDING, COUNT_TOKENS, COHERE_EMBED, RERANK)
 """Endpoints whose answers are never streamed."""
 _LISTED = 20
 """Model names an error lists."""

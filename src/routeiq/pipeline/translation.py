@@ -11,7 +11,7 @@ import msgspec
 
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import CHAT, GENERATE, GENERATE_ARRAY, MESSAGES
+from routeiq.core.snapshot import CHAT, COHERE_CHAT, GENERATE, GENERATE_ARRAY, MESSAGES
 from routeiq.core.usage import Usage
 from routeiq.providers.dialects.splice import Piece
 from routeiq.providers.translate.chat import Answer, Chat
@@ -26,7 +26,14 @@ from routeiq.providers.translate.codec import (
     ProviderCodec,
     TokenCounter,
 )
-from routeiq.providers.translate.embed import Embed, EmbedClientCodec, EmbedProviderCodec
+from routeiq.providers.translate.embed import (
+    Embed,
+    EmbedClientCodec,
+    EmbedProviderCodec,
+    Rerank,
+    RerankClientCodec,
+    RerankProviderCodec,
+)
 from routeiq.providers.translate.freetext import RestoringReader, as_functions, restored, text_tools
 from routeiq.providers.translate.registry import (
     CHAT_CLIENTS,
@@ -35,13 +42,15 @@ from routeiq.providers.translate.registry import (
     COUNTERS,
     EMBED_CLIENTS,
     EMBED_PROVIDERS,
+    RERANK_CLIENTS,
+    RERANKERS,
 )
 from routeiq.providers.translate.whole import WholeReader
 
 if TYPE_CHECKING:
     from routeiq.pipeline.plan import Route
 
-_SHARED = frozenset((CHAT, MESSAGES, GENERATE, GENERATE_ARRAY))
+_SHARED = frozenset((CHAT, MESSAGES, GENERATE, GENERATE_ARRAY, COHERE_CHAT))
 """Endpoints whose answers are those that the codec of their providers reads."""
 BYTES_PER_TOKEN = 4
 """Of the estimate where a provider can't count: about English text."""
@@ -162,8 +171,34 @@ class EmbedTranslation(Translation):
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         exchange = self.exchange
         answer = self._provider.read_embed(body, exchange.asked)
+        answer.id = answer.id or exchange.call_id
         answer.model = exchange.public_model
         return self._client.write_embed(answer, exchange.asked), answer.usage
+
+
+class RerankTranslation(Translation):
+    """Documents to be put in order."""
+
+    __slots__ = ("_client", "_provider")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        client: RerankClientCodec,
+        provider: RerankProviderCodec,
+        outgoing: Outgoing,
+        dropped: list[str],
+    ) -> None:
+        super().__init__(exchange, outgoing, dropped)
+        self._client = client
+        self._provider = provider
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
+        exchange = self.exchange
+        answer = self._provider.read_rerank(body, exchange.asked)
+        answer.id = answer.id or exchange.call_id
+        answer.model = exchange.public_model
+        return self._client.write_rerank(answer, exchange.asked), answer.usage
 
 
 def between_equals(exchange: Exchange, route: Route) -> ChatTranslation | None:
@@ -225,9 +260,27 @@ def translate(exchange: Exchange, route: Route) -> Translation:
             raise _unserved(exchange)
         embed: Embed = _asked(exchange, embedding.read_embed)
         outgoing = embedder.write_embed(embed, context, fit)
+        _pass_over(embed.hints, embed.extra, fit)
         _finish(outgoing, route, exchange, fit)
         return EmbedTranslation(exchange, embedding, embedder, outgoing, fit.dropped)
+    ranking = RERANK_CLIENTS.get(endpoint)
+    if ranking is not None:
+        reranker = RERANKERS.get(dialect)
+        if reranker is None or route.local:
+            raise _unserved(exchange)
+        rerank: Rerank = _asked(exchange, ranking.read_rerank)
+        outgoing = reranker.write_rerank(rerank, context, fit)
+        _pass_over(rerank.hints, {}, fit)
+        _finish(outgoing, route, exchange, fit)
+        return RerankTranslation(exchange, ranking, reranker, outgoing, fit.dropped)
     raise _unserved(exchange)
+
+
+def _pass_over(hints: tuple[str, ...], extra: dict[str, Any], fit: Fit) -> None:
+    for param in hints:
+        fit.ignore(param)
+    for param in extra:
+        fit.refuse(param)
 
 
 def _finish(outgoing: Outgoing, route: Route, exchange: Exchange, fit: Fit) -> None:

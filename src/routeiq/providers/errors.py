@@ -85,8 +85,8 @@ def from_event(payload: bytes, *, provider: str) -> UpstreamError:
 
 
 def broken_answer(provider: str, what: str) -> UpstreamError:
-    """The error for an answer of 200 that is none: empty, HTML, cut JSON."""
-    error = UpstreamError(f"{provider} sent {what}", status=502, code="invalid_upstream_answer")
+    """The error for an answer of 200 that is none: empty, HTML, cut JSON. `provider` is empty where a codec says so."""
+    error = UpstreamError(f"{provider or 'The provider'} sent {what}", status=502, code="invalid_upstream_answer")
     error.provider = provider
     error.retryable = True
     error.class_name = "APIError"

@@ -6,6 +6,8 @@ from urllib.parse import unquote_to_bytes
 
 from routeiq.core.snapshot import (
     CHAT,
+    COHERE_CHAT,
+    COHERE_EMBED,
     COMPLETION,
     COUNT_TOKENS,
     EMBEDDING,
@@ -15,6 +17,7 @@ from routeiq.core.snapshot import (
     GENERATE_EMBED,
     GENERATE_EMBEDS,
     MESSAGES,
+    RERANK,
     RESPONSES,
 )
 
@@ -27,6 +30,14 @@ HOT: dict[bytes, str] = {
     b"/v1/messages/count_tokens": COUNT_TOKENS,
     b"/v1/responses": RESPONSES,
     b"/responses": RESPONSES,
+    b"/v2/chat": COHERE_CHAT,
+    b"/cohere/v2/chat": COHERE_CHAT,
+    b"/v2/embed": COHERE_EMBED,
+    b"/cohere/v2/embed": COHERE_EMBED,
+    b"/rerank": RERANK,
+    b"/v1/rerank": RERANK,
+    b"/v2/rerank": RERANK,
+    b"/cohere/v2/rerank": RERANK,
 }
 """POST."""
 

@@ -19,6 +19,8 @@ from support.fake_watsonx import Watsonx
 from support.native import Fake, Turn
 from support.tokens import Asked
 
+CUT = 30
+"""Bytes whose loss cuts a stream before its end is told."""
 See = Callable[[Asked, dict[str, Any]], Seen]
 _SCENE = re.compile(r"scene: ([a-z ]+)")
 
@@ -39,7 +41,7 @@ class FakedWire(Wire):
         if seen.scene == "error":
             turn = Turn(error=(429, REFUSED))
         elif seen.scene == "cut stream":
-            turn = Turn(pieces=PIECES, cut=self.fake.cut)
+            turn = Turn(pieces=PIECES, cut=CUT)
         else:
             say = answer(seen)
             calls = tuple((call.name, call.arguments) for call in say.calls)

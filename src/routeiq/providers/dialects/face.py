@@ -43,8 +43,11 @@ class Face(Protocol):
     def peek(self, body: bytes) -> Request:
         """Read what the gateway needs. Raises `BadRequest`."""
 
-    def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
-        """The client's bytes for a provider of the same dialect, its `model` (a JSON string) in place."""
+    def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...] | None:
+        """The client's bytes for a provider of the same dialect, its `model` (a JSON string) in place.
+
+        `None` for a request that this provider too has to be told in other words.
+        """
 
     def read_answer(self, body: bytes) -> tuple[str | None, Usage | None]:
         """Model and usage of a whole answer. Raises `msgspec.DecodeError` for what is no JSON object."""

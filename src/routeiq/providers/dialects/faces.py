@@ -7,6 +7,8 @@ from typing import Protocol
 from routeiq.core.errors import UpstreamError
 from routeiq.core.snapshot import (
     CHAT,
+    COHERE_CHAT,
+    COHERE_EMBED,
     COMPLETION,
     COUNT_TOKENS,
     EMBEDDING,
@@ -16,11 +18,13 @@ from routeiq.core.snapshot import (
     GENERATE_EMBED,
     GENERATE_EMBEDS,
     MESSAGES,
+    RERANK,
     RESPONSES,
 )
 from routeiq.providers import errors
-from routeiq.providers.dialects import bedrock, gemini, sagemaker
+from routeiq.providers.dialects import bedrock, cohere, gemini, sagemaker
 from routeiq.providers.dialects.anthropic import AnthropicFace
+from routeiq.providers.dialects.cohere import CohereFace
 from routeiq.providers.dialects.face import Face
 from routeiq.providers.dialects.gemini import GeminiFace
 from routeiq.providers.dialects.openai import OpenAIFace
@@ -40,6 +44,9 @@ FACES: dict[str, Face] = {
     GENERATE_COUNT: _gemini,
     GENERATE_EMBED: _gemini,
     GENERATE_EMBEDS: _gemini,
+    COHERE_CHAT: CohereFace(COHERE_CHAT),
+    COHERE_EMBED: CohereFace(COHERE_EMBED),
+    RERANK: CohereFace(RERANK),
 }
 """By endpoint."""
 
@@ -56,6 +63,7 @@ ERRORS: dict[str, ErrorReader] = {
     "bedrock": bedrock.from_answer,
     "sagemaker": sagemaker.from_answer,
     "sagemaker_text": sagemaker.from_answer,
+    "cohere": cohere.from_answer,
 }
 """By the provider's dialect; what is not here is read by `errors.from_answer`, which knows most shapes."""
 

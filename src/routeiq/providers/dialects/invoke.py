@@ -48,5 +48,5 @@ class InvokeFrames:
                 event = base64.b64decode(_decode_chunk(message.payload).bytes)
                 out += b"event: %b\ndata: %b\n\n" % (_decode_kind(event).type.encode(), event)
         except (BadFrame, msgspec.DecodeError, binascii.Error) as error:
-            raise errors.broken_answer("The provider", f"a broken frame: {error}") from None
+            raise errors.broken_answer("", f"a broken frame: {error}") from None
         return out

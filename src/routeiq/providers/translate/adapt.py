@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
-from routeiq.core.snapshot import CHAT, COMPLETION, COUNT_TOKENS, EMBEDDING, Deployment
+from routeiq.core.snapshot import CHAT, COMPLETION, COUNT_TOKENS, EMBEDDING, RERANK, Deployment
 from routeiq.providers.dialects.openai import Request
 from routeiq.providers.translate.codec import HINTS, Fit
 from routeiq.providers.translate.openai.provider import OPENAI_OWN, REASONING_MODELS
@@ -156,7 +156,9 @@ class Omission:
     def applies(self, request: Request) -> bool:
         return True
 
-    def __call__(self, endpoint: str, body: bytes, stream: bool, model: bytes, fit: Fit) -> bytes:
+    def __call__(self, endpoint: str, body: bytes, stream: bool, model: bytes, fit: Fit) -> bytes | None:
+        if endpoint == RERANK:
+            return None  # not every request is as the provider has it
         members = _decode(body)
         if "model" in members:
             members["model"] = Raw(model)

@@ -56,6 +56,9 @@ _AS_USUAL: dict[str, object] = {
     "store": False,
 }
 """Values that ask for what happens anyway."""
+_ROUTING = frozenset(("mock_response", "mock_testing_fallbacks"))
+"""The gateway's own members, which are nothing to translate."""
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Fit:
@@ -233,6 +236,15 @@ def decode_request(decoder: Decodes, body: bytes) -> Any:
         raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
+
+
+def unknown_members(body: bytes, known: frozenset[str]) -> dict[str, Any]:
+    """The members of a body that was decoded as an object which are not `known`, nor the gateway's own."""
+    return {
+        name: msgspec.json.decode(raw)
+        for name, raw in _decode_members(body).items()
+        if name not in known and name not in _ROUTING and bytes(raw) != b"null"
+    }
 
 
 class Pending(Protocol):

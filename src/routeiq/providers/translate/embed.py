@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from routeiq.core.errors import BadRequest
 from routeiq.core.usage import Usage
+from routeiq.providers import errors
 from routeiq.providers.translate.codec import Context, Fit, Outgoing
+
+BYTES_PER_TOKEN = 4
+"""Of the estimate where an answer does not tell: about English text."""
 
 
 class Embed(msgspec.Struct, kw_only=True):
@@ -24,9 +29,14 @@ class Embed(msgspec.Struct, kw_only=True):
     user: str = ""
     single: bool = False
     """Whether the client asked for one text outside a list (Gemini's `embedContent`)."""
+    hints: tuple[str, ...] = ()
+    """Names of what was sent, does not change the vectors and is passed over."""
+    extra: dict[str, Any] = {}
+    """What no other dialect has, by its name in the client's."""
 
 
 class Embedded(msgspec.Struct, kw_only=True):
+    id: str = ""
     model: str = ""
     vectors: list[list[float]]
     usage: Usage | None = None
@@ -57,6 +67,9 @@ class Rerank(msgspec.Struct, kw_only=True):
     top_n: int | None = None
     return_documents: bool = False
     max_tokens_per_doc: int | None = None
+    hints: tuple[str, ...] = ()
+    extra: dict[str, Any] = {}
+    """Members that belong to one provider or another."""
 
 
 class Ranked(msgspec.Struct, kw_only=True):
@@ -68,9 +81,51 @@ class Ranked(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
 
 
+class RerankClientCodec(Protocol):
+    def read_rerank(self, body: bytes) -> Rerank:
+        """A request. Raises `BadRequest`."""
+
+    def write_rerank(self, answer: Ranked, rerank: Rerank) -> bytes:
+        """A whole answer; `answer.model` is the name the client asked for."""
+
+
 class RerankProviderCodec(Protocol):
     def write_rerank(self, rerank: Rerank, context: Context, fit: Fit) -> Outgoing:
         """The request in the provider's words. Raises `BadRequest` for what it can't take."""
 
     def read_rerank(self, body: bytes, rerank: Rerank) -> Ranked:
         """A whole answer. Raises `msgspec.DecodeError` for what is none."""
+
+
+def texts_of(embed: Embed) -> list[str]:
+    """The inputs of a provider that takes text only. Raises `BadRequest`."""
+    texts = [text for text in embed.inputs if isinstance(text, str)]
+    if len(texts) < len(embed.inputs):
+        raise BadRequest("This model embeds text, not tokens.", param="input", code="unsupported_value")
+    return texts
+
+
+def estimate(embed: Embed) -> Usage:
+    """Tokens by the size of the texts."""
+    size = sum(len(text) for text in embed.inputs)
+    return Usage(prompt=max(1, size // BYTES_PER_TOKEN), estimated=True)
+
+
+def estimate_rerank(rerank: Rerank) -> Usage:
+    """The same: the query is read with each document."""
+    size = len(rerank.query) * len(rerank.documents) + sum(len(text) for text in rerank.documents)
+    return Usage(prompt=max(1, size // BYTES_PER_TOKEN), estimated=True, units=1)
+
+
+def complete(vectors: list[list[float]], embed: Embed) -> list[list[float]]:
+    """The vectors, one for each input. Raises `UpstreamError` where some are missing."""
+    if len(vectors) != len(embed.inputs):
+        raise errors.broken_answer("", f"{len(vectors)} vectors for {len(embed.inputs)} texts")
+    return vectors
+
+
+def ranking(results: list[tuple[int, float]], rerank: Rerank) -> list[tuple[int, float]]:
+    """Best first, no more than were asked for. Raises `msgspec.ValidationError` for documents that never were."""
+    if any(not 0 <= index < len(rerank.documents) for index, _ in results):
+        raise msgspec.ValidationError("it ranks a document that was not sent")
+    return sorted(results, key=lambda result: -result[1])[: rerank.top_n]

@@ -22,7 +22,7 @@ class EventFrames:
         try:
             events = self._framer.feed(data)
         except FrameTooLarge as error:
-            raise errors.broken_answer("The provider", f"an event that does not end: {error}") from None
+            raise errors.broken_answer("", f"an event that does not end: {error}") from None
         if not events:
             return []
         return [found for event in split(events) if (found := payload(event).strip())]
@@ -44,7 +44,7 @@ class LineFrames:
         """Lines completed by `data`. Raises `UpstreamError` for one that does not end."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LIMIT:
-            raise errors.broken_answer("The provider", f"a line of over {LIMIT} bytes")
+            raise errors.broken_answer("", f"a line of over {LIMIT} bytes")
         return [found for line in lines if (found := line.strip())]
 
     def rest(self) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from routeiq.core.snapshot import (
     CHAT,
+    COHERE_CHAT,
+    COHERE_EMBED,
     COMPLETION,
     COUNT_TOKENS,
     EMBEDDING,
@@ -13,6 +15,7 @@ from routeiq.core.snapshot import (
     GENERATE_EMBED,
     GENERATE_EMBEDS,
     MESSAGES,
+    RERANK,
     RESPONSES,
 )
 from routeiq.providers.translate.anthropic.client import AnthropicClient, AnthropicCountClient
@@ -27,7 +30,17 @@ from routeiq.providers.translate.codec import (
     ProviderCodec,
     TokenCounter,
 )
-from routeiq.providers.translate.embed import EmbedClientCodec, EmbedProviderCodec, RerankProviderCodec
+from routeiq.providers.translate.cohere.client import CohereClient
+from routeiq.providers.translate.cohere.client_embeddings import CohereEmbedClient
+from routeiq.providers.translate.cohere.embeddings import CohereEmbedProvider
+from routeiq.providers.translate.cohere.provider import CohereProvider
+from routeiq.providers.translate.cohere.rerank import Reranker
+from routeiq.providers.translate.embed import (
+    EmbedClientCodec,
+    EmbedProviderCodec,
+    RerankClientCodec,
+    RerankProviderCodec,
+)
 from routeiq.providers.translate.gemini.client import GeminiClient, GeminiCountClient, GeminiEmbedClient
 from routeiq.providers.translate.gemini.provider import GeminiProvider
 from routeiq.providers.translate.ollama.provider import OllamaProvider
@@ -36,15 +49,18 @@ from routeiq.providers.translate.openai.completions import CompletionsClient
 from routeiq.providers.translate.openai.embeddings import OpenAIEmbedClient, OpenAIEmbedProvider
 from routeiq.providers.translate.openai.provider import OpenAIProvider
 from routeiq.providers.translate.replicate.provider import ReplicateProvider, pending
+from routeiq.providers.translate.rerank import RerankClient
 from routeiq.providers.translate.responses.client import ResponsesClient
 from routeiq.providers.translate.sagemaker.provider import SagemakerProvider
 from routeiq.providers.translate.sagemaker.text import SagemakerTextProvider
+from routeiq.providers.translate.tei.provider import TeiProvider
 from routeiq.providers.translate.watsonx.provider import WatsonxProvider
 
 _openai, _anthropic, _gemini = OpenAIProvider(), AnthropicProvider(), GeminiProvider()
 _openai_embed = OpenAIEmbedProvider()
 _bedrock, _ollama, _watsonx = BedrockProvider(), OllamaProvider(), WatsonxProvider()
 _sagemaker, _sagemaker_text = SagemakerProvider(), SagemakerTextProvider()
+_tei = TeiProvider()
 
 CHAT_CLIENTS: dict[str, ClientCodec] = {
     CHAT: OpenAIClient(),
@@ -53,6 +69,7 @@ CHAT_CLIENTS: dict[str, ClientCodec] = {
     MESSAGES: AnthropicClient(),
     GENERATE: GeminiClient(),
     GENERATE_ARRAY: GeminiClient(array=True),
+    COHERE_CHAT: CohereClient(),
 }
 COUNT_CLIENTS: dict[str, CountClientCodec] = {
     COUNT_TOKENS: AnthropicCountClient(),
@@ -62,12 +79,15 @@ EMBED_CLIENTS: dict[str, EmbedClientCodec] = {
     EMBEDDING: OpenAIEmbedClient(),
     GENERATE_EMBED: GeminiEmbedClient(),
     GENERATE_EMBEDS: GeminiEmbedClient(),
+    COHERE_EMBED: CohereEmbedClient(),
 }
+RERANK_CLIENTS: dict[str, RerankClientCodec] = {RERANK: RerankClient()}
 
 CHAT_PROVIDERS: dict[str, ProviderCodec] = {
     "openai": _openai,
     "demo": _openai,
     "anthropic": _anthropic,
+    "cohere": CohereProvider(),
     "gemini": _gemini,
     "bedrock": _bedrock,
     "ollama": _ollama,
@@ -81,6 +101,8 @@ PREFIXERS: dict[str, Prefixer] = {"openai": _openai, "anthropic": _anthropic}
 EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "openai": _openai_embed,
     "demo": _openai_embed,
+    "cohere": CohereEmbedProvider(),
+    "tei": _tei,
     "gemini": _gemini,
     "bedrock": BedrockEmbedProvider(),
     "ollama": _ollama,
@@ -89,4 +111,8 @@ EMBED_PROVIDERS: dict[str, EmbedProviderCodec] = {
     "sagemaker_text": _sagemaker_text,
 }
 PENDING: dict[str, Pending] = {"replicate": pending}
-RERANKERS: dict[str, RerankProviderCodec] = {}
+RERANKERS: dict[str, RerankProviderCodec] = {
+    "cohere": Reranker(cuts_documents=True),
+    "openai": Reranker(cuts_documents=False),
+    "tei": _tei,
+}

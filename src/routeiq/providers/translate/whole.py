@@ -46,7 +46,7 @@ class WholeReader:
     def feed(self, data: bytes) -> list[Delta]:
         self._size += len(data)
         if self._size > self._most:
-            raise errors.broken_answer("The provider", f"an answer of over {self._most} bytes")
+            raise errors.broken_answer("", f"an answer of over {self._most} bytes")
         self._pieces.append(data)
         return []
 
@@ -61,7 +61,7 @@ class WholeReader:
 def _unreadable(fault: Exception) -> UpstreamError:
     what = f"an answer that can't be read: {fault}"
     return errors.broken_answer(
-        "The provider", what if isinstance(fault, msgspec.ValidationError) else "an answer that is not a JSON object"
+        "", what if isinstance(fault, msgspec.ValidationError) else "an answer that is not a JSON object"
     )
 
 

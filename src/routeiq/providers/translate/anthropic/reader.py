@@ -57,7 +57,7 @@ class EventReader:
         try:
             event = wire.decode_event(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise errors.broken_answer("The provider", "an event that is none of Messages'") from None
+            raise errors.broken_answer("", "an event that is none of Messages'") from None
         kind = event.type
         delta = event.delta
         if kind == "content_block_delta" and delta is not None:

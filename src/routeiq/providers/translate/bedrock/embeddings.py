@@ -13,18 +13,10 @@ import msgspec
 from routeiq.core.errors import BadRequest
 from routeiq.core.usage import Usage
 from routeiq.providers.translate.codec import Context, Fit, Outgoing
-from routeiq.providers.translate.embed import Embed, Embedded
+from routeiq.providers.translate.cohere.embeddings import TASKS, ByType
+from routeiq.providers.translate.embed import Embed, Embedded, estimate, texts_of
 
 _encode = msgspec.json.Encoder().encode
-_BYTES_PER_TOKEN = 4
-"""Of the estimate where the body of the answer does not tell: about English text."""
-COHERE_TASKS = {
-    "query": "search_query",
-    "document": "search_document",
-    "classification": "classification",
-    "clustering": "clustering",
-}
-"""`input_type` by task: https://docs.cohere.com/reference/embed"""
 _PURPOSES = {
     "query": "GENERIC_RETRIEVAL",
     "document": "GENERIC_INDEX",
@@ -35,10 +27,6 @@ _PURPOSES = {
 
 class NovaVector(msgspec.Struct, gc=False):
     embedding: list[float]
-
-
-class ByType(msgspec.Struct, rename={"vectors": "float"}, gc=False):
-    vectors: list[list[float]]
 
 
 class Answer(msgspec.Struct, rename={"tokens": "inputTextTokenCount"}, gc=False):
@@ -62,7 +50,7 @@ class BedrockEmbedProvider:
         if "cohere" in model:
             out: dict[str, Any] = {
                 "texts": texts,
-                "input_type": COHERE_TASKS.get(embed.task, "search_document"),
+                "input_type": TASKS.get(embed.task, "search_document"),
                 "embedding_types": ["float"],
             }
             if dimensions is not None:
@@ -102,20 +90,6 @@ class BedrockEmbedProvider:
         if answer.tokens is not None:
             return Embedded(vectors=vectors, usage=Usage(prompt=max(answer.tokens, 0)))
         return Embedded(vectors=vectors, usage=estimate(embed))
-
-
-def texts_of(embed: Embed) -> list[str]:
-    """The inputs of a provider that takes text only. Raises `BadRequest`."""
-    texts = [text for text in embed.inputs if isinstance(text, str)]
-    if len(texts) < len(embed.inputs):
-        raise BadRequest("This model embeds text, not tokens.", param="input", code="unsupported_value")
-    return texts
-
-
-def estimate(embed: Embed) -> Usage:
-    """Tokens by the size of the texts."""
-    size = sum(len(text) for text in embed.inputs)
-    return Usage(prompt=max(1, size // _BYTES_PER_TOKEN), estimated=True)
 
 
 def _titan(text: str, model: str, dimensions: int | None, fit: Fit) -> dict[str, Any]:

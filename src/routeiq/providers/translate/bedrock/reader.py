@@ -56,9 +56,9 @@ class ConverseReader:
                 if not self._ended:
                     self._message(message, out)
         except BadFrame as error:
-            raise errors.broken_answer("The provider", f"a broken frame: {error}") from None
+            raise errors.broken_answer("", f"a broken frame: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise errors.broken_answer("The provider", "an event that is none of Converse's") from None
+            raise errors.broken_answer("", "an event that is none of Converse's") from None
         return out
 
     def finish(self) -> list[Delta]:

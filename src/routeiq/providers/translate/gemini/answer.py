@@ -82,7 +82,7 @@ def read_answer(body: bytes) -> Answer:
         if answer.failed:
             raise dialect.from_event(body, provider="")
         if answer.prompt_feedback is None or not answer.prompt_feedback.block_reason:
-            raise errors.broken_answer("The provider", "an answer without candidates")
+            raise errors.broken_answer("", "an answer without candidates")
         choices = [Choice(content=[Refusal(text=_blocked(answer.prompt_feedback))], finish="content_filter")]
     else:
         ids = _Ids(answer.response_id)
@@ -182,9 +182,7 @@ def _finish(candidate: wire.Candidate, *, called: bool) -> FinishReason:
 
 
 def _failed(reason: str, message: str | None) -> UpstreamError:
-    error = errors.broken_answer(
-        "The provider", f"no answer ({reason}): {(message or 'the model made a mistake')[:500]}"
-    )
+    error = errors.broken_answer("", f"no answer ({reason}): {(message or 'the model made a mistake')[:500]}")
     error.code = reason.lower()
     return error
 
@@ -321,7 +319,7 @@ class EventReader:
         try:
             answer = wire.decode_answer(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise errors.broken_answer("The provider", "an event that is no piece of an answer") from None
+            raise errors.broken_answer("", "an event that is no piece of an answer") from None
         if answer.failed:
             raise dialect.from_event(payload, provider="")
         usage = _usage(answer, answer.model_version or self._model)

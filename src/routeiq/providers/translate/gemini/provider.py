@@ -121,5 +121,5 @@ def _predicted(answer: wire.PredictAnswer, embed: Embed) -> Embedded:
 
 def _embedded(vectors: list[list[float]], usage: Usage | None, embed: Embed) -> Embedded:
     if len(vectors) != len(embed.inputs):
-        raise errors.broken_answer("The provider", f"{len(vectors)} vectors for {len(embed.inputs)} texts")
+        raise errors.broken_answer("", f"{len(vectors)} vectors for {len(embed.inputs)} texts")
     return Embedded(vectors=vectors, usage=usage)

@@ -57,7 +57,7 @@ class LineReader:
         try:
             line = wire.decode_line(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise errors.broken_answer("The provider", "a line that is no answer of Ollama's") from None
+            raise errors.broken_answer("", "a line that is no answer of Ollama's") from None
         if line.error is not UNSET and line.error is not None:
             raise errors.from_event(payload, provider="")
         if not self._started:

@@ -70,7 +70,7 @@ class ChunkReader:
         try:
             chunk = wire.decode_chunk(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise errors.broken_answer("The provider", "an event that is no chunk of a chat") from None
+            raise errors.broken_answer("", "an event that is no chunk of a chat") from None
         told = chunk.error or chunk.errors
         if told is not UNSET and told is not None and not chunk.choices:
             raise errors.from_event(payload, provider="")

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from routeiq.providers.dialects.openai import WireUsage
 from routeiq.providers.translate.chat import CacheMark, Effort, FinishReason
+from routeiq.providers.translate.codec import unknown_members
 
 FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -367,15 +368,8 @@ request_decoder = msgspec.json.Decoder(Request)
 decode_answer = msgspec.json.Decoder(Answer, strict=False).decode
 decode_chunk = msgspec.json.Decoder(Chunk, strict=False).decode
 KNOWN = frozenset(Request.__struct_fields__)
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_ROUTING = frozenset(("mock_response", "mock_testing_fallbacks"))
-"""The gateway's own members, which are nothing to translate."""
 
 
 def extra_of(body: bytes) -> dict[str, Any]:
     """The members of a body that Chat Completions does not have, decoded."""
-    return {
-        name: msgspec.json.decode(raw)
-        for name, raw in _decode_members(body).items()
-        if name not in KNOWN and name not in _ROUTING and bytes(raw) != b"null"
-    }
+    return unknown_members(body, KNOWN)

@@ -38,7 +38,7 @@ class PartReader:
                 if message.headers.get(":event-type") == "PayloadPart":
                     out += self._inner.feed(message.payload)
         except BadFrame as error:
-            raise errors.broken_answer("The provider", f"a broken frame: {error}") from None
+            raise errors.broken_answer("", f"a broken frame: {error}") from None
         return out
 
     def finish(self) -> list[Delta]:
@@ -86,7 +86,7 @@ class GenerationReader:
         try:
             event = wire.decode_event(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise errors.broken_answer("The provider", "an event that is no token") from None
+            raise errors.broken_answer("", "an event that is no token") from None
         if event.error is not None:
             raise errors.from_event(payload, provider="")
         if not self._started:

@@ -1,0 +1,4 @@
+"""Text Embeddings Inference.
+
+https://huggingface.github.io/text-embeddings-inference/
+"""
