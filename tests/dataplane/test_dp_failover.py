@@ -164,3 +164,11 @@ def test_it_gives_up_when_the_next_breaks_too(serve: Serve, upstream: Upstream) 
     assert json.loads(got.split(b"data: ")[-1])["error"]["provider"] == "hosted_vllm"
     [event] = worker.wait_events(1)
     assert event["error"] == "upstream"
+
+
+def test_streams_that_no_codec_reads_are_not_promised_to_be(serve: Serve, upstream: Upstream) -> None:
+    worker = serve(config(upstream, on=True))
+    body = {"model": "story", "prompt": "one two", "stream": True}
+    _, headers, got = worker.call("/v1/completions", body)
+    assert "x-routeiq-stream-failover" not in headers
+    assert b"[DONE]" in got

@@ -14,7 +14,6 @@ import msgspec
 
 from routeiq.core.errors import UpstreamError
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import RESPONSES
 from routeiq.core.usage import Usage
 from routeiq.pipeline.relay import Relay
 from routeiq.pipeline.translated import TranslatedRelay
@@ -97,7 +96,7 @@ def _said(attempt: Attempt, relay: Relay) -> list[Delta] | None:
     if isinstance(relay, TranslatedRelay):
         deltas = relay.deltas
     else:
-        if attempt.route.dialect not in CHAT_PROVIDERS or attempt.exchange.endpoint == RESPONSES:
+        if attempt.route.dialect not in CHAT_PROVIDERS:
             return None
         reader = CHAT_PROVIDERS[attempt.route.dialect].reader(Chat(messages=[]))
         try:

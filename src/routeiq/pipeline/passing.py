@@ -8,6 +8,7 @@ import msgspec
 
 from routeiq.core.errors import GatewayError, UpstreamError
 from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import GENERATE, MESSAGES
 from routeiq.pipeline import settle
 from routeiq.pipeline.relay import Relay
 from routeiq.providers import errors
@@ -24,7 +25,7 @@ class PassingRelay(Relay):
     __slots__ = ("_framer", "_last", "_renamed", "_watch")
 
     def __init__(self, exchange: Exchange, attempt: Attempt, watch: Watch) -> None:
-        super().__init__(exchange, attempt)
+        super().__init__(exchange, attempt, readable=exchange.endpoint in (MESSAGES, GENERATE))
         self._framer = Framer(exchange.plan.snapshot.limits.max_frame)
         self._watch = watch
         self._last: list[bytes] = []

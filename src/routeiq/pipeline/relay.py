@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from routeiq.core.errors import GatewayError, UpstreamError
 from routeiq.core.exchange import Exchange
+from routeiq.core.snapshot import CHAT
 from routeiq.pipeline import answer, settle
 from routeiq.providers import errors
 from routeiq.providers.dialects import openai
@@ -32,14 +33,15 @@ class Relay:
 
     __slots__ = ("_attempt", "_done", "_exchange", "_provider", "events", "kept")
 
-    def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
+    def __init__(self, exchange: Exchange, attempt: Attempt, *, readable: bool) -> None:
+        """`readable`: whether another deployment could be told what this one has said."""
         self._exchange = exchange
         self._attempt = attempt
         self._provider = attempt.route.target.spec.provider
         self._done = False
         self.events = 0
         """Events relayed: about one token each, for the estimate when no usage comes."""
-        self.kept: list[bytes] | None = [] if exchange.plan.snapshot.resilience.stream_failover else None
+        self.kept: list[bytes] | None = [] if readable and exchange.plan.snapshot.resilience.stream_failover else None
         """What the client was sent, for another deployment to go on from."""
 
     def feed(self, data: bytes) -> UpstreamError | None:
@@ -80,7 +82,7 @@ class ChunkRelay(Relay):
     __slots__ = ("_framer", "_hide_usage", "_learned", "_new", "_old")
 
     def __init__(self, exchange: Exchange, attempt: Attempt) -> None:
-        super().__init__(exchange, attempt)
+        super().__init__(exchange, attempt, readable=exchange.endpoint == CHAT)
         self._framer = Framer(exchange.plan.snapshot.limits.max_frame)
         self._hide_usage = not openai.wants_usage(exchange.peek)
         self._learned = False

@@ -25,7 +25,7 @@ class TranslatedRelay(Relay):
     __slots__ = ("_reader", "_tail", "deltas", "writer")
 
     def __init__(self, exchange: Exchange, attempt: Attempt, reader: DeltaReader, writer: DeltaWriter) -> None:
-        super().__init__(exchange, attempt)
+        super().__init__(exchange, attempt, readable=True)
         self._reader = reader
         self.writer = writer
         self._tail = b""
