@@ -41,8 +41,8 @@ def find() -> Path:
 def build() -> None:
     """Fetch the source and build it, telling how far it is."""
     PLACE.mkdir(exist_ok=True)
-    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:")
-    subprocess.run([*pip, "--no-build-isolation", "--dest", str(PLACE), PACKAGE], check=True)
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python")
+    subprocess.run([*pip, "--dest", str(PLACE), PACKAGE], check=True)
     [archive] = PLACE.glob("*.tar.gz")
     with tarfile.open(archive) as source:
         source.extractall(PLACE, filter="data")

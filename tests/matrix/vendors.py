@@ -80,7 +80,7 @@ VENDORS: dict[str, Vendor] = {
     "deepseek": Vendor(_local(), "deepseek/deepseek-reasoner", _at()),
     "groq": Vendor(_local("responses"), "groq/openai/gpt-oss-20b", _at("/openai/v1")),
     "vllm": Vendor(_local("responses", "messages"), "hosted_vllm/qwen3", _at("/v1")),
-    "llama.cpp": Vendor(_local("responses", "messages"), "llama_cpp/qwen3", _at("/v1")),
+    "llama.cpp": Vendor(_local(), "llama_cpp/qwen3", _at("/v1")),
     "sglang": Vendor(_local(), "sglang/qwen3", _at("/v1")),
     "lm_studio": Vendor(_local("responses"), "lm_studio/qwen3", _at("/v1")),
     "llamafile": Vendor(_local(), "llamafile/qwen3", _at("/v1")),
