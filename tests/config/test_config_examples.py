@@ -46,6 +46,9 @@ ENVIRON = {
     "AZURE_API_KEY": "azure",
     "GROQ_API_KEY": "groq",
     "CI_KEY": "sk-ci-0123456789abcdef",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    **{f"{name}_API_KEY": "key" for name in ("ANTHROPIC", "GEMINI", "COHERE", "MISTRAL")},
+    "AWS_SECRET_ACCESS_KEY": "secret",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ def test_cell(gateway: Running, speaks: str, name: str, scene: str) -> None:
         if server.faults:
             pytest.fail("\n".join(server.faults), pytrace=False)
     assert len(server.asked) > before
+
+
+def test_what_is_refused_is_documented() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "dialects.md").read_text()
+    table = page.partition("## What some can't")[2].partition("##")[0]
+    words = {"tools": "tools", "parallel tools": "tools", "image": "images", "structured output": "structured output"}
+    documented = {
+        line.split("|")[1].strip(" `"): set(line.split("|")[2].strip().split(", "))
+        for line in table.splitlines()
+        if line.startswith("| `")
+    }
+    refused = {name: {words[scene] for scene in vendor.refused} for name, vendor in VENDORS.items() if vendor.refused}
+    assert documented == refused
 
 
 def play(client: Client, vendor: Vendor, model: str, scene: str) -> None:
