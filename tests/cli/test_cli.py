@@ -108,8 +108,9 @@ def test_requests_tail(gateway: Gateway) -> None:
 
 def test_following_shows_what_comes(gateway: Gateway) -> None:
     command = ["requests", "tail", "--follow", "--json", "-n", "0", "--state-dir", str(gateway.state_dir)]
+    before = len(gateway.events())
     gateway.client().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
-    gateway.wait_events(1)
+    gateway.wait_events(before + 1)
     code = "from routeiq.cli import main; main()"
     with subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

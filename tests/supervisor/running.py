@@ -22,10 +22,14 @@ from routeiq.supervisor.supervise import Supervisor
 DOUBLE = str(Path(__file__).with_name("double.py"))
 
 
-def build_result(state: Path, revision: str, *, drain: float = 2.0, **server: Any) -> BuildResult:
+def build_result(
+    state: Path, revision: str, *, drain: float = 2.0, longtail: bool = False, **server: Any
+) -> BuildResult:
     """What a good build answers."""
+    deployment = snapshot.Deployment(id="d", group="g", provider="p", model="m", litellm_model="p/m", via="longtail")
+    deployments = (deployment,) if longtail else ()
     compiled = snapshot.Snapshot(
-        revision=revision, created=0.0, deployments=(), groups={}, limits=snapshot.Limits(drain_seconds=drain)
+        revision=revision, created=0.0, deployments=deployments, groups={}, limits=snapshot.Limits(drain_seconds=drain)
     )
     settings = {"port": 0, "workers": 2, "state_dir": str(state), "database_url": f"sqlite:///{state}/routeiq.db"}
     return BuildResult(ok=True, snapshot=snapshot.encode(compiled), server=ServerSettings(**{**settings, **server}))
@@ -102,7 +106,12 @@ class Running:
 async def main(state: str) -> int:
     """The supervisor, over the stand-ins."""
     double = (sys.executable, DOUBLE)
-    programs = Programs(builder=(*double, "builder", state), control=(*double, "control"), worker=(*double, "worker"))
+    programs = Programs(
+        builder=(*double, "builder", state),
+        control=(*double, "control"),
+        worker=(*double, "worker"),
+        longtail=(*double, "longtail"),
+    )
     options = Options(quiet=os.environ.get("QUIET") == "1")
     return await Supervisor(options, programs).run()
 

@@ -116,6 +116,49 @@ def test_a_good_reload_reaches_everyone(start: Callable[..., Running]) -> None:
     running.wait_ready("r2")
 
 
+def names(running: Running) -> list[str]:
+    return [process.name for process in running.status().processes]
+
+
+def test_the_long_tail_comes_and_goes_with_its_deployments(start: Callable[..., Running]) -> None:
+    running = start(workers=1)
+    running.wait_ready()
+    assert names(running) == ["control plane", "worker 1"]
+    running.set_build(revision="r2", workers=1, longtail=True)
+    assert running.reload().ok
+    assert names(running) == ["control plane", "worker 1", "long tail"]
+    running.wait_ready("r2")
+    (begun,) = running.said("longtail0")[:1]
+    assert f"--socket {running.state}/run/longtail.sock" in begun
+    assert running.said("longtail0 ")[-1].endswith("serve r2")
+    victim = running.pid("long tail")
+    os.kill(victim, signal.SIGKILL)
+    running.wait(lambda: running.pid("long tail") not in (0, victim))
+    running.wait_ready("r2")
+    running.set_build(revision="r3", workers=1)
+    assert running.reload().ok
+    running.wait(lambda: names(running) == ["control plane", "worker 1"])
+    assert [line.split(" ", 2)[2] for line in running.said("longtail0")[-3:]] == ["serve r3", "drain 2", "exit"]
+
+
+def test_the_long_tail_of_a_refused_snapshot_is_stopped_again(start: Callable[..., Running]) -> None:
+    running = start(workers=1)
+    running.wait_ready()
+    (running.state / "refuse").write_text("r2")
+    running.set_build(revision="r2", workers=1, longtail=True)
+    assert not running.reload().ok
+    running.wait(lambda: names(running) == ["control plane", "worker 1"])
+    assert running.said("longtail0")[-1].endswith("exit")
+
+
+def test_the_long_tail_is_drained_between_workers_and_control_plane(start: Callable[..., Running]) -> None:
+    running = start(workers=1, longtail=True)
+    running.wait_ready()
+    assert running.stop()[0] == 0
+    ends = [line.split()[0] for line in running.said(" exit")]
+    assert ends == ["worker1", "longtail0", "control0"]
+
+
 def test_a_bad_reload_changes_nothing(start: Callable[..., Running]) -> None:
     running = start()
     running.wait_ready()

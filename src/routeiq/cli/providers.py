@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from routeiq.cli.gateway import GatewayFailed, free_port, gateway
 from routeiq.cli.place import Json, fail
+from routeiq.config.longtail import INSTALL, sdk_installed
 from routeiq.config.report import did_you_mean
 from routeiq.core.provider import CAPABILITIES, DIALECTS, ProviderSpec, resolve
 from routeiq.providers.catalog import load_catalog
@@ -141,6 +143,8 @@ def try_one(
         return 1
     if not spec.served:
         return fail(f"{name} is not served: {spec.reason}")
+    if spec.dialect == "litellm" and not sdk_installed():
+        return fail(f"{name} is served by LiteLLM's SDK, which is not installed: {INSTALL}")
     if api_key_env is not None and not os.environ.get(api_key_env):
         return fail(f"the environment variable {api_key_env} is not set")
     tested = _try(resolve(spec, rest)[0], model, api_key_env, api_base, timeout)
@@ -166,6 +170,10 @@ def _try(spec: ProviderSpec, model: str, key_env: str | None, base: str | None, 
         params["api_base"] = base
     names = {key_env or "", *spec.key_env, *spec.base_env, *spec.version_env}
     keep = {name: value for name, value in os.environ.items() if name in names}
+    if spec.dialect == "litellm":
+        # LiteLLM looks for more than the key in the environment: accounts, regions, addresses.
+        named = tuple(f"{prefix}_" for prefix in (spec.name.upper(), *(key.partition("_")[0] for key in spec.key_env)))
+        keep |= {name: value for name, value in os.environ.items() if name.startswith(named)}
     config = {
         "model_list": [{"model_name": model, "litellm_params": params}],
         "router_settings": {"num_retries": 0},
@@ -247,7 +255,11 @@ def _lines(spec: ProviderSpec) -> list[tuple[str, str]]:
     if not spec.served:
         return [("provider", spec.name), ("not served", spec.reason)]
     base = spec.base_url or ("LiteLLM's SDK knows" if spec.dialect == "litellm" else "give api_base")
-    lines = [("provider", spec.name), ("dialect", spec.dialect), ("credentials", spec.auth)]
+    lines = [("provider", spec.name), ("dialect", spec.dialect)]
+    if spec.dialect == "litellm":
+        lines.append(("LiteLLM's SDK", "is installed" if sdk_installed() else f"is not installed: {escape(INSTALL)}"))
+    else:
+        lines.append(("credentials", spec.auth))
     lines.append(("base", " or ".join((base, *spec.base_env))))
     if spec.key_env:
         keys = (f"{key} (set)" if os.environ.get(key) else key for key in spec.key_env)

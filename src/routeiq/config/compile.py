@@ -17,7 +17,18 @@ from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_names
 from routeiq.config.report import Path
 from routeiq.core.money import nano
-from routeiq.core.snapshot import Auth, Deployment, Journal, Limits, Resilience, Responses, Signing, Snapshot, Timeouts
+from routeiq.core.snapshot import (
+    Auth,
+    Deployment,
+    Journal,
+    Limits,
+    Longtail,
+    Resilience,
+    Responses,
+    Signing,
+    Snapshot,
+    Timeouts,
+)
 
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 MEGABYTE = 1024 * 1024
@@ -65,6 +76,7 @@ def revision_of(snapshot: Snapshot) -> str:
             heads={endpoint: hashlib.sha256(head).digest() for endpoint, head in deployment.heads.items()},
             proxy=hashlib.sha256(deployment.proxy.encode()).hexdigest() if deployment.proxy else None,
             signing=_without_secrets(deployment.signing),
+            longtail=_digested(deployment.longtail),
         )
         for deployment in snapshot.deployments
     )
@@ -77,6 +89,12 @@ def _without_secrets(signing: Signing | None) -> Signing | None:
         return None
     params = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in signing.params.items()}
     return msgspec.structs.replace(signing, params=params)
+
+
+def _digested(longtail: Longtail | None) -> Longtail | None:
+    if longtail is None:
+        return None
+    return Longtail(arguments={"": hashlib.sha256(_sorted_json(longtail)).hexdigest()})
 
 
 def _given(settings: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from routeiq.config.address import Address
 from routeiq.config.context import Context
 from routeiq.config.credentials import Access, Asked, find_access
 from routeiq.config.heads import render
+from routeiq.config.longtail import find_longtail
 from routeiq.config.prices import DEMO_PRICES, configured_prices
 from routeiq.config.references import masked
 from routeiq.config.report import Path
@@ -24,6 +25,7 @@ from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, RERANK, Deploymen
 
 _SECRETS = (
     *("api_key", "azure_ad_token", "client_secret", "token", "zen_api_key", "vertex_credentials", "extra_headers"),
+    "sdk",
     *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_web_identity_token", "aws_external_id"),
 )
 _UNKNOWN = Address("https", "localhost", 443, "")
@@ -90,7 +92,13 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
     address: Address | None = None
     heads: dict[str, bytes] = {}
     reach, access = _NOWHERE, Access()
-    if kind == "http":
+    longtail, base = None, ""
+    if kind == "http" and spec.dialect == "litellm":
+        called = find_longtail(ctx, spec, params, id, where)
+        if called is None:
+            return None
+        longtail, heads, base = called
+    elif kind == "http":
         values = find_values(ctx, spec, params, model, where)
         model = unplaced(spec, model)
         address = find_address(ctx, spec, params, values, where)
@@ -115,7 +123,7 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         provider=spec.name,
         model=model,
         litellm_model=params.model,
-        dialect=spec.dialect,
+        dialect="openai" if longtail is not None else spec.dialect,
         signing=access.signing,
         options=find_options(ctx, spec, params),
         drop_params=ctx.config.litellm.drop_params if params.drop_params is None else params.drop_params,
@@ -125,8 +133,9 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         host=address.host if address else "",
         port=address.port if address else 443,
         heads=heads,
-        api_base=address.url if address else "",
-        via=reach.via,
+        api_base=address.url if address else base,
+        via="longtail" if longtail is not None else reach.via,
+        longtail=longtail,
         proxy=reach.proxy,
         http2=reach.http2,
         verify_tls=reach.verify_tls,

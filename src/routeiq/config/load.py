@@ -57,5 +57,5 @@ def load(
     report: Report,
 ) -> Context:
     """The validated configuration. What is wrong is in the report and left out."""
-    config, effective = validate(source.root, environ, report)
+    config, effective = validate(source.root, environ, providers, report)
     return Context(config, source.root, effective, providers, PriceTable(now), report)

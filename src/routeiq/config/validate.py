@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from routeiq.config import references
+from routeiq.config import longtail, references
 from routeiq.config.known import Known, load_known
 from routeiq.config.report import Path, Report, did_you_mean
 from routeiq.config.schema.general import GeneralSettings
@@ -23,16 +23,21 @@ from routeiq.config.schema.root import SECTIONS, Config
 from routeiq.config.schema.routeiq import RouteiqSettings
 from routeiq.config.schema.router import RetryPolicy, RouterSettings
 from routeiq.config.source import Node
+from routeiq.core.provider import ProviderSpec
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def validate(root: Node, environ: Mapping[str, str], report: Report) -> tuple[Config, dict[str, str]]:
+def validate(
+    root: Node, environ: Mapping[str, str], providers: Mapping[str, ProviderSpec], report: Report
+) -> tuple[Config, dict[str, str]]:
     """The configuration and the environment its deployments see. Changes `root`: references are resolved in it."""
     known = load_known()
     _cut(root, (), SECTIONS, known.top_level.__contains__, report)
+    gathered = longtail.gather(root, providers, frozenset(names_of(LitellmParams)), known.is_param)
     for path, model, is_known in _litellm_sections(root, known):
         _cut(root, path, names_of(model), is_known, report)
+    longtail.put(root, gathered)
     _warn_shown_only(root, known, report)
     effective = references.effective_environment(root, environ, report)
     references.resolve(root, effective, report)
@@ -47,9 +52,11 @@ def validate(root: Node, environ: Mapping[str, str], report: Report) -> tuple[Co
 
 
 def names_of(model: type[BaseModel]) -> set[str]:
-    """Every name a section accepts, aliases included."""
+    """Every name a section accepts, aliases included. Fields with `init=False` are nobody's to write."""
     names: set[str] = set()
     for name, info in model.model_fields.items():
+        if info.init is False:
+            continue
         names.add(name)
         choices = getattr(info.validation_alias, "choices", ())
         names.update(choice for choice in choices if isinstance(choice, str))

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import functools
 import logging
 import os
-import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import uvicorn
 
 from routeiq.control.app import create_app
 from routeiq.control.plane import Plane
 from routeiq.control.responses import purge
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
-from routeiq.core.messages import Drain, Frames, Publish, Ready, Refused, frame
+from routeiq.core.messages import Ready, Refused
 from routeiq.ledger.ingest import Ingester, Observer
 from routeiq.observe import logs, metrics
+from routeiq.process.feed import follow
+from routeiq.process.server import listen, make_server
 from routeiq.store.database import connect, database_path, engine
 from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import MigrationFailed, ensure_schema
@@ -67,15 +67,13 @@ async def _serve(args: argparse.Namespace, path: Path) -> int:
     ingester = Ingester(journal, lambda: connect(path), observe=_observer(plane, table))
     stop = threading.Event()
     writer = threading.Thread(target=ingester.run, args=(stop,), name="ledger", daemon=True)
-    server = _Server(
-        uvicorn.Config(create_app(plane), lifespan="off", log_config=None, log_level="warning", access_log=False)
-    )
-    listener = _listen(args.socket)
+    server = make_server(create_app(plane))
+    listener = listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     renewing = asyncio.create_task(plane.credentials.run())
     purging = asyncio.create_task(purge(plane))
     writer.start()
-    seconds = await _follow(args.feed, plane, serving)
+    seconds = await follow(args.feed, functools.partial(_adopt, plane), serving)
     renewing.cancel()
     purging.cancel()
     stop.set()
@@ -87,27 +85,6 @@ async def _serve(args: argparse.Namespace, path: Path) -> int:
     ingester.close()
     database.dispose()
     return 0
-
-
-async def _follow(feed: int, plane: Plane, serving: asyncio.Task[None]) -> float:
-    """Take Snapshots until told to drain; for how many seconds, 0 when the supervisor is gone."""
-    reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=feed))
-    frames = Frames()
-    while not serving.done():
-        reading = asyncio.create_task(reader.read(65536))
-        await asyncio.wait([reading, serving], return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            reading.cancel()
-            break
-        data = reading.result()
-        if not data:
-            break
-        for message in frames.feed(data):
-            if isinstance(message, Publish):
-                writer.write(frame(_adopt(plane, message.snapshot)))
-            elif isinstance(message, Drain):
-                return message.seconds
-    return 0.0
 
 
 def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:
@@ -134,19 +111,3 @@ def _observer(plane: Plane, table: CounterTable) -> Observer:
         plane.ingest.backlog = backlog
 
     return observe
-
-
-def _listen(path: Path) -> socket.socket:
-    """A Unix socket at `path`, in place of one that a dead process left."""
-    path.unlink(missing_ok=True)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.bind(str(path))
-    made.listen(512)
-    return made
-
-
-class _Server(uvicorn.Server):
-    """Signals are the supervisor's: it says on the feed when to end."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        return contextlib.nullcontext()

@@ -7,6 +7,8 @@ Secrets are in here (request heads hold provider keys): a Snapshot is never logg
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from routeiq.core.money import Prices
@@ -47,6 +49,18 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"Signing(id={self.id!r}, scheme={self.scheme!r})"
 
 
+class Longtail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How LiteLLM's SDK is to call a deployment."""
+
+    arguments: dict[str, Any] = {}
+    """Of `litellm.acompletion`, as configured: may hold secrets."""
+    environment: dict[str, str] = {}
+    """The file's `environment_variables`, which LiteLLM looks for credentials in."""
+
+    def __repr__(self) -> str:
+        return f"Longtail(arguments={sorted(self.arguments)})"
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model at one provider under one credential.
 
@@ -80,7 +94,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     api_base: str = ""
     """For people and headers; holds no secret."""
     via: str = "direct"
-    """`direct`: our own HTTP/1.1 pool. `library`: through a proxy, or HTTP/2 only."""
+    """`direct`: our own HTTP/1.1 pool. `library`: through a proxy, or HTTP/2 only. `longtail`: by LiteLLM's SDK, in a
+    process of its own that speaks OpenAI's language on a Unix socket.
+    """
+    longtail: Longtail | None = None
     proxy: str | None = None
     http2: bool = False
     verify_tls: bool = True

@@ -28,8 +28,12 @@ def assemble(
     *,
     worker: int,
     sources: Callable[[Pool], tuple[Lookup, CredentialSource, ResponseStore | None]],
+    longtail: str = "",
 ) -> Services:
-    """The services of one event loop. `worker` names it in Events; `sources` may ask over the pool it is given."""
+    """The services of one event loop. `worker` names it in Events; `sources` may ask over the pool it is given.
+
+    `longtail` is the Unix socket of the process with LiteLLM's SDK; without one `Services.library` gets its calls.
+    """
     meters = Meters(table)
 
     def commit() -> None:
@@ -58,4 +62,5 @@ def assemble(
         rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets
         worker=worker,
         responses=responses,
+        longtail=longtail,
     )

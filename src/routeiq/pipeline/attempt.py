@@ -202,6 +202,8 @@ class Attempt(Call):
         elif failure.reason == "connect_timeout":
             seconds = self.exchange.plan.snapshot.timeouts.connect
             self._fail(self._late(seconds, "could not be connected to"))
+        elif self.route.target.spec.via == "longtail":
+            self._fail(errors.no_longtail(self._provider))
         else:
             self._fail(errors.unreachable(self._provider, failure.reason, failure.detail))
 

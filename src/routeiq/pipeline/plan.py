@@ -31,6 +31,8 @@ Stage = Callable[[Exchange], bool]
 """A step of the journey: does its part and returns False, or takes the exchange away and returns True."""
 
 _LOCAL = frozenset((CHAT, COMPLETION, EMBEDDING))
+LONGTAIL_PATIENCE = 5.0
+"""Seconds that a request waits for the process with LiteLLM's SDK to listen: a start takes it about one."""
 _RESOLVED = 4096
 """Wildcard matches remembered."""
 
@@ -88,7 +90,9 @@ class Route:
         self.answer_seconds = min(spec.timeout or timeouts.first_byte, timeouts.total)
         self.stream_seconds = min(spec.stream_timeout or spec.timeout or timeouts.first_byte, timeouts.total)
         self.origin: Origin | None = None
-        if spec.kind == "http" and spec.via == "direct":
+        if spec.kind == "http" and spec.via == "longtail" and services.longtail:
+            self.origin = services.pool.origin(Address(path=services.longtail, patience=LONGTAIL_PATIENCE))
+        elif spec.kind == "http" and spec.via == "direct":
             self.origin = services.pool.origin(
                 Address(spec.scheme, spec.host, spec.port, spec.verify_tls, spec.ca_file)
             )

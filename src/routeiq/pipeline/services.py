@@ -78,6 +78,7 @@ class Services:
         rng: random.Random,
         worker: int,
         responses: ResponseStore | None = None,
+        longtail: str = "",
     ) -> None:
         self.loop = loop
         self.table = table
@@ -97,6 +98,8 @@ class Services:
         self.meters = meters
         self.responses = responses
         """`None` in a program without a control plane: there is nothing to go on from."""
+        self.longtail = longtail
+        """The Unix socket of the process with LiteLLM's SDK; empty where `library` calls it."""
         self.background: dict[str, Running] = {}
         """Responses that are worked at after their client has been answered, by id."""
         self.alive: asyncio.Task[None] | None = None

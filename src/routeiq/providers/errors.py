@@ -107,6 +107,16 @@ def unreachable(provider: str, reason: str, detail: str) -> UpstreamUnreachable:
     return error
 
 
+def no_longtail(provider: str) -> UpstreamUnreachable:
+    """The error when the process with LiteLLM's SDK is not there, or ended while it was at work."""
+    message = (
+        f"{provider} is called by LiteLLM's SDK in a process that is not there at the moment; it is being started."
+    )
+    error = UpstreamUnreachable(message, status=503, code="longtail_unavailable")
+    error.provider = provider
+    return error
+
+
 def retry_after(value: bytes | None, now: float | None = None) -> float | None:
     """`Retry-After` in seconds, from seconds or an HTTP date (RFC 9110 10.2.3); `None` when absent or nonsense."""
     if value is None:

@@ -14,7 +14,7 @@ from routeiq.core.snapshot import Snapshot
 from routeiq.sdk.call import Call
 from routeiq.sdk.engine import Engine
 from routeiq.sdk.errors import BadRequestError
-from routeiq.sdk.settings import compile_settings, deployment_names, router_names
+from routeiq.sdk.settings import compile_settings, is_deployment_name, router_names
 from routeiq.sdk.surface import Surface
 
 KEPT = 512
@@ -32,8 +32,8 @@ class Direct(Surface):
         self._kept: OrderedDict[tuple[bytes, int], Snapshot] = OrderedDict()
 
     def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
-        names = deployment_names()
-        settings = {name: options.pop(name) for name in list(options) if name in names or name == "num_retries"}
+        named = [name for name in options if name == "num_retries" or is_deployment_name(name)]
+        settings = {name: options.pop(name) for name in named}
         for name in options:
             if name in router_names():
                 raise BadRequestError(

@@ -25,6 +25,7 @@ from routeiq.pipeline.settle import check_room
 from routeiq.sdk.call import Call
 from routeiq.sdk.credentials import DirectCredentials
 from routeiq.sdk.errors import APIConnectionError
+from routeiq.sdk.longtail import Libraries
 from routeiq.transport.pool import Pool
 
 SWEEP_SECONDS = 0.05
@@ -170,7 +171,9 @@ class Loop:
         with tempfile.TemporaryDirectory(prefix="routeiq-") as directory:
             # Mapped, and gone from the directory: nobody else counts here.
             table = CounterTable(Path(directory), column=0, columns=1, capacity=COUNTERS)
-        return assemble(self._loop, table, _Unkept(), snapshot, worker=0, sources=sources)
+        services = assemble(self._loop, table, _Unkept(), snapshot, worker=0, sources=sources)
+        services.library = Libraries(self._loop, services.library)
+        return services
 
     def _hurry(self) -> None:
         """Look at deadlines from now on."""

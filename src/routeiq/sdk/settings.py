@@ -10,6 +10,7 @@ from typing import Any
 
 from routeiq.config.compile import compile_snapshot
 from routeiq.config.load import load, read_value
+from routeiq.config.longtail import ADDRESSING
 from routeiq.config.report import Report
 from routeiq.config.schema.model_list import LitellmParams
 from routeiq.config.schema.router import RouterSettings
@@ -27,6 +28,11 @@ _ONE = "model_list[0].litellm_params."
 def deployment_names() -> frozenset[str]:
     """The parameters that say how to reach a deployment: those of `litellm_params`."""
     return frozenset(names_of(LitellmParams))
+
+
+def is_deployment_name(name: str) -> bool:
+    """Whether a parameter says how to reach a deployment, be it only to LiteLLM's SDK."""
+    return name in deployment_names() or ADDRESSING.fullmatch(name) is not None
 
 
 @functools.cache

@@ -69,6 +69,11 @@ class Child:
         """Whether there is a process."""
         return self._process is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to end, and is started no more."""
+        return self._drain is not None
+
     async def start(self) -> None:
         """Start the process and send it the Snapshot; on failure try again later."""
         self._timer = None
@@ -112,6 +117,8 @@ class Child:
     def publish(self, snapshot: bytes) -> None:
         """Send a Snapshot, now and after every restart."""
         self._snapshot = snapshot
+        if self.stopping:
+            return
         if self._feed is not None and snapshot:
             self.behind += 1
             self.send(Publish(snapshot))
@@ -129,6 +136,7 @@ class Child:
     def stop(self, seconds: float) -> None:
         """Ask it to finish within `seconds` and end, and start it no more."""
         self._drain = Drain(seconds)
+        self.behind = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -43,6 +43,7 @@ class Programs:
     builder: tuple[str, ...]
     control: tuple[str, ...]
     worker: tuple[str, ...]
+    longtail: tuple[str, ...]
 
 
 def installed_programs() -> Programs:
@@ -52,4 +53,5 @@ def installed_programs() -> Programs:
         builder=(*module, "routeiq.control.build"),
         control=(*module, "routeiq.control"),
         worker=(*module, "routeiq.worker"),
+        longtail=(*module, "routeiq.longtail"),
     )

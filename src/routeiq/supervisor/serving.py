@@ -18,13 +18,16 @@ class Serving:
     revision: str
     models: int
     drain_seconds: float
+    longtail: bool
+    """Whether any deployment is called by LiteLLM's SDK."""
 
 
 def describe(snapshot: bytes) -> Serving:
     """The few facts of an encoded Snapshot the supervisor needs."""
     decoded = snapshots.decode(snapshot)
     visible = sum(1 for group in decoded.groups.values() if not group.hidden)
-    return Serving(snapshot, decoded.revision, visible, decoded.limits.drain_seconds)
+    longtail = any(deployment.via == "longtail" for deployment in decoded.deployments)
+    return Serving(snapshot, decoded.revision, visible, decoded.limits.drain_seconds, longtail)
 
 
 def restart_needed(old: ServerSettings, new: ServerSettings) -> tuple[Finding, ...]:

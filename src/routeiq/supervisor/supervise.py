@@ -1,6 +1,6 @@
 """The supervisor: builds, listens, starts the control plane and the workers, reloads, drains.
 
-build ─► lock, listen, counters ─► control plane + workers ─► ready ─► … reload … ─► drain workers ─► drain control
+build ─► lock, listen, counters ─► control plane + workers ─► ready ─► … reload … ─► drain workers ─► drain the rest
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from routeiq.core.messages import Invalidate
@@ -36,6 +37,8 @@ RELOAD_SECONDS = 10.0
 """How long workers may take to start, and to answer for a new Snapshot."""
 CONTROL_DRAIN_SECONDS = 10.0
 """How long the control plane may take to write the rest of the journal to the ledger."""
+OTHERS_DRAIN_SECONDS = 2.0
+"""How long the rest may take, which has no request under way any more."""
 
 MALLOC_KEEP_BYTES = 32 * 1024 * 1024
 
@@ -50,6 +53,9 @@ class Supervisor:
         self._programs = programs
         self._workers: list[Child] = []
         self._control: Child | None = None
+        self._longtail: Callable[[], Child]
+        self._others: list[Child] = []
+        """The process with LiteLLM's SDK, where a deployment needs it; and any that is being drained."""
         self._changed = asyncio.Event()
         self._signals = 0
         self._reload_running: asyncio.Task[Reload] | None = None
@@ -124,8 +130,8 @@ class Supervisor:
             self._state.close()
 
     def _children(self) -> list[Child]:
-        """The control plane, then the workers."""
-        return [*([self._control] if self._control else []), *self._workers]
+        """The control plane, the workers, then the others."""
+        return [*([self._control] if self._control else []), *self._workers, *self._others]
 
     def _make_children(self, listener: socket.socket) -> None:
         server, state = self._server, self._state
@@ -151,7 +157,15 @@ class Supervisor:
 
         def worker(column: int, feed: int) -> tuple[str, ...]:
             own = ("--fd", str(listener.fileno()), "--feed", str(feed), "--column", str(column))
-            return (*self._programs.worker, *own, *shared, "--control", str(state.control_socket), *tls)
+            sockets = ("--control", str(state.control_socket), "--longtail", str(state.longtail_socket))
+            return (*self._programs.worker, *own, *shared, *sockets, *tls)
+
+        def longtail() -> Child:
+            command = (*self._programs.longtail, "--socket", str(state.longtail_socket), "--feed")
+            return Child(
+                "long tail", lambda feed: (*command, str(feed)),
+                environment=environment, changed=self._changed.set, relay=self._invalidate,
+            )  # fmt: skip
 
         self._control = Child(
             "control plane", control, environment=environment, changed=self._changed.set, relay=self._invalidate
@@ -167,6 +181,9 @@ class Supervisor:
             )
             for column in range(1, server.workers + 1)
         ]
+        self._longtail = longtail
+        if self._serving.longtail:
+            self._others.append(longtail())
         for child in self._children():
             child.publish(self._serving.snapshot)
         host, port = listener.getsockname()[:2]
@@ -197,6 +214,7 @@ class Supervisor:
     def _reap(self) -> None:
         for child in self._children():
             child.reap()
+        self._forget()
 
     def _invalidate(self, message: Invalidate) -> None:
         for worker in self._workers:
@@ -235,6 +253,7 @@ class Supervisor:
 
     async def _publish(self, new: Serving) -> tuple[Finding, ...]:
         """Give a Snapshot to every process; back to the old one when a worker refuses it."""
+        await self._start_longtail(new)
         for child in self._children():
             child.publish(new.snapshot)
         settled = await self._settled(RELOAD_SECONDS)
@@ -242,15 +261,36 @@ class Supervisor:
         if refused:
             for child in self._children():
                 child.publish(self._serving.snapshot)
+            self._stop_longtail(self._serving)
             return tuple(
                 Finding(level=ERROR, message=f"{child.name} refused the configuration: {child.refusal}")
                 for child in refused
             )
         self._serving = new
+        self._stop_longtail(new)
         if settled:
             return ()
         slow = ", ".join(child.name for child in self._children() if child.behind)
         return (Finding(level=ERROR, message=f"no answer within {RELOAD_SECONDS:g} s from {slow}; still waiting"),)
+
+    async def _start_longtail(self, new: Serving) -> None:
+        """Start the process with LiteLLM's SDK when the first deployment needs it."""
+        if new.longtail and all(child.stopping for child in self._others):
+            child = self._longtail()
+            self._others.append(child)
+            child.publish(new.snapshot)
+            await child.start()
+
+    def _stop_longtail(self, serving: Serving) -> None:
+        """Drain it when none does any more: requests under way go by the old configuration."""
+        if not serving.longtail:
+            for child in self._others:
+                child.stop(serving.drain_seconds)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what has been drained."""
+        self._others = [child for child in self._others if child.running or not child.stopping]
 
     async def _build(self) -> BuildResult:
         return await build((*self._programs.builder, *self._options.builder_arguments()))
@@ -296,12 +336,16 @@ class Supervisor:
         return True
 
     async def _stop(self) -> None:
-        """Workers first, then the control plane, which takes the last Events into the ledger."""
+        """Workers first, what they ask next, then the control plane, which takes the last Events into the ledger."""
         seconds = self._serving.drain_seconds
         log.info("draining, for %g s at most", seconds)
         for worker in self._workers:
             worker.stop(seconds)
         await self._gone(self._workers, seconds + 1)
+        others = list(self._others)
+        for child in others:
+            child.stop(OTHERS_DRAIN_SECONDS)
+        await self._gone(others, OTHERS_DRAIN_SECONDS + 1)
         if self._control is not None:
             self._control.stop(CONTROL_DRAIN_SECONDS)
             await self._gone([self._control], CONTROL_DRAIN_SECONDS + 1)

@@ -19,6 +19,9 @@ from routeiq.transport.connection import UpstreamConnection
 from routeiq.transport.dns import Resolver
 from routeiq.transport.outbox import Outbox
 
+PATIENCE_STEP = 0.1
+"""Seconds between two tries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -30,6 +33,8 @@ class Address:
     verify: bool = True
     ca_file: str | None = None
     path: str | None = None
+    patience: float = 0.0
+    """Seconds a Unix socket is tried again on which nobody listens: its process is being started."""
 
 
 @dataclass(slots=True)
@@ -163,8 +168,16 @@ class Origin:
         address = self.address
         connection = UpstreamConnection(self)
         if address.path is not None:
-            await loop.create_unix_connection(functools.partial(_same, connection), address.path)
-            return connection
+            end = loop.time() + address.patience
+            while True:
+                try:
+                    await loop.create_unix_connection(functools.partial(_same, connection), address.path)
+                except (ConnectionRefusedError, FileNotFoundError):
+                    if loop.time() >= end:
+                        raise
+                    await asyncio.sleep(PATIENCE_STEP)
+                else:
+                    return connection
         if address.scheme == "https" and self._tls is None:
             self._tls = tls_context(address)
         addresses = await self._resolver.resolve(address.host, address.port)

@@ -42,6 +42,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--columns", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--control", required=True, help="the control plane's Unix socket")
+    parser.add_argument("--longtail", default="", help="the Unix socket of the process with LiteLLM's SDK")
     parser.add_argument("--certfile")
     parser.add_argument("--keyfile")
     return parser.parse_args(argv)
@@ -102,7 +103,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         control = pool.origin(address)
         return KeyLookup(control), Credentials(control), ControlResponses(control)
 
-    services = assemble(loop, table, journal, snapshot, worker=args.column, sources=sources)
+    services = assemble(loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail)
     return Worker(services, snapshot, services.pool.origin(address))
 
 

@@ -1,0 +1,77 @@
+"""Calls by LiteLLM's SDK in the program itself, where there is no process of its own for them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from routeiq.core.snapshot import Deployment, Timeouts
+from routeiq.longtail.calls import Caller
+from routeiq.longtail.sdk import Sdk
+from routeiq.pipeline.services import LibraryClient
+from routeiq.transport.call import Call, UpstreamBroken
+
+
+class Libraries:
+    """`pipeline.services.LibraryClient` over LiteLLM's SDK for the deployments that need it, and another for all else.
+
+    To be used in one event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, other: LibraryClient) -> None:
+        self._loop = loop
+        self._other = other
+        self._sdk = Sdk(own_process=False)
+
+    def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
+        """Send `call.payload` under a rendered head; the outcome comes through the call."""
+        if deployment.via != "longtail":
+            self._other.send(call, deployment, head)
+            return
+        operation = head.split(b" ", 2)[1].decode("ascii").removeprefix("/")
+        _InProcess(self._loop, call, Caller(self._sdk, deployment, Timeouts().total), operation)
+
+
+class _InProcess:
+    """The carrier of one call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Call, caller: Caller, operation: str) -> None:
+        self._call = call
+        self._gate = asyncio.Event()
+        self._gate.set()
+        call.carrier = self
+        self._task = loop.create_task(self._carry(caller, operation))
+        self._task.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Stop; LiteLLM closes its connection."""
+        self._task.cancel()
+
+    def pause(self) -> None:
+        """Hold the next event back."""
+        self._gate.clear()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._gate.set()
+
+    async def _carry(self, caller: Caller, operation: str) -> None:
+        call = self._call
+        answer = await caller.answer(operation, b"".join(call.payload))
+        call.on_head(answer.status, answer.headers)
+        if answer.events is None:
+            call.on_data(answer.body)
+            return
+        async for event in answer.events:
+            await self._gate.wait()
+            call.on_data(event)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        call = self._call
+        if task.cancelled() or call.cancelled:
+            return
+        call.carrier = None
+        error = task.exception()
+        if error is None:
+            call.on_done()
+        else:
+            call.on_failure(UpstreamBroken("protocol", f"LiteLLM's SDK failed: {type(error).__name__}"))
