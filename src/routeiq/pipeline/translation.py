@@ -227,53 +227,66 @@ def _fit(route: Route) -> Fit:
 
 def translate(exchange: Exchange, route: Route) -> Translation:
     """The request for a route that does not serve it natively. Raises `BadRequest` when it can't be."""
-    spec = route.target.spec
-    endpoint, dialect = exchange.endpoint, route.dialect
-    fit = _fit(route)
+    endpoint, spec = exchange.endpoint, route.target.spec
     context = Context(provider=spec.provider, model=exchange.upstream_model, options=spec.options)
-    client = CHAT_CLIENTS.get(endpoint)
-    if client is not None:
-        provider = CHAT_PROVIDERS.get(dialect)
-        if provider is None:
-            raise _unserved(exchange)
-        chat: Chat = _asked(exchange, client.read)
-        chat.stream = exchange.stream  # not every dialect says it in the body
-        chat.thread = exchange.thread
-        texts = text_tools(chat) if "text_tools" not in spec.options else frozenset()
-        if texts:
-            chat = as_functions(chat)
-        outgoing = provider.write(chat, context, fit)
-        _finish(outgoing, route, exchange, fit)
-        return ChatTranslation(exchange, client, provider, chat, outgoing, fit.dropped, texts)
-    counting = COUNT_CLIENTS.get(endpoint)
-    if counting is not None:
-        counted: Chat = _asked(exchange, counting.read)
-        counter = COUNTERS.get(dialect)
-        outgoing = counter.write_count(counted, context, fit) if counter is not None else Outgoing("", b"")
-        if counter is not None and outgoing.operation not in route.operations:
-            counter, outgoing = None, Outgoing("", b"")
-        return CountTranslation(exchange, counting, counter, outgoing, fit.dropped)
-    embedding = EMBED_CLIENTS.get(endpoint)
-    if embedding is not None:
-        embedder = EMBED_PROVIDERS.get(dialect)
-        if embedder is None:
-            raise _unserved(exchange)
-        embed: Embed = _asked(exchange, embedding.read_embed)
-        outgoing = embedder.write_embed(embed, context, fit)
-        _pass_over(embed.hints, embed.extra, fit)
-        _finish(outgoing, route, exchange, fit)
-        return EmbedTranslation(exchange, embedding, embedder, outgoing, fit.dropped)
-    ranking = RERANK_CLIENTS.get(endpoint)
-    if ranking is not None:
-        reranker = RERANKERS.get(dialect)
-        if reranker is None or route.local:
-            raise _unserved(exchange)
-        rerank: Rerank = _asked(exchange, ranking.read_rerank)
-        outgoing = reranker.write_rerank(rerank, context, fit)
-        _pass_over(rerank.hints, {}, fit)
-        _finish(outgoing, route, exchange, fit)
-        return RerankTranslation(exchange, ranking, reranker, outgoing, fit.dropped)
+    fit = _fit(route)
+    if endpoint in CHAT_CLIENTS:
+        return _chat(exchange, route, context, fit)
+    if endpoint in COUNT_CLIENTS:
+        return _count(exchange, route, context, fit)
+    if endpoint in EMBED_CLIENTS:
+        return _embed(exchange, route, context, fit)
+    if endpoint in RERANK_CLIENTS:
+        return _rerank(exchange, route, context, fit)
     raise _unserved(exchange)
+
+
+def _chat(exchange: Exchange, route: Route, context: Context, fit: Fit) -> ChatTranslation:
+    client, provider = CHAT_CLIENTS[exchange.endpoint], CHAT_PROVIDERS.get(route.dialect)
+    if provider is None:
+        raise _unserved(exchange)
+    chat: Chat = _asked(exchange, client.read)
+    chat.stream = exchange.stream  # not every dialect says it in the body
+    chat.thread = exchange.thread
+    texts = text_tools(chat) if "text_tools" not in context.options else frozenset()
+    if texts:
+        chat = as_functions(chat)
+    outgoing = provider.write(chat, context, fit)
+    _finish(outgoing, route, exchange, fit)
+    return ChatTranslation(exchange, client, provider, chat, outgoing, fit.dropped, texts)
+
+
+def _count(exchange: Exchange, route: Route, context: Context, fit: Fit) -> CountTranslation:
+    client, counter = COUNT_CLIENTS[exchange.endpoint], COUNTERS.get(route.dialect)
+    chat: Chat = _asked(exchange, client.read)
+    outgoing = Outgoing("", b"")
+    if counter is not None:
+        outgoing = counter.write_count(chat, context, fit)
+        if outgoing.operation not in route.operations:
+            counter = None
+    return CountTranslation(exchange, client, counter, outgoing, fit.dropped)
+
+
+def _embed(exchange: Exchange, route: Route, context: Context, fit: Fit) -> EmbedTranslation:
+    client, provider = EMBED_CLIENTS[exchange.endpoint], EMBED_PROVIDERS.get(route.dialect)
+    if provider is None:
+        raise _unserved(exchange)
+    embed: Embed = _asked(exchange, client.read_embed)
+    outgoing = provider.write_embed(embed, context, fit)
+    _pass_over(embed.hints, embed.extra, fit)
+    _finish(outgoing, route, exchange, fit)
+    return EmbedTranslation(exchange, client, provider, outgoing, fit.dropped)
+
+
+def _rerank(exchange: Exchange, route: Route, context: Context, fit: Fit) -> RerankTranslation:
+    client, provider = RERANK_CLIENTS[exchange.endpoint], RERANKERS.get(route.dialect)
+    if provider is None or route.local:
+        raise _unserved(exchange)
+    rerank: Rerank = _asked(exchange, client.read_rerank)
+    outgoing = provider.write_rerank(rerank, context, fit)
+    _pass_over(rerank.hints, {}, fit)
+    _finish(outgoing, route, exchange, fit)
+    return RerankTranslation(exchange, client, provider, outgoing, fit.dropped)
 
 
 def _pass_over(hints: tuple[str, ...], extra: dict[str, Any], fit: Fit) -> None:

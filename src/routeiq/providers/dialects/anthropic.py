@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import GatewayError
 from routeiq.core.usage import Usage
-from routeiq.providers.dialects.face import EVENTS
+from routeiq.providers.dialects.face import EVENTS, Watch
 from routeiq.providers.dialects.openai import MOST_TOKENS, Request, read_request
 from routeiq.providers.dialects.splice import Piece, decode_model, replace_model
 
@@ -158,17 +158,10 @@ class AnthropicFace:
         return b"event: error\ndata: %b\n\n" % error_body(error)
 
 
-class MessagesWatch:
+class MessagesWatch(Watch):
     """`Watch` of a stream of Messages. Pieces of text, nearly all there is, are not decoded."""
 
-    __slots__ = ("done", "failed", "model", "usage")
-    lasting = False
-
-    def __init__(self) -> None:
-        self.model = ""
-        self.usage: Usage | None = None
-        self.done = False
-        self.failed = False
+    __slots__ = ()
 
     def see(self, payload: bytes) -> None:
         if payload.startswith(_DELTAS):

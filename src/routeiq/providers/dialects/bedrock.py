@@ -40,12 +40,16 @@ def from_answer(status: int, body: bytes, *, provider: str, retry_after: float |
 
 def from_exception(headers: Mapping[str, Any], payload: bytes) -> UpstreamError:
     """The error for a message of a stream that is an exception (modelled) or an error (not). Never raises."""
-    if headers.get(":message-type") == "error":
-        code = str(headers.get(":error-code", ""))
-        payload = msgspec.json.encode({"message": f"{code}: {headers.get(':error-message', '')}"})
-    else:
-        code = str(headers.get(":exception-type", ""))
+    code, payload = exception(headers, payload)
     status = _STATUS.get(code[:1].lower() + code[1:], 500)
     error = from_answer(status, payload, provider="", retry_after=None)
     error.code = error.code or code or None
     return error
+
+
+def exception(headers: Mapping[str, Any], payload: bytes) -> tuple[str, bytes]:
+    """Code and body of what an event stream tells of: an exception of the service's model, or an error of its own."""
+    if headers.get(":message-type") != "error":
+        return str(headers.get(":exception-type", "")), payload
+    code = str(headers.get(":error-code", ""))
+    return code, msgspec.json.encode({"message": f"{code}: {headers.get(':error-message', '')}"})

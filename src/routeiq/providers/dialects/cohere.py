@@ -15,7 +15,7 @@ from routeiq.core.snapshot import COHERE_CHAT, COHERE_EMBED, RERANK
 from routeiq.core.usage import Usage
 from routeiq.providers import errors
 from routeiq.providers.dialects.anthropic import spliced
-from routeiq.providers.dialects.face import EVENTS
+from routeiq.providers.dialects.face import EVENTS, Watch
 from routeiq.providers.dialects.openai import MOST_TOKENS, Request, read_request
 from routeiq.providers.dialects.splice import Piece
 
@@ -191,17 +191,10 @@ class CohereFace:
         return error_event(error)
 
 
-class CohereWatch:
+class CohereWatch(Watch):
     """`Watch` of a stream of Chat."""
 
-    __slots__ = ("done", "failed", "model", "usage")
-    lasting = False
-
-    def __init__(self) -> None:
-        self.model = ""
-        self.usage: Usage | None = None
-        self.done = False
-        self.failed = False
+    __slots__ = ()
 
     def see(self, payload: bytes) -> None:
         if payload.strip() == b"[DONE]":

@@ -10,23 +10,26 @@ from routeiq.providers.dialects.openai import Request
 from routeiq.providers.dialects.splice import Piece
 
 
-class Watch(Protocol):
+class Watch:
     """Looks at a stream that is passed through to a client of the same dialect."""
 
-    model: str
-    """As the provider calls it; empty until it is known."""
-    usage: Usage | None
-    done: bool
-    """Whether the answer is complete; where `lasting`, only the close of the connection tells for sure."""
-    failed: bool
-    """Whether the event just seen is an error."""
+    __slots__ = ("done", "failed", "model", "usage")
 
-    @property
-    def lasting(self) -> bool:
-        """Whether the dialect has no end marker, so that more may come after `done`."""
+    lasting = False
+    """Whether the dialect has no end marker, so that more may come after `done`."""
+
+    def __init__(self) -> None:
+        self.model = ""
+        """As the provider calls it; empty until it is known."""
+        self.usage: Usage | None = None
+        self.done = False
+        """Whether the answer is complete; where `lasting`, only the close of the connection tells for sure."""
+        self.failed = False
+        """Whether the event just seen is an error."""
 
     def see(self, payload: bytes) -> None:
         """Look at one event's data. Raises `msgspec.DecodeError` for what is no JSON object."""
+        raise NotImplementedError
 
 
 EVENTS = b"text/event-stream; charset=utf-8"

@@ -14,7 +14,7 @@ from routeiq.core.errors import BadRequest, GatewayError, UpstreamError
 from routeiq.core.usage import Usage
 from routeiq.providers import errors
 from routeiq.providers.dialects import openai
-from routeiq.providers.dialects.face import EVENTS
+from routeiq.providers.dialects.face import EVENTS, Watch
 from routeiq.providers.dialects.splice import Piece
 
 MOST_TOKENS = 10**9
@@ -328,17 +328,11 @@ class GeminiFace:
         return b"data: %b\r\n\r\n" % error_body(error)
 
 
-class GenerateWatch:
+class GenerateWatch(Watch):
     """`Watch` of a stream of `streamGenerateContent`."""
 
-    __slots__ = ("done", "failed", "model", "usage")
+    __slots__ = ()
     lasting = True
-
-    def __init__(self) -> None:
-        self.model = ""
-        self.usage: Usage | None = None
-        self.done = False
-        self.failed = False
 
     def see(self, payload: bytes) -> None:
         event = read_event(payload)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.usage import Usage
-from routeiq.providers.dialects.face import EVENTS
+from routeiq.providers.dialects.face import EVENTS, Watch
 from routeiq.providers.dialects.openai import MOST_TOKENS, Optional, Request, read_request
 from routeiq.providers.dialects.splice import Piece, replace_model
 
@@ -169,17 +169,10 @@ class ResponsesFace:
         return b"event: error\ndata: %b\n\n" % _encode(shown)
 
 
-class ResponsesWatch:
+class ResponsesWatch(Watch):
     """`Watch` of a stream of Responses. Pieces of text, nearly all there is, are not decoded."""
 
-    __slots__ = ("done", "failed", "model", "usage")
-    lasting = False
-
-    def __init__(self) -> None:
-        self.model = ""
-        self.usage: Usage | None = None
-        self.done = False
-        self.failed = False
+    __slots__ = ()
 
     def see(self, payload: bytes) -> None:
         if payload.startswith(_DELTAS):

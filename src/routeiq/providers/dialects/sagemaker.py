@@ -13,6 +13,7 @@ import msgspec
 
 from routeiq.core.errors import UpstreamError
 from routeiq.providers import errors
+from routeiq.providers.dialects.bedrock import exception
 
 _MODEL_ERROR = 424
 """The status of a container's error."""
@@ -44,11 +45,7 @@ def from_answer(status: int, body: bytes, *, provider: str, retry_after: float |
 
 def from_exception(headers: Mapping[str, Any], payload: bytes) -> UpstreamError:
     """The error for a message of a stream that is an exception. Never raises."""
-    if headers.get(":message-type") == "error":
-        code = str(headers.get(":error-code", ""))
-        payload = msgspec.json.encode({"message": f"{code}: {headers.get(':error-message', '')}"})
-    else:
-        code = str(headers.get(":exception-type", ""))
+    code, payload = exception(headers, payload)
     status = _MODEL_ERROR if code == "ModelStreamError" else 500
     error = from_answer(status, payload, provider="", retry_after=None)
     error.code = error.code or code or None

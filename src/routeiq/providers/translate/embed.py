@@ -105,6 +105,17 @@ def texts_of(embed: Embed) -> list[str]:
     return texts
 
 
+def bare_texts(embed: Embed, fit: Fit) -> list[str]:
+    """The inputs of a provider that takes texts and nothing else. Raises `BadRequest`."""
+    texts = texts_of(embed)
+    if embed.dimensions is not None and not fit.leaves_out("dimensions"):
+        fit.refuse("dimensions")
+    for hint in ("task", "title", "user"):
+        if getattr(embed, hint):
+            fit.ignore(hint)
+    return texts
+
+
 def estimate(embed: Embed) -> Usage:
     """Tokens by the size of the texts."""
     size = sum(len(text) for text in embed.inputs)

@@ -14,7 +14,7 @@ from routeiq.core.usage import Usage
 from routeiq.providers import errors
 from routeiq.providers.translate.chat import Answer, Block, Chat, Choice, Text, Thinking, Tool, ToolCall
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools
-from routeiq.providers.translate.embed import Embed, Embedded
+from routeiq.providers.translate.embed import Embed, Embedded, texts_of
 from routeiq.providers.translate.ollama import wire
 from routeiq.providers.translate.ollama.messages import Conversation
 from routeiq.providers.translate.ollama.reader import LineReader
@@ -92,9 +92,7 @@ class OllamaProvider:
         return LineReader()
 
     def write_embed(self, embed: Embed, context: Context, fit: Fit) -> Outgoing:
-        texts = [text for text in embed.inputs if isinstance(text, str)]
-        if len(texts) < len(embed.inputs):
-            raise BadRequest("This model embeds text, not tokens.", param="input", code="unsupported_value")
+        texts = texts_of(embed)
         out: dict[str, Any] = {"model": context.model, "input": texts}
         if embed.dimensions is not None and not fit.leaves_out("dimensions"):
             out["dimensions"] = embed.dimensions

@@ -15,7 +15,7 @@ from routeiq.core.errors import BadRequest
 from routeiq.core.usage import Usage
 from routeiq.providers.translate.chat import Answer, Chat, Choice, Text
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing
-from routeiq.providers.translate.embed import Embed, Embedded
+from routeiq.providers.translate.embed import Embed, Embedded, bare_texts
 from routeiq.providers.translate.prompt import Prompt
 from routeiq.providers.translate.sagemaker import wire
 from routeiq.providers.translate.sagemaker.reader import GenerationReader, PartReader
@@ -63,15 +63,7 @@ class SagemakerTextProvider:
         return PartReader(GenerationReader(_size(chat)))
 
     def write_embed(self, embed: Embed, context: Context, fit: Fit) -> Outgoing:
-        texts = [text for text in embed.inputs if isinstance(text, str)]
-        if len(texts) < len(embed.inputs):
-            raise BadRequest("This model embeds text, not tokens.", param="input", code="unsupported_value")
-        if embed.dimensions is not None and not fit.leaves_out("dimensions"):
-            fit.refuse("dimensions")
-        for hint in ("task", "title", "user"):
-            if getattr(embed, hint):
-                fit.ignore(hint)
-        return Outgoing("invoke", _encode({"inputs": texts}))
+        return Outgoing("invoke", _encode({"inputs": bare_texts(embed, fit)}))
 
     def read_embed(self, body: bytes, embed: Embed) -> Embedded:
         found = wire.decode_vectors(body)

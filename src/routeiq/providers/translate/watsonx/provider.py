@@ -14,7 +14,7 @@ from routeiq.core.errors import BadRequest
 from routeiq.core.usage import Usage
 from routeiq.providers.translate.chat import Answer, Chat
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, reduced
-from routeiq.providers.translate.embed import Embed, Embedded
+from routeiq.providers.translate.embed import Embed, Embedded, bare_texts
 from routeiq.providers.translate.openai.provider import OpenAIProvider
 from routeiq.providers.translate.openai.reader import ChunkReader
 
@@ -84,15 +84,7 @@ class WatsonxProvider:
         return ChunkReader(marked=False)
 
     def write_embed(self, embed: Embed, context: Context, fit: Fit) -> Outgoing:
-        texts = [text for text in embed.inputs if isinstance(text, str)]
-        if len(texts) < len(embed.inputs):
-            raise BadRequest("This model embeds text, not tokens.", param="input", code="unsupported_value")
-        if embed.dimensions is not None and not fit.leaves_out("dimensions"):
-            fit.refuse("dimensions")
-        for hint in ("task", "title", "user"):
-            if getattr(embed, hint):
-                fit.ignore(hint)
-        return Outgoing("watsonx_embed", _encode(_placed(context) | {"inputs": texts}))
+        return Outgoing("watsonx_embed", _encode(_placed(context) | {"inputs": bare_texts(embed, fit)}))
 
     def read_embed(self, body: bytes, embed: Embed) -> Embedded:
         answer = _decode_vectors(body)
