@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from routeiq.core.counters import CounterTable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 class LibraryClient(Protocol):
     """Sends calls that need a proxy or HTTP/2; see `transport.library`."""
+
+    def prepare(self, deployments: Iterable[Deployment]) -> None:
+        """Set up what these will need, before the first request does."""
 
     def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
         """Send `call.payload` under a rendered head; the outcome comes through the call."""

@@ -67,6 +67,7 @@ def compile_plan(snapshot: Snapshot, services: Services) -> Plan:
     plan = Plan(snapshot, services, assemble(snapshot), run)
     services.keys.adopt(snapshot.auth)
     services.journal.limits = snapshot.journal
+    services.library.prepare(snapshot.deployments)
     limits = services.pool.limits
     limits.connect_seconds = snapshot.timeouts.connect
     limits.per_host = snapshot.limits.pool_per_host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from routeiq.core.snapshot import Deployment, Timeouts
 from routeiq.longtail.calls import Caller
@@ -21,6 +22,10 @@ class Libraries:
         self._loop = loop
         self._other = other
         self._sdk = Sdk(own_process=False)
+
+    def prepare(self, deployments: Iterable[Deployment]) -> None:
+        """As the other; LiteLLM is imported by the first call that needs it."""
+        self._other.prepare(deployment for deployment in deployments if deployment.via != "longtail")
 
     def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
         """Send `call.payload` under a rendered head; the outcome comes through the call."""

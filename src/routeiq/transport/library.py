@@ -1,12 +1,14 @@
 """Calls through a proxy or to an HTTP/2-only upstream, carried by httpx2 (the `http2` extra).
 
-Off the hot path: about ten times the CPU of our own pool, and imported only when the first such call is made.
+Off the hot path: about ten times the CPU of our own pool, and imported only where a deployment needs it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from routeiq.core.snapshot import Deployment
@@ -30,6 +32,13 @@ class LibraryClient:
         self._limits = limits
         self._clients: dict[tuple[object, ...], httpx2.AsyncClient] = {}
         self._streams: Counter[tuple[object, ...]] = Counter()
+
+    def prepare(self, deployments: Iterable[Deployment]) -> None:
+        """Import and set up what these will need, which takes too long for a request to wait for."""
+        for deployment in deployments:
+            if deployment.proxy is not None or deployment.http2:
+                with contextlib.suppress(UpstreamBroken, OSError):  # told to the request that meets it
+                    self.client(deployment, self.way(deployment))
 
     def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
         """Send `call.payload` under the rendered head; the outcome comes through the call."""
