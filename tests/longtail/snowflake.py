@@ -98,7 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "tools" in body:
             deltas = [{"role": "assistant", "tool_calls": [{"index": 0, **CALL}]}]
         if said == "endless":
-            deltas = [{"content": "on and "}] * 500
+            # LiteLLM takes a hundred equal pieces for a fault of the model.
+            deltas = [{"content": f"{number} "} for number in range(150)]
         for delta in deltas:
             self._event(body, delta, None)
             if said == "cut":

@@ -47,6 +47,10 @@ def test_a_stream(gateway: Gateway) -> None:
     ]
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens > 0
+    assert chunks[-1].choices == []
+    unasked = [*gateway.client().chat.completions.create(model="snow", messages=say("hi"), stream=True)]
+    assert unasked[-1].choices[0].finish_reason == "stop"
+    assert all(chunk.usage is None for chunk in unasked)
 
 
 @pytest.mark.parametrize("stream", [False, True])

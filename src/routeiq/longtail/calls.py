@@ -127,7 +127,11 @@ def _whole(answer: dict[str, Any]) -> Answer:
 
 
 def _event(chunk: Any) -> bytes:
-    return b"data: %b\n\n" % _encode(_uncosted(chunk.model_dump(mode="json", exclude_none=True, exclude_unset=True)))
+    made = _uncosted(chunk.model_dump(mode="json", exclude_none=True, exclude_unset=True))
+    choices = made.get("choices")
+    if made.get("usage") and choices and not any(each.get("delta") or each.get("finish_reason") for each in choices):
+        made["choices"] = []  # OpenAI's way to tell the usage, which LiteLLM tells beside an empty choice
+    return b"data: %b\n\n" % _encode(made)
 
 
 def _uncosted(answer: dict[str, Any]) -> dict[str, Any]:
