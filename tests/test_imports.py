@@ -22,6 +22,7 @@ HEAVY = {
     "uvicorn",
     "openai",
     "anthropic",
+    "litellm",
     "azure",
     "boto3",
     "botocore",
@@ -36,7 +37,14 @@ HEAVY = {
     "requests",
     "httpx",
 }
-HEAVY_OURS = {"routeiq.config", "routeiq.store", "routeiq.control", "routeiq.cli", "routeiq.supervisor"}
+HEAVY_OURS = {
+    "routeiq.config",
+    "routeiq.store",
+    "routeiq.control",
+    "routeiq.cli",
+    "routeiq.supervisor",
+    "routeiq.longtail",
+}
 
 
 def worker_processes(gateway: Gateway) -> list[psutil.Process]:

@@ -78,6 +78,20 @@ def test_what_is_passed_on_and_what_is_not() -> None:
     assert deployment.rpm == 10
 
 
+def test_prices_are_those_of_litellms_list() -> None:
+    prices = compiled({"model": "snowflake/claude-3-5-sonnet"})[0].deployments[0].prices
+    assert prices is not None
+    assert (prices.input, prices.output, prices.cache_read) == (3_000_000, 15_000_000, 300_000)
+    assert prices.source == "litellm"
+    own = compiled({"model": "snowflake/claude-3-5-sonnet", "input_cost_per_token": 1e-6})[0].deployments[0].prices
+    assert own is not None
+    assert (own.input, own.source) == (1_000_000, "config")
+    for model in ("gigachat/GigaChat-2", "snowflake/unheard-of", "oci/claude-3-5-sonnet"):
+        snapshot, report = compiled({"model": model})
+        assert snapshot.deployments[0].prices is None, model
+        assert any("no price" in finding.message for finding in report.warnings)
+
+
 def test_a_key_changes_the_revision_and_can_t_be_read_from_it() -> None:
     one, two = (compiled({"model": "bytez/m", "api_key": key})[0] for key in ("a-key-0123456", "b-key-0123456"))
     assert one.revision != two.revision

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -219,6 +221,28 @@ def test_a_call_that_waits_is_started_when_another_ends_or_fails() -> None:
             nowhere.send(call)
         assert [await call.end() for call in calls] == ["refused"] * 4
         assert nowhere.open == 0
+
+    run(main())
+
+
+def test_a_socket_whose_process_is_being_started_is_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        pool = Pool(Resolver(ttl=1), PoolLimits(), Outbox(asyncio.get_running_loop(), lambda: None))
+        path = str(tmp_path / "socket")
+        place = pool.origin(Address(path=path, patience=5.0))
+        call = Asked()
+        place.send(call)
+        await asyncio.sleep(0.15)
+        assert not call.ended.done()
+        async with await asyncio.start_unix_server(saying(GOOD), path):
+            assert await call.end() == "done"
+            place.close()
+        nobody = pool.origin(Address(path=path + "-", patience=0.2))
+        begin = time.monotonic()
+        call = Asked()
+        nobody.send(call)
+        assert await call.end() == "refused"
+        assert 0.2 <= time.monotonic() - begin < 2
 
     run(main())
 

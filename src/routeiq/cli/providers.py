@@ -272,5 +272,6 @@ def _lines(spec: ProviderSpec) -> list[tuple[str, str]]:
         paths = ", ".join((variant.paths or {}).values()) or "as usual"
         lines.append(("models", f"{variant.match}: {variant.dialect or spec.dialect}, {paths}"))
     lines.append(("can", ", ".join(spec.capabilities)))
-    lines.append(("prices", f"genai-prices, {spec.price_provider}" if spec.price_provider else "only as configured"))
+    prices = "LiteLLM's list" if spec.dialect == "litellm" else "only as configured"
+    lines.append(("prices", f"genai-prices, {spec.price_provider}" if spec.price_provider else prices))
     return lines

@@ -12,6 +12,7 @@ from routeiq.config.address import Address
 from routeiq.config.context import Context
 from routeiq.config.credentials import Access, Asked, find_access
 from routeiq.config.heads import render
+from routeiq.config.litellm_prices import litellm_prices
 from routeiq.config.longtail import find_longtail
 from routeiq.config.prices import DEMO_PRICES, configured_prices
 from routeiq.config.references import masked
@@ -219,6 +220,8 @@ def _prices(ctx: Context, spec: ProviderSpec, model: str, entry: ModelEntry, pat
         found = None
     else:
         found = ctx.prices.find(spec.price_provider, model)
+        if found is None and spec.dialect == "litellm":
+            found = litellm_prices(spec.name, model)
     if found is None and kind == "http":
         what = "a wildcard has" if "*" in model else f"model {entry.model_name} has"
         ctx.warning(
