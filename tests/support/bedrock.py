@@ -38,6 +38,12 @@ def event(kind: str, members: dict[str, Any]) -> bytes:
     return encode(headers, json.dumps(members).encode())
 
 
+def loose_event(kind: str, members: Any) -> bytes:
+    """The same, whether it fits or not."""
+    headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+    return encode(headers, json.dumps(members).encode())
+
+
 def failure(kind: str, message: str) -> bytes:
     """An exception in the midst of a stream."""
     headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}

@@ -7,6 +7,7 @@ import pytest
 from matrix.scenes import Call, Say, Seen
 from matrix.wires.anthropic import AnthropicWire, InvokeAnthropicWire
 from matrix.wires.bedrock import BedrockWire
+from matrix.wires.cohere import CohereWire
 from matrix.wires.gemini import GeminiWire
 from matrix.wires.openai import OpenAIWire
 from matrix.wires.wire import Wire
@@ -25,6 +26,7 @@ WIRES: dict[str, tuple[str, Wire]] = {
     "anthropic": ("anthropic", AnthropicWire()),
     "gemini": ("gemini", GeminiWire("/")),
     "bedrock": ("bedrock", BedrockWire()),
+    "cohere": ("cohere", CohereWire()),
 }
 CHAT = Chat(messages=[Message(role="user", content=[Text(text="hi")])])
 

@@ -96,7 +96,7 @@ class AnthropicProvider:
             model=wire_answer.model,
             choices=[
                 Choice(
-                    content=[_block(block) for block in wire_answer.content],
+                    content=[_block(raw) for raw in wire_answer.content],
                     finish=wire.FINISH.get(wire_answer.stop_reason or "end_turn", "stop"),
                     stop_sequence=wire_answer.stop_sequence or "",
                 )
@@ -223,7 +223,8 @@ def closed(schema: Any) -> Any:
     return [closed(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def _block(block: wire.Block) -> Block:
+def _block(raw: msgspec.Raw) -> Block:
+    block = wire.decode_answer_block(raw)
     if block.type == "text":
         cited = block.citations if isinstance(block.citations, list) else []
         return Text(text=block.text, citations=[read_citation(citation) for citation in cited])
@@ -233,4 +234,4 @@ def _block(block: wire.Block) -> Block:
         return Thinking(text=block.thinking, signature=sealed("anthropic", block.signature))
     if block.type == "redacted_thinking":
         return Thinking(redacted=sealed("anthropic", block.data))
-    return Native(dialect="anthropic", value=msgspec.to_builtins(block))
+    return Native(dialect="anthropic", value=msgspec.json.decode(raw))

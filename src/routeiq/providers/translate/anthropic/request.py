@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from routeiq.core.errors import BadRequest
@@ -76,13 +74,17 @@ def _mark_last(message: Message, control: wire.CacheControl) -> None:
         last.cache = control.mark()
 
 
-def _blocks(content: str | list[wire.Block], param: str) -> list[Block]:
+def _blocks(content: str | list[msgspec.Raw] | None, param: str) -> list[Block]:
     if isinstance(content, str):
         return [Text(text=content)] if content else []
-    return [_block(block, f"{param}.{index}") for index, block in enumerate(content)]
+    return [_block(raw, f"{param}.{index}") for index, raw in enumerate(content or ())]
 
 
-def _block(block: wire.Block, param: str) -> Block:
+def _block(raw: msgspec.Raw, param: str) -> Block:
+    try:
+        block = wire.decode_block(raw)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{param}: {error}", param=param, code="invalid_type") from None
     cache = block.cache_control.mark() if block.cache_control is not None else None
     kind = block.type
     if kind == "text":
@@ -103,7 +105,7 @@ def _block(block: wire.Block, param: str) -> Block:
         if media is not None:
             media.cache = cache
             return media
-    return Native(dialect="anthropic", value=msgspec.to_builtins(block))
+    return Native(dialect="anthropic", value=msgspec.json.decode(raw))
 
 
 def _proof(value: str) -> str:
@@ -138,22 +140,17 @@ def _media(block: wire.Block, source: wire.Source, param: str) -> Media | None:
     return media
 
 
-def _result(content: Any, param: str) -> list[Text | Media]:
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [Text(text=content)]
+def _result(raw: msgspec.Raw, param: str) -> list[Text | Media]:
     try:
-        blocks = msgspec.convert(content, list[wire.Block])
+        content = wire.decode_result(raw)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{param}.content: {error}", param=f"{param}.content", code="invalid_type") from None
     out: list[Text | Media] = []
-    for index, block in enumerate(blocks):
-        read = _block(block, f"{param}.content.{index}")
-        if isinstance(read, (Text, Media)):
-            out.append(read)
-        else:  # a search result, a reference to a tool: what it says is better than nothing
-            out.append(Text(text=msgspec.json.encode(content[index]).decode()))
+    for block in _blocks(content, f"{param}.content"):
+        if isinstance(block, (Text, Media)):
+            out.append(block)
+        elif isinstance(block, Native):  # a search result, a reference to a tool: what it says is better than nothing
+            out.append(Text(text=msgspec.json.encode(block.value).decode()))
     return out
 
 

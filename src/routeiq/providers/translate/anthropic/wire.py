@@ -58,7 +58,8 @@ class Cited(msgspec.Struct, gc=False):
 
 
 class Block(msgspec.Struct, gc=False):
-    """A block of a message's content, in a request or an answer."""
+    """A block of a message's content, in a request or an answer, which hold them as they came: what only Anthropic
+    has is kept so."""
 
     type: str
     text: str = ""
@@ -73,14 +74,14 @@ class Block(msgspec.Struct, gc=False):
     name: str = ""
     input: Raw = Raw(b"{}")
     tool_use_id: str = ""
-    content: Any = None
+    content: Raw = Raw(b"null")
     is_error: bool | None = None
     cache_control: CacheControl | None = None
 
 
 class Message(msgspec.Struct, gc=False):
     role: Literal["user", "assistant", "system"]
-    content: str | list[Block]
+    content: str | list[Raw]
 
 
 class Tool(msgspec.Struct, gc=False):
@@ -122,7 +123,7 @@ class Request(msgspec.Struct, gc=False):
     messages: list[Message]
     model: str = ""
     max_tokens: int | None = None
-    system: str | list[Block] | None = None
+    system: str | list[Raw] | None = None
     tools: list[Raw] | None = None
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
@@ -143,7 +144,7 @@ HINTS = frozenset(("context_management", "diagnostics", "speed", "inference_geo"
 
 
 class Answer(msgspec.Struct, gc=False):
-    content: list[Block]
+    content: list[Raw]
     id: str = ""
     model: str = ""
     stop_reason: str | None = None
@@ -186,6 +187,9 @@ class Counted(msgspec.Struct, gc=False):
 
 request_decoder = msgspec.json.Decoder(Request)
 tool_decoder = msgspec.json.Decoder(Tool)
+decode_block = msgspec.json.Decoder(Block).decode
+decode_answer_block = msgspec.json.Decoder(Block, strict=False).decode
+decode_result = msgspec.json.Decoder(str | list[Raw] | None).decode
 decode_answer = msgspec.json.Decoder(Answer, strict=False).decode
 decode_event = msgspec.json.Decoder(Event, strict=False).decode
 decode_count = msgspec.json.Decoder(Counted).decode

@@ -192,7 +192,7 @@ def _part(part: wire.Part, calls: _Calls, blocks: list[Block], param: str) -> No
 
 def _raw(part: wire.Part) -> Any:
     """The part as it was, for Gemini only."""
-    return msgspec.to_builtins(part)
+    return msgspec.to_builtins(part, enc_hook=msgspec.json.decode)
 
 
 def _media(inline: wire.Blob | None, file: wire.FileData | None, param: str) -> Media:

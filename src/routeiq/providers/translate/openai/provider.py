@@ -123,6 +123,8 @@ class OpenAIProvider:
 
     def read(self, body: bytes, chat: Chat) -> Answer:
         answer = wire.decode_answer(body)
+        if not answer.choices:
+            raise msgspec.ValidationError("there are no choices in it")
         read = Answer(
             id=answer.id,
             model=answer.model,
