@@ -23,6 +23,7 @@ def gateway(vendor: Snowflake) -> Iterator[Gateway]:
         entry("tolerant", vendor.base, drop_params=True, temperature=0.25),
         entry("embed", vendor.base, model="snowflake/snowflake-arctic-embed-m"),
         entry("snow-*", vendor.base, model="snowflake/*"),
+        entry("blocking", vendor.base, model="oobabooga/local"),
         entry("gone", "http://127.0.0.1:9"),
     ]
     config = {"model_list": models, "router_settings": {"num_retries": 0, "disable_cooldowns": True}}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anthropic
 import openai
@@ -125,6 +127,20 @@ def test_a_client_can_t_say_where_to_call_or_with_what(gateway: Gateway, vendor:
         with pytest.raises(openai.BadRequestError):
             gateway.client().chat.completions.create(model="snow", messages=say("hi"), extra_body={name: "x"})
     assert len(vendor.asked) == before
+
+
+def test_blocking_code_of_litellm_holds_up_nobody(gateway: Gateway, vendor: Snowflake) -> None:
+    """LiteLLM calls this provider without asyncio."""
+    client = gateway.client()
+    begin = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        ask = partial(client.chat.completions.create, model="blocking", messages=say("slow"))
+        slow = [pool.submit(ask) for _ in range(4)]
+        assert client.chat.completions.create(model="snow", messages=say("hi")).choices[0].message.content == "Hello"
+        assert time.monotonic() - begin < 1.5
+        assert [each.result().choices[0].message.content for each in slow] == ["Hello"] * 4
+    assert time.monotonic() - begin < 6
+    assert "/v1/chat/completions" in {path for path, *_ in vendor.asked[-5:]}
 
 
 def test_an_unreachable_provider(gateway: Gateway) -> None:

@@ -130,7 +130,7 @@ def test_without_the_extra_the_error_names_it() -> None:
 
 
 @pytest.mark.usefixtures("no_extra")
-@pytest.mark.parametrize("words", [["show", "snowflake"], ["test", "snowflake/m"]])
+@pytest.mark.parametrize("words", [["list"], ["show", "snowflake"], ["test", "snowflake/m"]])
 def test_without_the_extra_the_command_line_names_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         providers_app(words)

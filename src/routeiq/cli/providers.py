@@ -87,7 +87,10 @@ def list_(
             table.add_row(spec.name, ", ".join(_dialects(spec)), keys or "-", " ".join(spec.capabilities))
         else:
             table.add_row(spec.name, "-", "-", f"not served: {spec.reason}", style="dim")
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if any(spec.served and spec.dialect == "litellm" for spec in found) and not sdk_installed():
+        console.print(f"those of the dialect litellm need LiteLLM's SDK: {escape(INSTALL)}", soft_wrap=True)
     return 0
 
 

@@ -80,8 +80,14 @@ class Caller:
         if not given.get("stream"):
             whole = await litellm.acompletion(model=model, **{**self._arguments, **given})
             return _whole(_uncosted(whole.model_dump(mode="json", exclude_none=True)))
-        given["stream_options"] = {"include_usage": True}
-        chunks = aiter(await litellm.acompletion(model=model, **{**self._arguments, **given}))
+        given.pop("stream_options", None)
+        if supported is not None and "stream_options" in supported:
+            given["stream_options"] = {"include_usage": True}
+        stream = await litellm.acompletion(model=model, **{**self._arguments, **given})
+        if "stream_options" not in given and hasattr(stream, "send_stream_usage"):
+            # Some of LiteLLM's providers refuse the option; its wrapper of their streams can tell usage all the same.
+            stream.stream_options, stream.send_stream_usage = {"include_usage": True}, True
+        chunks = aiter(stream)
         # Until something has come, what goes wrong has a status of its own.
         first = await anext(chunks, None)
         return Answer(200, [(b"content-type", b"text/event-stream; charset=utf-8")], events=self._events(first, chunks))

@@ -19,8 +19,11 @@ _SHORTEST = 6
 """Characters of a secret worth hiding: shorter ones would blot out words."""
 _LONGEST_MESSAGE = 4000
 _PREFIX = re.compile(r"^(litellm\.\w+: )+")
-_MACHINERY = re.compile(r"\s*(?:Traceback \(most recent call last\)|This looks like a bug in LiteLLM)")
-"""Where what LiteLLM has to say of its own inside begins."""
+_MACHINERY = re.compile(
+    r"\s*(?:Traceback \(most recent call last\)|This looks like a bug in LiteLLM|To drop these, set"
+    r"|Handle with `litellm\.)"
+)
+"""Where what LiteLLM has to say of its own inside and settings begins."""
 _CODES = {
     "ContextWindowExceededError": "context_length_exceeded",
     "ContentPolicyViolationError": "content_policy_violation",
@@ -57,6 +60,8 @@ def refusal(error: Exception, secrets: Iterable[str]) -> Refusal:
         status = 500
     name = type(error).__name__
     message = _PREFIX.sub("", _MACHINERY.split(str(getattr(error, "message", None) or error), maxsplit=1)[0]) or name
+    if name == "UnsupportedParamsError":
+        message += " Leave it out, or set drop_params: true."
     for secret in secrets:
         message = message.replace(secret, "***")
     kind = _TYPES.get(status, "internal_server_error" if status >= 500 else "invalid_request_error")
