@@ -307,3 +307,23 @@ def test_where_a_key_may_stand(worker: Worker, query: str, headers: dict[str, st
         assert status == wanted, got
         status, _, _ = worker.get(f"/v1beta/models{query.replace(MASTER_KEY, key)}", key=None, headers=changed)
         assert status == wanted
+
+
+# --- models
+
+
+def test_every_sdk_lists_the_models(worker: Worker) -> None:
+    names = ["claude", "lenient", "gpt", "qwen", "gemini", "embed"]
+    assert [model.id for model in worker.client().models.list()] == names
+    assert worker.client().models.retrieve("gpt").object == "model"
+    sdk = claude(worker)
+    assert [model.id for model in sdk.models.list()] == names
+    assert sdk.models.retrieve("claude").display_name == "claude"
+    with pytest.raises(anthropic.NotFoundError) as missing:
+        sdk.models.retrieve("nobody")
+    assert missing.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
+    with google(worker) as client:
+        assert [model.name for model in client.models.list()] == [f"models/{name}" for name in names]
+        assert client.models.get(model="gpt").supported_actions is not None
+        with pytest.raises(genai.errors.ClientError):
+            client.models.get(model="nobody")

@@ -7,11 +7,13 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from routeiq.core.errors import GatewayError, UnknownModel
+from routeiq.core.errors import GatewayError
 from routeiq.governance.keys import Caller
 from routeiq.pipeline.answer import error_head
 from routeiq.pipeline.authenticate import admitted, token_of
 from routeiq.pipeline.plan import Plan
+from routeiq.providers.dialects.faces import FACES
+from routeiq.worker import models
 from routeiq.worker.routes import MODEL_PREFIXES
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
 """Of an answer, up to `Content-Length`."""
 _encode = msgspec.json.Encoder().encode
-CREATED = 1_677_610_602
-"""`created` of every listed model: the constant LiteLLM answers with."""
 
 
 def handler(path: bytes, table: dict[bytes, str]) -> str | None:
@@ -64,7 +64,7 @@ class Answer:
             else:
                 self._with_caller(name)
         except GatewayError as error:
-            self._send(error_head(None, error), error.body())
+            self._refuse(error)
 
     def _ready(self) -> None:
         worker = self._worker
@@ -101,48 +101,30 @@ class Answer:
             caller = await services.keys.look_up(token, services.lookup, services.now())
             self._answer(name, admitted(caller, services.wall()))
         except GatewayError as error:
-            self._send(error_head(None, error), error.body())
+            self._refuse(error)
+
+    @property
+    def _reader(self) -> str:
+        return models.reader_of(self._request.path, self._request.fields)
+
+    def _refuse(self, error: GatewayError) -> None:
+        self._send(error_head(None, error), FACES[self._reader].error(error))
 
     def _answer(self, name: str, caller: Caller) -> None:
         plan = self._worker.plan
+        request = self._request
         if name == "models":
-            self._send(HEAD, _encode({"object": "list", "data": models(plan, caller)}))
-        elif name == "gemini_models":
-            self._send(HEAD, _encode({"models": gemini_models(plan, caller)}))
+            self._send(HEAD, _encode(models.listed(models.names(plan, caller), self._reader)))
         elif name == "model_info":
-            wanted = parse_qs(self._request.query.decode("latin-1")).get("litellm_model_id", [""])[0]
+            wanted = parse_qs(request.query.decode("latin-1")).get("litellm_model_id", [""])[0]
             self._send(HEAD, _encode({"data": model_info(plan, caller, wanted)}))
         else:
-            path = self._request.path
-            prefix = next(prefix for prefix in MODEL_PREFIXES if path.startswith(prefix))
-            self._send(HEAD, _encode(model(plan, caller, unquote(path[len(prefix) :].decode("latin-1")))))
+            prefix = next(prefix for prefix in MODEL_PREFIXES if request.path.startswith(prefix))
+            wanted = unquote(request.path[len(prefix) :].decode("latin-1"))
+            self._send(HEAD, _encode(models.one(plan, caller, wanted, self._reader)))
 
     def _send(self, head: bytes, body: bytes) -> None:
         self._connection.respond(self, head, body)
-
-
-def models(plan: Plan, caller: Caller) -> list[dict[str, object]]:
-    """The models this caller may use, in OpenAI's shape; wildcards are listed with the models known behind them."""
-    names = []
-    for name in plan.listed():
-        names += plan.behind(name) if "*" in name else [name]
-    return [_model(name) for name in dict.fromkeys(names) if caller.may_use(name)]
-
-
-def gemini_models(plan: Plan, caller: Caller) -> list[dict[str, object]]:
-    """The same in Gemini's shape: https://ai.google.dev/api/models#Model"""
-    methods = ["generateContent", "countTokens", "embedContent"]
-    return [
-        {"name": f"models/{found['id']}", "displayName": found["id"], "supportedGenerationMethods": methods}
-        for found in models(plan, caller)
-    ]
-
-
-def model(plan: Plan, caller: Caller, name: str) -> dict[str, object]:
-    """One model. Raises `UnknownModel` for what is not there or not this caller's."""
-    if plan.resolve(name) is None or not caller.may_use(name):
-        raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
-    return _model(name)
 
 
 def model_info(plan: Plan, caller: Caller, wanted: str) -> list[dict[str, object]]:
@@ -160,7 +142,3 @@ def model_info(plan: Plan, caller: Caller, wanted: str) -> list[dict[str, object
                 params[field] = value
         out.append({"model_name": spec.group, "litellm_params": params, "model_info": msgspec.Raw(spec.info)})
     return out
-
-
-def _model(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": CREATED, "owned_by": "openai"}

@@ -57,7 +57,7 @@ _METHODS = {
 LOCAL: dict[bytes, str] = {
     b"/v1/models": "models",
     b"/models": "models",
-    b"/v1beta/models": "gemini_models",
+    b"/v1beta/models": "models",
     b"/v1/model/info": "model_info",
     b"/model/info": "model_info",
     b"/_health/live": "live",
@@ -68,7 +68,7 @@ LOCAL: dict[bytes, str] = {
 }
 """GET."""
 
-MODEL_PREFIXES = (b"/v1/models/", b"/models/")
+MODEL_PREFIXES = (b"/v1/models/", b"/v1beta/models/", b"/models/")
 """GET, followed by a model's name, which may hold slashes."""
 
 

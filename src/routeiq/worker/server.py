@@ -116,7 +116,7 @@ class Worker:
             return
         handler = local.handler(request.path, LOCAL)
         if handler is not None:
-            if handler == "gemini_models":
+            if handler in ("models", "model"):
                 request.fields = with_query_key(request.fields, request.query)
             if request.method in (b"GET", b"HEAD"):
                 local.Answer(self, connection, request).run(handler)
