@@ -37,7 +37,8 @@ def run(directory: Path, main: Callable[[Worker, int], Awaitable[None]]) -> None
     assert result.snapshot is not None, result.errors
     snapshot = snapshots.decode(result.snapshot)
     (directory / "state").mkdir()
-    args = argparse.Namespace(state=directory / "state", column=1, columns=2, control=str(directory / "control.sock"))
+    control = str(directory / "control.sock")
+    args = argparse.Namespace(state=directory / "state", column=1, columns=2, control=control, longtail="")
 
     async def outer() -> None:
         loop = asyncio.get_running_loop()
