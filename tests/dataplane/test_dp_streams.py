@@ -194,6 +194,14 @@ def test_json_for_a_stream(worker: Worker, upstream: Upstream) -> None:
     assert (event["prompt_tokens"], event["completion_tokens"]) == (3, 8)
 
 
+def test_json_for_a_stream_of_a_request_that_only_the_provider_understands(worker: Worker, upstream: Upstream) -> None:
+    upstream.script(Script(body=json.loads(chat({"model": "gpt-4o", "messages": MESSAGES}))))
+    body = {**BODY, "messages": [{"role": "user", "content": [{"type": "of_the_future", "x": 1}]}]}
+    status, _, got = worker.call("/v1/chat/completions", body)
+    assert status == 200
+    assert json.loads(got)["object"] == "chat.completion"
+
+
 def test_an_unreadable_whole_answer_for_a_stream(worker: Worker, upstream: Upstream) -> None:
     upstream.script(Script(body={"choices": "none"}), Script(body={"choices": "none"}), Script(body={"choices": 1}))
     status, _, body = worker.call("/v1/chat/completions", BODY)

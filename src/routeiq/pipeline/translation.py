@@ -202,12 +202,18 @@ class RerankTranslation(Translation):
 
 
 def between_equals(exchange: Exchange, route: Route) -> ChatTranslation | None:
-    """For a provider of the client's own dialect that answers whole where a stream was asked for."""
+    """For a provider of the client's own dialect that answers whole where a stream was asked for.
+
+    `None` where the answer has to be passed on as it is.
+    """
     provider = CHAT_PROVIDERS.get(route.dialect)
     if provider is None or exchange.endpoint not in _SHARED:
         return None
     client = CHAT_CLIENTS[exchange.endpoint]
-    chat: Chat = _asked(exchange, client.read)
+    try:
+        chat: Chat = _asked(exchange, client.read)
+    except BadRequest:
+        return None  # it holds what only this provider understands
     return ChatTranslation(exchange, client, provider, chat, Outgoing("", b""), exchange.dropped or [])
 
 
