@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -44,8 +43,7 @@ def build() -> None:
     pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python")
     subprocess.run([*pip, "--dest", str(PLACE), PACKAGE], check=True)
     [archive] = PLACE.glob("*.tar.gz")
-    with tarfile.open(archive) as source:
-        source.extractall(PLACE, filter="data")
+    subprocess.run(["tar", "-xzf", str(archive), "-C", str(PLACE)], check=True)
     source_dir = PLACE / archive.name.removesuffix(".tar.gz") / "vendor" / "llama.cpp"
     tree = PLACE / "cmake"
     subprocess.run(["cmake", "-S", str(source_dir), "-B", str(tree), *OPTIONS], check=True)
