@@ -118,9 +118,11 @@ def test_streams(upstream: Upstream, reach: dict[str, Any]) -> None:
 
 
 def test_a_stream_that_is_asked_for_and_comes_whole(upstream: Upstream, reach: dict[str, Any]) -> None:
-    upstream.script(Script(body={"id": "a", "object": "chat.completion", "model": "gpt-4o", "choices": []}))
-    (only,) = completion(model=MODEL, messages=HELLO, stream=True, **reach)
-    assert only.object == "chat.completion.chunk"
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+    upstream.script(Script(body={"id": "a", "object": "chat.completion", "model": "gpt-4o", "choices": [choice]}))
+    chunks = [*completion(model=MODEL, messages=HELLO, stream=True, **reach)]
+    assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
+    assert "".join(each.delta.content or "" for chunk in chunks for each in chunk.choices) == "Hello"
 
 
 @pytest.mark.parametrize("how", ["close", "del", "with", "async", "cancel"])
