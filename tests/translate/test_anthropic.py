@@ -9,13 +9,18 @@ import pytest
 from anthropic.types import Message as SdkMessage
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 
+from matrix.scenes import Say, Seen
+from matrix.server import Reply, Server
+from matrix.wires.anthropic import AnthropicWire, VertexAnthropicWire
 from routeiq.core.errors import BadRequest
 from routeiq.core.usage import Usage
 from routeiq.providers.translate.anthropic.client import AnthropicClient
 from routeiq.providers.translate.anthropic.provider import AnthropicProvider
 from routeiq.providers.translate.chat import (
+    Answer,
     CacheMark,
     Chat,
+    Choice,
     Format,
     Media,
     Message,
@@ -31,7 +36,10 @@ from routeiq.providers.translate.chat import (
 from routeiq.providers.translate.codec import Context, Fit
 from routeiq.providers.translate.openai.client import OpenAIClient
 from routeiq.providers.translate.openai.provider import OpenAIProvider
+from routeiq.providers.translate.whole import told
 from support.sdk_types import Held
+from support.tokens import Asked
+from support.worker import Worker
 
 CLIENT, PROVIDER = AnthropicClient(), AnthropicProvider()
 SENT = Held(MessageCreateParamsNonStreaming)
@@ -254,3 +262,89 @@ def test_wrong_requests_say_where(content: Any, param: str) -> None:
     with pytest.raises(BadRequest) as refused:
         CLIENT.read(json.dumps(body).encode())
     assert refused.value.param == param
+
+
+def test_proofs_of_others_come_back_to_them() -> None:
+    """Of thoughts as they are, of calls in a thinking block before them; Anthropic is never sent one."""
+    content: list[Any] = [
+        Thinking(text="hm", signature="gemini#dGhvdWdodA=="),
+        Text(text="So."),
+        ToolCall(id="1", name="f", arguments="{}", signature="gemini#Y2FsbA=="),
+        ToolCall(id="2", name="g", arguments="{}"),
+        Thinking(text="own", signature="anthropic#b3du"),
+    ]
+    answer = Answer(id="m", model="x", choices=[Choice(content=content, finish="tool_calls")])
+    chat = Chat(messages=[USER])
+    whole = json.loads(CLIENT.write(answer, chat))["content"]
+    writer = CLIENT.writer(chat, "x")
+    streamed = _accumulated(b"".join(writer.write(delta) for delta in told(answer)))
+    assert streamed == whole
+    assert [block["type"] for block in whole] == ["thinking", "text", "thinking", "tool_use", "tool_use", "thinking"]
+    assert whole[0]["signature"] == "routeiq:gemini#dGhvdWdodA=="
+    assert whole[-1]["signature"] == "b3du"
+    body = {
+        "model": "m",
+        "max_tokens": 9000,
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": whole},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "x"}]},
+        ],
+    }
+    again = CLIENT.read(json.dumps(body).encode())
+    assert again.messages[1].content == content
+    sent, dropped = write(again)
+    assert [block["type"] for block in sent["messages"][1]["content"]] == ["text", "tool_use", "tool_use", "thinking"]
+    assert "thinking" in dropped
+
+
+def _accumulated(stream: bytes) -> list[dict[str, Any]]:
+    """The blocks of a stream, as an SDK puts them together."""
+    blocks: list[dict[str, Any]] = []
+    for line in stream.splitlines():
+        if not line.startswith(b"data: "):
+            continue
+        event = json.loads(line[6:])
+        if event["type"] == "content_block_start":
+            blocks.append(event["content_block"])
+        elif event["type"] == "content_block_delta":
+            delta = event["delta"]
+            for name in ("text", "thinking", "signature"):
+                if name in delta:
+                    blocks[-1][name] += delta[name]
+    return blocks
+
+
+@pytest.mark.parametrize("model", ["claude", "cloud"])
+def test_a_conversation_that_another_provider_began(model: str) -> None:
+    """Its thoughts are left out on the way to Claude, natively and in a cloud, which would refuse their signatures."""
+    wires = {"claude": AnthropicWire(), "cloud": VertexAnthropicWire()}
+    seen: list[Any] = []
+
+    def serve(asked: Asked) -> Reply:
+        seen.append(json.loads(asked.body))
+        return Reply([wires[model].whole(Say(text=("ok",)), Seen())])
+
+    with Server(serve) as server:
+        vertex = f"{server.url}/v1/projects/p/locations/us-central1"
+        params = {
+            "claude": {"model": "anthropic/claude-sonnet-4-5", "api_base": server.url, "api_key": "k"},
+            "cloud": {"model": "vertex_ai/claude-sonnet-4-5", "api_base": vertex, "api_key": "k"},
+        }
+        with Worker({"model_list": [{"model_name": "m", "litellm_params": params[model]}]}) as worker:
+            for signature, kept in (("b3du", 1), ("routeiq:gemini#eA==", 0)):
+                thought = {"type": "thinking", "thinking": "hm", "signature": signature}
+                body = {
+                    "model": "m",
+                    "max_tokens": 10,
+                    "messages": [
+                        {"role": "user", "content": "hi"},
+                        {"role": "assistant", "content": [thought, {"type": "text", "text": "so"}]},
+                        {"role": "user", "content": "more"},
+                    ],
+                }
+                status, _, got = worker.call("/v1/messages", body)
+                assert status == 200, got
+                kinds = [block["type"] for block in seen[-1]["messages"][1]["content"]]
+                assert kinds == ["thinking"] * kept + ["text"]

@@ -78,6 +78,9 @@ _ERRORS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+FOREIGN = "routeiq:"
+"""Begins proofs of other providers' thoughts in the hands of clients."""
+_FOREIGN = FOREIGN.encode()
 _encode = msgspec.json.Encoder().encode
 _DELTAS = (b'{"type":"content_block_delta"', b'{"type": "content_block_delta"')
 _decode_request = msgspec.json.Decoder(MessagesRequest).decode
@@ -101,6 +104,11 @@ def spliced(request: Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
         raw = decode_model(body).model
         assert raw is not UNSET
     return replace_model(body, raw, model)
+
+
+def holds_foreign(body: bytes) -> bool:
+    """Whether a conversation goes on from another provider, whose proofs Anthropic would refuse."""
+    return _FOREIGN in body
 
 
 def usage_of(wire: WireUsage, before: Usage | None = None) -> Usage:
@@ -141,8 +149,8 @@ class AnthropicFace:
     def peek(self, body: bytes) -> Request:
         return read_request(_decode_request, "messages", body)
 
-    def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...]:
-        return spliced(request, body, model)
+    def upstream_body(self, request: Request, body: bytes, model: bytes) -> tuple[Piece, ...] | None:
+        return None if holds_foreign(body) else spliced(request, body, model)
 
     def read_answer(self, body: bytes) -> tuple[str | None, Usage | None]:
         found = _decode_answer(body)

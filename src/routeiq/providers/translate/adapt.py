@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from routeiq.core.snapshot import CHAT, COMPLETION, COUNT_TOKENS, EMBEDDING, RERANK, Deployment
+from routeiq.providers.dialects.anthropic import holds_foreign
 from routeiq.providers.dialects.openai import Request
 from routeiq.providers.translate.codec import HINTS, Fit
 from routeiq.providers.translate.openai.provider import OPENAI_OWN, REASONING_MODELS
@@ -61,7 +62,9 @@ class CloudMessages:
     def applies(self, request: Request) -> bool:
         return True
 
-    def __call__(self, endpoint: str, body: bytes, stream: bool, model: bytes, fit: Fit) -> bytes:
+    def __call__(self, endpoint: str, body: bytes, stream: bool, model: bytes, fit: Fit) -> bytes | None:
+        if holds_foreign(body):
+            return None
         members = _decode(body)
         if endpoint == COUNT_TOKENS:
             members["model"] = Raw(model)

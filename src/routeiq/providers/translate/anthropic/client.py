@@ -9,8 +9,9 @@ import msgspec
 from routeiq.core.usage import Usage
 from routeiq.providers.translate.anthropic import wire
 from routeiq.providers.translate.anthropic.citations import write_citation
+from routeiq.providers.translate.anthropic.proof import write_call_proof, write_proof
 from routeiq.providers.translate.anthropic.request import read_request
-from routeiq.providers.translate.anthropic.writer import EventWriter, proof, usage_members
+from routeiq.providers.translate.anthropic.writer import EventWriter, usage_members
 from routeiq.providers.translate.chat import Answer, Block, Chat, Media, Native, Refusal, Text, Thinking, ToolCall
 from routeiq.providers.translate.codec import DeltaWriter
 
@@ -34,7 +35,7 @@ class AnthropicClient:
                 "type": "message",
                 "role": "assistant",
                 "model": answer.model,
-                "content": [written for block in choice.content if (written := _written(block)) is not None],
+                "content": [written for block in choice.content for written in _written(block)],
                 "stop_reason": wire.FINISH_OF[choice.finish],
                 "stop_sequence": choice.stop_sequence or None,
                 "usage": usage,
@@ -55,33 +56,35 @@ class AnthropicCountClient:
         return _encode({"input_tokens": tokens})
 
 
-def _written(block: Block) -> dict[str, Any] | None:
+def _written(block: Block) -> list[dict[str, Any]]:
     if isinstance(block, Text):
         text: dict[str, Any] = {"type": "text", "text": block.text}
         if block.citations:
             text["citations"] = [write_citation(citation) for citation in block.citations]
-        return text
+        return [text]
     if isinstance(block, ToolCall):
-        return {"type": "tool_use", "id": block.id, "name": block.name, "input": _input(block)}
+        call = {"type": "tool_use", "id": block.id, "name": block.name, "input": _input(block)}
+        if not block.signature:
+            return [call]
+        return [{"type": "thinking", "thinking": "", "signature": write_call_proof(block.signature)}, call]
     if isinstance(block, Thinking):
         if block.redacted:
-            return {"type": "redacted_thinking", "data": proof(block.redacted)}
-        return {"type": "thinking", "thinking": block.text, "signature": proof(block.signature)}
+            return [{"type": "redacted_thinking", "data": write_proof(block.redacted)}]
+        return [{"type": "thinking", "thinking": block.text, "signature": write_proof(block.signature)}]
     if isinstance(block, Refusal):
-        return {"type": "text", "text": block.text}
+        return [{"type": "text", "text": block.text}]
     if isinstance(block, Native) and block.dialect == "anthropic":
-        native: dict[str, Any] = block.value
-        return native
+        return [block.value]
     if isinstance(block, Media) and block.kind == "image":
         source = (
             {"type": "base64", "media_type": block.media_type, "data": block.data}
             if block.data
             else {"type": "url", "url": block.url}
         )
-        return {"type": "image", "source": source}
+        return [{"type": "image", "source": source}]
     if isinstance(block, Media) and block.text:
-        return {"type": "text", "text": block.text}
-    return None
+        return [{"type": "text", "text": block.text}]
+    return []
 
 
 def _input(call: ToolCall) -> Any:

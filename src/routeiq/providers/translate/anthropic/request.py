@@ -7,6 +7,7 @@ import msgspec
 from routeiq.core.errors import BadRequest
 from routeiq.providers.translate.anthropic import wire
 from routeiq.providers.translate.anthropic.citations import read_citation
+from routeiq.providers.translate.anthropic.proof import read_call_proof, read_proof
 from routeiq.providers.translate.chat import (
     Block,
     Chat,
@@ -22,7 +23,6 @@ from routeiq.providers.translate.chat import (
     ToolCall,
     ToolChoice,
     ToolResult,
-    sealed,
 )
 from routeiq.providers.translate.codec import decode_request
 
@@ -77,7 +77,18 @@ def _mark_last(message: Message, control: wire.CacheControl) -> None:
 def _blocks(content: str | list[msgspec.Raw] | None, param: str) -> list[Block]:
     if isinstance(content, str):
         return [Text(text=content)] if content else []
-    return [_block(raw, f"{param}.{index}") for index, raw in enumerate(content or ())]
+    out: list[Block] = []
+    proof: str | None = None
+    for index, raw in enumerate(content or ()):
+        block = _block(raw, f"{param}.{index}")
+        if isinstance(block, ToolCall) and proof is not None:
+            block.signature, proof = proof, None
+        if isinstance(block, Thinking) and not block.text:
+            proof = read_call_proof(block.signature)
+            if proof is not None:
+                continue
+        out.append(block)
+    return out
 
 
 def _block(raw: msgspec.Raw, param: str) -> Block:
@@ -97,20 +108,15 @@ def _block(raw: msgspec.Raw, param: str) -> Block:
             id=block.tool_use_id, content=_result(block.content, param), failed=bool(block.is_error), cache=cache
         )
     if kind == "thinking":
-        return Thinking(text=block.thinking, signature=_proof(block.signature))
+        return Thinking(text=block.thinking, signature=read_proof(block.signature))
     if kind == "redacted_thinking":
-        return Thinking(redacted=_proof(block.data))
+        return Thinking(redacted=read_proof(block.data))
     if kind in ("image", "document") and block.source is not None:
         media = _media(block, block.source, param)
         if media is not None:
             media.cache = cache
             return media
     return Native(dialect="anthropic", value=msgspec.json.decode(raw))
-
-
-def _proof(value: str) -> str:
-    """A signature of Anthropic's own, or one of another provider's that left us sealed."""
-    return value if "#" in value else sealed("anthropic", value)
 
 
 def _media(block: wire.Block, source: wire.Source, param: str) -> Media | None:

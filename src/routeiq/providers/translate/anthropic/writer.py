@@ -15,6 +15,7 @@ from routeiq.core.usage import Usage
 from routeiq.providers.dialects.anthropic import error_body
 from routeiq.providers.translate.anthropic import wire
 from routeiq.providers.translate.anthropic.citations import write_citation
+from routeiq.providers.translate.anthropic.proof import write_call_proof, write_proof
 from routeiq.providers.translate.chat import (
     CitationDelta,
     Delta,
@@ -27,15 +28,9 @@ from routeiq.providers.translate.chat import (
     ToolDelta,
     ToolStarted,
     Used,
-    unsealed,
 )
 
 _encode = msgspec.json.Encoder().encode
-
-
-def proof(value: str) -> str:
-    """A signature as a client keeps it: Anthropic's own plain, another provider's sealed."""
-    return unsealed("anthropic", value) or value
 
 
 def usage_members(usage: Usage) -> dict[str, Any]:
@@ -135,7 +130,7 @@ class EventWriter:
     def _think(self, delta: ThinkingDelta) -> bytes:
         out = b""
         if delta.redacted:
-            block = {"type": "redacted_thinking", "data": proof(delta.redacted)}
+            block = {"type": "redacted_thinking", "data": write_proof(delta.redacted)}
             return self._begin("redacted", block, "", "") + self._close()
         if self._open != "thinking":
             block = {"type": "thinking", "thinking": "", "signature": ""}
@@ -143,7 +138,7 @@ class EventWriter:
         if delta.text:
             out += b"%b%b}}\n\n" % (self._prefix, _encode(delta.text))
         if delta.signature:
-            signed = {"type": "signature_delta", "signature": proof(delta.signature)}
+            signed = {"type": "signature_delta", "signature": write_proof(delta.signature)}
             out += _event("content_block_delta", {"index": self._at, "delta": signed})
         return out
 
@@ -173,9 +168,15 @@ class EventWriter:
 
     def _open_call(self, started: ToolStarted, pieces: list[str]) -> bytes:
         block = {"type": "tool_use", "id": started.id, "name": started.name, "input": {}}
-        out = self._begin(f"tool:{started.index}", block, "input_json_delta", "partial_json")
+        out = self._prove_call(started.signature) if started.signature else b""
+        out += self._begin(f"tool:{started.index}", block, "input_json_delta", "partial_json")
         self._arguments = pieces
         return out + b"%b%b}}\n\n" % (self._prefix, _encode("".join(pieces))) if pieces else out
+
+    def _prove_call(self, signature: str) -> bytes:
+        out = self._begin("tool:proof", {"type": "thinking", "thinking": "", "signature": ""}, "", "")
+        signed = {"type": "signature_delta", "signature": write_call_proof(signature)}
+        return out + _event("content_block_delta", {"index": self._at, "delta": signed})
 
     def _more(self, delta: ToolDelta) -> bytes:
         if delta.choice:
