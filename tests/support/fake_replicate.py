@@ -1,4 +1,4 @@
-"""Replicate as its reference describes it: there is no SDK of it among what is installed.
+"""Replicate as its SDK knows it; what models take as `input` as their schemas say.
 
 https://replicate.com/docs/reference/http#predictions.create
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+
+from replicate.prediction import Prediction, _create_prediction_body
 
 from support.native import Fake, Turn
 from support.tokens import Answer, Asked, TokenServer
@@ -31,8 +33,9 @@ INPUTS = {
 
 
 def check(body: bytes, *, deployed: bool = False) -> dict[str, Any]:
-    """A request as JSON. Raises `AssertionError` or `ValueError` for one that is not in the reference."""
+    """A request as JSON. Raises `AssertionError` or `ValueError` for one that the SDK would not have sent."""
     found: dict[str, Any] = json.loads(body)
+    assert _create_prediction_body(found.get("version"), found["input"]) == found, found
     assert set(found) == ({"input"} if deployed else {"version", "input"}), found
     assert deployed or VERSION.fullmatch(found["version"]), found["version"]
     family = found.get("version", "").partition("/")[0]
@@ -43,7 +46,7 @@ def check(body: bytes, *, deployed: bool = False) -> dict[str, Any]:
 
 def prediction(turn: Turn, **members: Any) -> dict[str, Any]:
     """https://replicate.com/docs/topics/predictions/lifecycle"""
-    return {
+    found = {
         "id": "gm3qorzdhgbfurvjtvhg6dckhu",
         "model": "meta/meta-llama-3-70b-instruct",
         "version": "hidden",
@@ -57,6 +60,8 @@ def prediction(turn: Turn, **members: Any) -> dict[str, Any]:
         "metrics": {"input_token_count": 7, "output_token_count": 5, "predict_time": 0.5},
         **members,
     }
+    Prediction(**{"started_at": None, "completed_at": None, **found})
+    return found
 
 
 class Replicate(Fake):
