@@ -121,7 +121,7 @@ def test_turns() -> None:
             {"role": "user", "content": "so?"},
         ],
     }
-    assert dropped == ["cache_control", "name"]
+    assert dropped == ["name", "cache_control", "is_error"]
 
 
 def test_parameters() -> None:

@@ -133,7 +133,7 @@ def test_a_conversation_becomes_a_transcript() -> None:
     )
     given, dropped = write(chat)
     assert given["prompt"] == "User: one\ntwo\n\nAssistant: yes\n\nUser: a.txt\nwords\n\nAssistant:"
-    assert dropped == ["name", "cache_control", "thinking"]
+    assert dropped == ["name", "thinking", "cache_control"]
     chat.messages.pop()
     assert write(chat)[0]["prompt"].endswith("Assistant: yes")
 

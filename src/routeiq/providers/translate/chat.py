@@ -207,8 +207,8 @@ class Chat(msgspec.Struct, kw_only=True):
     audio: dict[str, Any] | None = None
     """OpenAI's `voice` and `format` of a spoken answer."""
     prediction: Any = None
-    web_search: Any = None
-    """OpenAI's `web_search_options`."""
+    web_search: dict[str, Any] | None = None
+    """OpenAI's `web_search_options`, and the `filters` of its tool in Responses."""
     prompt_cache_key: str = ""
     safety: Any = None
     """Gemini's `safetySettings`."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError
-from routeiq.providers.translate.chat import Answer, Chat, Delta, Tool, ToolCall
+from routeiq.providers.translate.chat import Answer, Block, Chat, Delta, Media, Tool, ToolCall, ToolResult
 
 _OPTIONAL = {
     "temperature": "temperature",
@@ -56,7 +56,9 @@ _AS_USUAL: dict[str, object] = {
     "store": False,
 }
 """Values that ask for what happens anyway."""
-_ROUTING = frozenset(("mock_response", "mock_testing_fallbacks"))
+_SAID = ("cache_control", "citations", "detail", "is_error", "strict")
+"""What messages and tools may hold that a provider may pass over."""
+ROUTING = frozenset(("mock_response", "mock_testing_fallbacks"))
 """The gateway's own members, which are nothing to translate."""
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -104,6 +106,7 @@ class Fit:
                 value = getattr(chat, field)
                 if value not in (None, "", [], {}) and value != _AS_USUAL.get(field):
                     away(param)
+        self._settle_said(chat, served)
         for beta in chat.betas if "betas" not in served else ():
             self.ignore(f"anthropic-beta:{beta}")
         for param in chat.hints:
@@ -112,10 +115,36 @@ class Fit:
             if param not in served:
                 self.refuse(param)
 
+    def _settle_said(self, chat: Chat, served: frozenset[str]) -> None:
+        """Pass over what messages and tools hold besides what is said: `_SAID`, unless it is among `served`."""
+        found = {"strict"} if any(tool.strict for tool in chat.tools) else set()
+        if any(tool.cache is not None for tool in chat.tools):
+            found.add("cache_control")
+        for message in chat.messages:
+            for block in message.content:
+                found |= _said(block)
+                if isinstance(block, ToolResult):
+                    found.update(*map(_said, block.content))
+        for param in _SAID:
+            if param in found and param not in served:
+                self.ignore(param)
+
     def ignore(self, param: str) -> None:
         """The provider has no use for a parameter that does not change the answer: a hint, a label."""
         if param not in self.dropped:
             self.dropped.append(param)
+
+
+def _said(block: Block) -> set[str]:
+    found = {"cache_control"} if getattr(block, "cache", None) is not None else set()
+    if isinstance(block, Media):
+        if block.cited:
+            found.add("citations")
+        if block.detail not in ("", "auto"):
+            found.add("detail")
+    elif isinstance(block, ToolResult) and block.failed:
+        found.add("is_error")
+    return found
 
 
 def reduced(chat: Chat, served: frozenset[str]) -> Chat:
@@ -123,6 +152,14 @@ def reduced(chat: Chat, served: frozenset[str]) -> Chat:
     blank = Chat(messages=[])
     away = {field: getattr(blank, field) for names in (_OPTIONAL, HINTS) for field in names if field not in served}
     return msgspec.structs.replace(chat, extra={}, hints=(), betas=(), **away)
+
+
+def settle_search(options: dict[str, Any], served: Sequence[str], fit: Fit) -> None:
+    """Refuse or pass over the members of OpenAI's `web_search_options` that a provider, which has `served`, has not."""
+    for name in ("filters", "user_location", "search_context_size"):
+        value = options.get(name)
+        if value and name not in served and value != "medium":
+            (fit.refuse if name == "filters" else fit.ignore)(f"web_search_options.{name}")
 
 
 def portable_tools(tools: Sequence[Tool], fit: Fit, dialect: str = "") -> list[Tool]:
@@ -243,7 +280,7 @@ def unknown_members(body: bytes, known: frozenset[str]) -> dict[str, Any]:
     return {
         name: msgspec.json.decode(raw)
         for name, raw in _decode_members(body).items()
-        if name not in known and name not in _ROUTING and bytes(raw) != b"null"
+        if name not in known and name not in ROUTING and bytes(raw) != b"null"
     }
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from routeiq.core.errors import BadRequest
+from routeiq.providers.translate.chat import Media
 
 TYPES = {
     "png": "image/png",
@@ -63,6 +64,11 @@ def type_of(name: str) -> str:
 def extension_of(media_type: str) -> str:
     """`png` of `image/png`; for types not known what stands behind the slash."""
     return _EXTENSIONS.get(media_type) or media_type.partition("/")[2].partition(";")[0].partition("+")[0]
+
+
+def as_text(media: Media) -> str:
+    """A document of text, under its title and what it is about."""
+    return "\n".join(line for line in (media.name, media.context, media.text) if line)
 
 
 def kind_of(media_type: str) -> Literal["image", "document", "audio", "video"]:

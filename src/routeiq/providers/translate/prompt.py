@@ -7,7 +7,7 @@ from typing import Any
 from routeiq.core.errors import BadRequest
 from routeiq.providers.translate.chat import Media, Message, Native, Refusal, Text, Thinking, ToolCall, ToolResult
 from routeiq.providers.translate.codec import Fit
-from routeiq.providers.translate.media import data_url
+from routeiq.providers.translate.media import as_text, data_url
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
@@ -47,8 +47,6 @@ class Prompt:
     def _text(self, message: Message) -> str:
         texts: list[str] = []
         for block in message.content:
-            if getattr(block, "cache", None) is not None:
-                self._fit.ignore("cache_control")
             if isinstance(block, Text | Refusal):
                 texts.append(block.text)
             elif isinstance(block, Media):
@@ -66,6 +64,6 @@ class Prompt:
         if media.kind == "image" and (media.data or media.url):
             self.images.append(media.url or data_url(media.media_type or "image/png", media.data))
         elif media.text:
-            texts.append(f"{media.name}\n{media.text}" if media.name else media.text)
+            texts.append(as_text(media))
         else:
             raise BadRequest(f"This model takes no {media.kind}.", param="messages", code="unsupported_content")

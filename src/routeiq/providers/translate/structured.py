@@ -52,14 +52,22 @@ def _text(block: Block) -> Block:
 
 
 class UnwrappingReader:
-    """The same for a stream: a `DeltaReader` around the provider's own."""
+    """The same for a stream: a `DeltaReader` around the provider's own.
 
-    __slots__ = ("_answers", "_others", "_reader")
+    Text that does not begin like JSON may be said before the tool is called, and is no part of the answer then: it is
+    held back until that is known.
+    """
+
+    __slots__ = ("_answers", "_held", "_json", "_others", "_reader")
 
     def __init__(self, reader: DeltaReader) -> None:
         self._reader = reader
         self._answers: set[tuple[int, int]] = set()
         self._others: set[int] = set()
+        self._json: set[int] = set()
+        """Choices whose text is the answer."""
+        self._held: dict[int, list[TextDelta]] = {}
+        """Text of the others, by choice."""
 
     def feed(self, data: bytes) -> list[Delta]:
         return self._unwrapped(self._reader.feed(data))
@@ -70,16 +78,31 @@ class UnwrappingReader:
     def _unwrapped(self, deltas: list[Delta]) -> list[Delta]:
         out: list[Delta] = []
         for delta in deltas:
-            if isinstance(delta, ToolStarted):
+            if isinstance(delta, TextDelta):
+                if not self._is_answer(delta):
+                    self._held.setdefault(delta.choice, []).append(delta)
+                    continue
+            elif isinstance(delta, ToolStarted):
                 if delta.name == ANSWER_TOOL:
+                    self._held.pop(delta.choice, None)
                     self._answers.add((delta.choice, delta.index))
                     continue
                 self._others.add(delta.choice)
             elif isinstance(delta, ToolDelta) and (delta.choice, delta.index) in self._answers:
                 out.append(TextDelta(text=delta.arguments, choice=delta.choice))
                 continue
-            elif isinstance(delta, Finished) and delta.reason == "tool_calls" and delta.choice not in self._others:
-                out.append(msgspec.structs.replace(delta, reason="stop"))
-                continue
+            elif isinstance(delta, Finished):
+                out += self._held.pop(delta.choice, ())
+                if delta.reason == "tool_calls" and delta.choice not in self._others:
+                    delta = msgspec.structs.replace(delta, reason="stop")
             out.append(delta)
         return out
+
+    def _is_answer(self, delta: TextDelta) -> bool:
+        """Whether this text can be shown at once."""
+        if delta.choice in self._json:
+            return True
+        if delta.choice in self._held or not delta.text.lstrip().startswith(("{", "[")):
+            return False
+        self._json.add(delta.choice)
+        return True

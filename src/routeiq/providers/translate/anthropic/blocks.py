@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from routeiq.core.errors import BadRequest
 from routeiq.providers.translate.anthropic.citations import write_citation
 from routeiq.providers.translate.chat import (
@@ -21,7 +19,7 @@ from routeiq.providers.translate.chat import (
     ToolResult,
     unsealed,
 )
-from routeiq.providers.translate.codec import Context, Fit
+from routeiq.providers.translate.codec import Context, Fit, input_of
 
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 EMPTY = "(empty)"
@@ -36,7 +34,11 @@ def conversation(
     out: list[dict[str, Any]] = []
     for message in messages:
         if message.role in ("system", "developer"):
-            system += [block for each in message.content for block in _written(each, context, fit)]
+            for block in message.content:
+                if isinstance(block, Text):
+                    system += _written(block, context, fit)
+                else:
+                    fit.refuse("messages", "this provider's instructions are text")
             continue
         role = "assistant" if message.role == "assistant" else "user"
         if message.name:
@@ -54,13 +56,13 @@ def conversation(
             each["content"].sort(key=lambda block: block["type"] != "tool_result")
     if not out or out[0]["role"] != "user":
         out.insert(0, {"role": "user", "content": [{"type": "text", "text": EMPTY}]})
-    return [block for block in system if block["type"] == "text"], out
+    return system, out
 
 
 def _written(block: Block, context: Context, fit: Fit) -> list[dict[str, Any]]:
     if isinstance(block, Text):
-        if not block.text:
-            return []
+        if not block.text.strip():
+            return []  # the API refuses text of nothing but white space
         text: dict[str, Any] = {"type": "text", "text": block.text}
         if any(citation.dialect == "anthropic" for citation in block.citations):
             text["citations"] = [write_citation(each) for each in block.citations if each.dialect == "anthropic"]
@@ -68,7 +70,7 @@ def _written(block: Block, context: Context, fit: Fit) -> list[dict[str, Any]]:
     if isinstance(block, Media):
         return [_marked(_media(block, context), block.cache)]
     if isinstance(block, ToolCall):
-        call = {"type": "tool_use", "id": block.id, "name": block.name, "input": _input(block)}
+        call = {"type": "tool_use", "id": block.id, "name": block.name, "input": input_of(block)}
         return [_marked(call, block.cache)]
     if isinstance(block, ToolResult):
         result: dict[str, Any] = {"type": "tool_result", "tool_use_id": block.id}
@@ -82,7 +84,7 @@ def _written(block: Block, context: Context, fit: Fit) -> list[dict[str, Any]]:
     if isinstance(block, Thinking):
         return _thought(block, fit)
     if isinstance(block, Refusal):
-        return [{"type": "text", "text": block.text}] if block.text else []
+        return [{"type": "text", "text": block.text}] if block.text.strip() else []
     if isinstance(block, Native) and block.dialect == "anthropic":
         return [block.value]
     fit.refuse("messages", f"a message holds a {block.dialect} block, which this provider does not know")
@@ -93,15 +95,6 @@ def _marked(block: dict[str, Any], mark: CacheMark | None) -> dict[str, Any]:
     if mark is not None:
         block["cache_control"] = {"type": "ephemeral", "ttl": mark.ttl} if mark.ttl else {"type": "ephemeral"}
     return block
-
-
-def _input(call: ToolCall) -> Any:
-    """The arguments as an object; what is none was not understood by the tool either, and is shown as text."""
-    try:
-        value = msgspec.json.decode(call.arguments or "{}")
-    except msgspec.DecodeError:
-        value = None
-    return value if isinstance(value, dict) else {"input": call.arguments}
 
 
 def _thought(block: Thinking, fit: Fit) -> list[dict[str, Any]]:

@@ -29,13 +29,13 @@ from routeiq.providers.translate.chat import (
     ToolCall,
     sealed,
 )
-from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools
+from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools, settle_search
 from routeiq.providers.translate.structured import ANSWER_TOOL, UnwrappingReader, answer_tool, unwrap
 
 _encode = msgspec.json.Encoder().encode
 _SERVED = frozenset(
     ("temperature", "top_p", "top_k", "parallel_tool_calls", "format", "reasoning", "user", "service_tier")
-) | {"web_search", "betas"}
+) | {"web_search", "betas", "cache_control", "citations", "is_error", "strict"}
 NATIVE_FORMAT = re.compile(r"claude-(opus-4-[1-9]|sonnet-4-[5-9]|haiku-4-[5-9]|(opus|sonnet|haiku)-[5-9])")
 """Models with structured output of their own: https://docs.claude.com/en/docs/build-with-claude/structured-outputs"""
 _TIERS = {"auto": "auto", "standard_only": "standard_only", "default": "standard_only"}
@@ -174,8 +174,20 @@ def _think(chat: Chat, messages: list[dict[str, Any]], model: str, out: dict[str
 def _tools(chat: Chat, fit: Fit) -> list[dict[str, Any]]:
     tools = [_tool(tool) for tool in portable_tools(chat.tools, fit, "anthropic")]
     if chat.web_search is not None and not fit.leaves_out("web_search_options"):
-        tools.append({"type": "web_search_20250305", "name": "web_search"})
+        tools.append(_search(chat.web_search, fit))
     return tools
+
+
+def _search(options: dict[str, Any], fit: Fit) -> dict[str, Any]:
+    """https://docs.claude.com/en/docs/agents-and-tools/tool-use/web-search-tool"""
+    settle_search(options, ("filters", "user_location"), fit)
+    out: dict[str, Any] = {"type": "web_search_20250305", "name": "web_search"}
+    filters, place = options.get("filters"), options.get("user_location")
+    if isinstance(filters, dict) and filters.get("allowed_domains"):
+        out["allowed_domains"] = filters["allowed_domains"]
+    if isinstance(place, dict) and isinstance(place.get("approximate"), dict):
+        out["user_location"] = {"type": "approximate", **place["approximate"]}
+    return out
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -72,10 +72,14 @@ class Conversation:
         for message in messages:
             if message.name:
                 self._fit.ignore("name")
-            blocks = [block for each in message.content for block in self._written(each)]
             if message.role in ("system", "developer"):
-                system += blocks
+                for block in message.content:
+                    if isinstance(block, Text):
+                        system += self._written(block)
+                    else:
+                        self._fit.refuse("messages", "this provider's instructions are text")
                 continue
+            blocks = [block for each in message.content for block in self._written(each)]
             role = "assistant" if message.role == "assistant" else "user"
             if out and out[-1]["role"] == role:
                 out[-1]["content"] += blocks
@@ -85,7 +89,7 @@ class Conversation:
             out.insert(0, {"role": "user", "content": []})
         for each in out:
             self._complete(each)
-        return [block for block in system if "text" in block or "cachePoint" in block], out
+        return system, out
 
     def mark(self, cache: CacheMark | None) -> list[dict[str, Any]]:
         """The block that ends what is worth caching."""
@@ -129,6 +133,8 @@ class Conversation:
         return []
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
+        if any(each.cache is not None for each in result.content):
+            self._fit.ignore("cache_control")  # cache points stand between blocks, not in them
         content = [
             written
             for each in result.content

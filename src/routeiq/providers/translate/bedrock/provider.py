@@ -31,7 +31,10 @@ _EXTRA = (
 )
 """Converse's own members, which clients may send by their names."""
 _SERVED = frozenset(
-    ("temperature", "top_p", "top_k", "format", "reasoning", "metadata", "service_tier", "betas", *_EXTRA)
+    (
+        *("temperature", "top_p", "top_k", "format", "reasoning", "metadata", "service_tier", *_EXTRA),
+        *("cache_control", "citations", "is_error", "strict"),
+    )
 )
 _REASONING_NOVA = re.compile(r"nova-(2|premier-2)")
 """https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html"""
@@ -84,7 +87,7 @@ class BedrockProvider:
             out["inferenceConfig"] = inference
         if more:
             out["additionalModelRequestFields"] = more
-        fit.settle_rest(chat, _SERVED)
+        fit.settle_rest(chat, _SERVED | {"betas"} if "claude" in context.model else _SERVED)
         return Outgoing("converse", _encode(out))
 
     def read(self, body: bytes, chat: Chat) -> Answer:

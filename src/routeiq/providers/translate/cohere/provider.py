@@ -39,7 +39,12 @@ _PLAIN = {
 }
 _EXTRA = ("documents", "citation_options", "safety_mode", "strict_tools", "priority")
 """Cohere's own members, which clients may send by their names."""
-_SERVED = frozenset((*_PLAIN, *_EXTRA, "top_p", "presence_penalty", "frequency_penalty", "format", "reasoning"))
+_SERVED = frozenset(
+    (
+        *(*_PLAIN, *_EXTRA, "top_p", "presence_penalty", "frequency_penalty", "format", "reasoning"),
+        *("citations", "detail", "strict"),
+    )
+)
 _P = (0.01, 0.99)
 """What `p` must lie between; without it 0.75 counts."""
 
@@ -119,7 +124,7 @@ def _tools(chat: Chat, out: dict[str, Any], fit: Fit) -> None:
     choice = chat.tool_choice if not fit.leaves_out("tool_choice") else None
     if choice is not None and choice.names and choice.mode != "none":
         tools = [tool for tool in tools if tool.name in choice.names]
-    written = [_tool(tool, fit) for tool in tools if not _is_custom(tool, fit)]
+    written = [_tool(tool) for tool in tools if not _is_custom(tool, fit)]
     if not written:
         return
     out["tools"] = written
@@ -135,9 +140,7 @@ def _is_custom(tool: Tool, fit: Fit) -> bool:
     return tool.custom
 
 
-def _tool(tool: Tool, fit: Fit) -> dict[str, Any]:
-    if tool.cache is not None:
-        fit.ignore("cache_control")
+def _tool(tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {
         "name": tool.name,
         "parameters": tool.parameters or {"type": "object", "properties": {}},
@@ -214,8 +217,6 @@ def _document(media: Media, index: int) -> dict[str, Any]:
 def _content(blocks: Sequence[Block], fit: Fit) -> str | list[dict[str, Any]]:
     if all(isinstance(block, Text) for block in blocks):
         texts = [block for block in blocks if isinstance(block, Text)]
-        if any(block.cache is not None for block in texts):
-            fit.ignore("cache_control")
         if len(texts) < 2:
             return texts[0].text if texts else ""
     return [part for block in blocks for part in _part(block, fit)]
@@ -265,7 +266,10 @@ def _result(result: ToolResult, fit: Fit) -> dict[str, Any]:
 def _assistant(message: Message, fit: Fit) -> dict[str, Any]:
     out: dict[str, Any] = {"role": "assistant"}
     calls = [block for block in message.content if isinstance(block, ToolCall)]
-    thought = "".join(block.text for block in message.content if isinstance(block, Thinking))
+    thoughts = [block for block in message.content if isinstance(block, Thinking)]
+    if not all(block.text for block in thoughts):
+        fit.ignore("thinking")
+    thought = "".join(block.text for block in thoughts)
     rest = [block for block in message.content if not isinstance(block, ToolCall | Thinking)]
     content = _content(rest, fit) if rest else ""
     if calls:

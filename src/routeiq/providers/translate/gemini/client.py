@@ -39,7 +39,9 @@ class GeminiClient:
         self._array = array
 
     def read(self, body: bytes) -> Chat:
-        return chat_of(decode_request(wire.chat_decoder, body))
+        chat = chat_of(decode_request(wire.chat_decoder, body))
+        chat.extra |= wire.others_of(body)
+        return chat
 
     def write(self, answer: Answer, chat: Chat) -> bytes:
         return write_answer(answer, chat)

@@ -25,7 +25,7 @@ from routeiq.providers.translate.chat import (
 )
 from routeiq.providers.translate.codec import Context, Fit
 from routeiq.providers.translate.gemini.thinking import version_of
-from routeiq.providers.translate.media import type_of
+from routeiq.providers.translate.media import as_text, type_of
 
 FILES = "https://generativelanguage.googleapis.com/v1beta/"
 """Where `files/…`, the name of an upload, lives: https://ai.google.dev/gemini-api/docs/files"""
@@ -84,14 +84,12 @@ class Contents:
         parts: list[Part] = []
         if message.role in ("system", "developer"):
             for block in message.content:
-                self._marked(block)
                 if not isinstance(block, Text):
                     self._fit.refuse("messages", "Gemini's instructions are text")
                 elif block.text:
                     self.system.append({"text": block.text})
             return
         for block in message.content:
-            self._marked(block)
             if isinstance(block, ToolCall):
                 parts.append(self._call(block, first=not any("functionCall" in part for part in parts)))
             elif isinstance(block, ToolResult):
@@ -108,10 +106,6 @@ class Contents:
         else:
             self.turns.append({"role": role, "parts": parts})
 
-    def _marked(self, block: Block) -> None:
-        if isinstance(block, (Text, Media, ToolCall, ToolResult)) and block.cache is not None:
-            self._fit.ignore("cache_control")  # Gemini caches prefixes by itself
-
     def _part(self, block: Block) -> list[Part]:
         if isinstance(block, (Text, Refusal)):
             return [{"text": block.text}] if block.text else []
@@ -124,13 +118,8 @@ class Contents:
         return []
 
     def _media(self, media: Media) -> list[Part]:
-        if media.cited:
-            self._fit.refuse("citations", "Gemini does not cite documents it is given")
-        if media.detail not in ("", "auto"):
-            self._fit.ignore("detail")
         if media.text:
-            heading = "".join(f"{line}\n" for line in (media.name, media.context) if line)
-            return [{"text": heading + media.text}]
+            return [{"text": as_text(media)}]
         part: Part
         media_type = media.media_type or type_of(media.name or media.url)
         if media.data:
@@ -195,7 +184,6 @@ class Contents:
         inside: list[Part] = []
         after: list[Part] = []
         for block in result.content:
-            self._marked(block)
             if isinstance(block, Text):
                 texts.append(block.text)
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from routeiq.providers.translate.chat import Chat, Format, Tool
-from routeiq.providers.translate.codec import Context, Fit
+from routeiq.providers.translate.codec import Context, Fit, settle_search
 from routeiq.providers.translate.gemini.contents import Contents
 from routeiq.providers.translate.gemini.schema import to_gemini, to_openapi
 from routeiq.providers.translate.gemini.thinking import thinking_config, version_of
@@ -50,6 +50,7 @@ _SERVED = frozenset(_PLAIN) | {
     "safety",
     "metadata",
     "service_tier",
+    "is_error",
     *_IN_CONFIG,
     *_IN_TOOL_CONFIG,
     *_AT_TOP,
@@ -140,15 +141,14 @@ def _tools(chat: Chat, context: Context, fit: Fit, out: dict[str, Any]) -> None:
     functions: list[dict[str, Any]] = []
     own: dict[str, Any] = {}
     for tool in chat.tools:
-        if tool.cache is not None:
-            fit.ignore("cache_control")
         if tool.native is None:
-            functions.append(_function(tool, context, fit))
+            functions.append(_function(tool, context))
         elif tool.dialect == "gemini" and isinstance(tool.native, dict):
             own.update(tool.native)
         else:
             _foreign(tool, own, fit)
     if chat.web_search is not None and not fit.leaves_out("web_search_options"):
+        settle_search(chat.web_search, (), fit)
         own.setdefault("googleSearch", {})
     tools = [{name: value} for name, value in own.items()]
     if functions:
@@ -168,12 +168,10 @@ def _tools(chat: Chat, context: Context, fit: Fit, out: dict[str, Any]) -> None:
         out["toolConfig"] = config
 
 
-def _function(tool: Tool, context: Context, fit: Fit) -> dict[str, Any]:
+def _function(tool: Tool, context: Context) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": tool.name}
     if tool.description:
         shown["description"] = tool.description
-    if tool.strict:
-        fit.ignore("strict")
     schema = tool.parameters
     # An object without properties is refused; a function without parameters has none at all.
     if schema and not (schema.get("type") == "object" and not schema.get("properties") and "$ref" not in schema):

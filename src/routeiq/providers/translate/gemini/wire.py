@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from routeiq.providers.dialects.gemini import UsageMetadata, Wire
+from routeiq.providers.translate.codec import ROUTING
 
 
 class Blob(Wire, gc=False):
@@ -340,6 +341,29 @@ _OPAQUE = frozenset(
     ("args", "response", "parameters", "parameters_json_schema", "response_schema", "response_json_schema", "labels")
 ) | {"parametersJsonSchema", "responseSchema", "responseJsonSchema", "headers"}
 """Members whose own members have names of their own."""
+
+
+_REQUEST = frozenset(Request.__struct_fields__)
+_CONFIG = frozenset(GenerationConfig.__struct_fields__)
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def others_of(body: bytes) -> dict[str, Any]:
+    """The members of a request, and of its `generationConfig`, that are not read here, decoded."""
+    members = _decode_members(body)
+    found = _unread(members, _REQUEST)
+    for name in ("generationConfig", "generation_config"):
+        config = members.get(name)
+        if config is not None and bytes(config) != b"null":
+            found |= _unread(_decode_members(config), _CONFIG)
+    return found
+
+
+def _unread(members: dict[str, Raw], known: frozenset[str]) -> dict[str, Any]:
+    names = known | {camel(name) for name in known} | ROUTING
+    return {
+        name: msgspec.json.decode(raw) for name, raw in members.items() if name not in names and bytes(raw) != b"null"
+    }
 
 
 class RequestDecoder:

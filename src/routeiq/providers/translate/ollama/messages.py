@@ -20,6 +20,7 @@ from routeiq.providers.translate.chat import (
     ToolResult,
 )
 from routeiq.providers.translate.codec import Fit, input_of
+from routeiq.providers.translate.media import as_text
 
 
 class Conversation:
@@ -53,14 +54,14 @@ class Conversation:
         images: list[str] = []
         calls: list[dict[str, Any]] = []
         for block in blocks:
-            if getattr(block, "cache", None) is not None:
-                self._fit.ignore("cache_control")
             if isinstance(block, Text | Refusal):
                 texts.append(block.text)
             elif isinstance(block, Media):
                 self._media(block, texts, images)
             elif isinstance(block, Thinking):
                 thought.append(block.text)
+                if not block.text:
+                    self._fit.ignore("thinking")
             elif isinstance(block, ToolCall):
                 self._names[block.id] = block.name
                 calls.append({"function": {"name": block.name, "arguments": input_of(block)}})
@@ -79,8 +80,6 @@ class Conversation:
 
     def _result(self, result: ToolResult) -> list[dict[str, Any]]:
         """The tool's message; its images follow as the user's, because templates show them nowhere else."""
-        if result.cache is not None:
-            self._fit.ignore("cache_control")
         texts: list[str] = []
         images: list[str] = []
         for block in result.content:
@@ -102,7 +101,7 @@ class Conversation:
         if media.kind == "image" and media.data:
             images.append(media.data)
         elif media.text:
-            texts.append(f"{media.name}\n{media.text}" if media.name else media.text)
+            texts.append(as_text(media))
         else:
             what = "images as base64 data only" if media.kind == "image" else f"no {media.kind}"
             raise BadRequest(f"This model takes {what}.", param="messages", code="unsupported_content")

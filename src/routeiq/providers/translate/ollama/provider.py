@@ -119,14 +119,10 @@ def _tools(chat: Chat, fit: Fit) -> list[dict[str, Any]]:
             fit.refuse("tool_choice", "this provider can't make a model call a tool")
         allowed = choice.names
     tools = portable_tools(chat.tools, fit, "ollama")
-    return [_tool(tool, fit) for tool in tools if not allowed or tool.name in allowed]
+    return [_tool(tool) for tool in tools if not allowed or tool.name in allowed]
 
 
-def _tool(tool: Tool, fit: Fit) -> dict[str, Any]:
-    if tool.cache is not None:
-        fit.ignore("cache_control")
-    if tool.strict:
-        fit.ignore("strict")
+def _tool(tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description

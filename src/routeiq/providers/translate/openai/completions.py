@@ -18,12 +18,14 @@ from routeiq.providers.translate.chat import (
     Ended,
     Finished,
     Message,
+    Refusal,
+    RefusalDelta,
     Started,
     Text,
     TextDelta,
     Used,
 )
-from routeiq.providers.translate.codec import DeltaWriter, decode_request
+from routeiq.providers.translate.codec import DeltaWriter, decode_request, unknown_members
 from routeiq.providers.translate.openai import wire
 from routeiq.providers.translate.openai.usage import usage_members
 from routeiq.transport.sse import DONE
@@ -43,7 +45,11 @@ class Request(msgspec.Struct, gc=False):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
+    top_k: int | None = None
+    min_p: float | None = None
     logprobs: int | None = None
+    metadata: dict[str, Any] | None = None
+    service_tier: str | None = None
     best_of: int | None = None
     echo: bool | None = None
     suffix: str | None = None
@@ -53,6 +59,7 @@ class Request(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(Request)
+_KNOWN = frozenset(Request.__struct_fields__)
 
 
 class CompletionsClient:
@@ -65,9 +72,10 @@ class CompletionsClient:
             if len(prompt) != 1 or not isinstance(prompt[0], str):
                 raise BadRequest("This model takes one prompt, as text.", param="prompt", code="unsupported_parameter")
             prompt = prompt[0]
-        extra: dict[str, Any] = {"suffix": request.suffix, "echo": request.echo or None, "logprobs": request.logprobs}
+        extra: dict[str, Any] = {"suffix": request.suffix, "echo": request.echo or None}
         if request.best_of not in (None, 1):
             extra["best_of"] = request.best_of
+        extra |= unknown_members(body, _KNOWN)
         options = request.stream_options
         return Chat(
             model=request.model,
@@ -75,12 +83,18 @@ class CompletionsClient:
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             top_p=request.top_p,
+            top_k=request.top_k,
+            min_p=request.min_p,
             n=request.n,
             stop=[request.stop] if isinstance(request.stop, str) else request.stop or [],
             seed=request.seed,
             presence_penalty=request.presence_penalty,
             frequency_penalty=request.frequency_penalty,
             logit_bias=request.logit_bias,
+            logprobs=True if request.logprobs is not None else None,
+            top_logprobs=request.logprobs or None,
+            metadata=request.metadata,
+            service_tier=request.service_tier or "",
             user=request.user or "",
             stream=bool(request.stream),
             include_usage=options is not None and bool(options.include_usage),
@@ -96,8 +110,8 @@ class CompletionsClient:
             "choices": [
                 {
                     "index": choice.index,
-                    "text": "".join(block.text for block in choice.content if isinstance(block, Text)),
-                    "logprobs": None,
+                    "text": "".join(block.text for block in choice.content if isinstance(block, (Text, Refusal))),
+                    "logprobs": _logprobs(choice.logprobs, 0),
                     "finish_reason": wire.FINISH_OF[choice.finish],
                 }
                 for choice in answer.choices
@@ -114,17 +128,25 @@ class CompletionsClient:
 class CompletionWriter:
     """`DeltaWriter` of one stream: text only, as this endpoint has nothing else."""
 
-    __slots__ = ("_head", "_include_usage", "_model", "_usage")
+    __slots__ = ("_head", "_include_usage", "_model", "_sizes", "_usage")
 
     def __init__(self, model: str, *, include_usage: bool) -> None:
         self._model = model
         self._include_usage = include_usage
         self._head: dict[str, Any] = {}
         self._usage: Usage | None = None
+        self._sizes: dict[int, int] = {}
+        """Characters so far, by choice."""
 
     def write(self, delta: Delta) -> bytes:
         if isinstance(delta, TextDelta):
-            return self._chunk(delta.choice, delta.text, None) if delta.text else b""
+            if not delta.text and delta.logprobs is None:
+                return b""
+            at = self._sizes.get(delta.choice, 0)
+            self._sizes[delta.choice] = at + len(delta.text)
+            return self._chunk(delta.choice, delta.text, None, _logprobs(delta.logprobs, at))
+        if isinstance(delta, RefusalDelta):
+            return self._chunk(delta.choice, delta.text, None)
         if isinstance(delta, Finished):
             return self._chunk(delta.choice, "", wire.FINISH_OF[delta.reason])
         if isinstance(delta, Started):
@@ -148,6 +170,22 @@ class CompletionWriter:
     def fail(self, error: GatewayError) -> bytes:
         return b"data: %b\n\n" % error.body()
 
-    def _chunk(self, index: int, text: str, finish: str | None) -> bytes:
-        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish}
+    def _chunk(self, index: int, text: str, finish: str | None, logprobs: dict[str, Any] | None = None) -> bytes:
+        choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
         return b"data: %b\n\n" % _encode({**self._head, "choices": [choice]})
+
+
+def _logprobs(shown: Any, at: int) -> dict[str, Any] | None:
+    """Chat Completions' log probabilities in this endpoint's shape; `at` is where in the text they begin."""
+    content = shown.get("content") if isinstance(shown, dict) else None
+    tokens = [token for token in content or () if isinstance(token, dict)]
+    if not tokens:
+        return None
+    words = [str(token.get("token", "")) for token in tokens]
+    tops = [{top["token"]: top["logprob"] for top in token.get("top_logprobs") or ()} for token in tokens]
+    return {
+        "tokens": words,
+        "token_logprobs": [token.get("logprob", 0.0) for token in tokens],
+        "top_logprobs": tops if any(tops) else None,
+        "text_offset": [at + sum(map(len, words[:index])) for index in range(len(words))],
+    }

@@ -27,8 +27,8 @@ from routeiq.providers.translate.chat import (
     ToolResult,
     sealed,
 )
-from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools
-from routeiq.providers.translate.media import data_url, extension_of, split_url
+from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools, settle_search
+from routeiq.providers.translate.media import as_text, data_url, extension_of, split_url
 from routeiq.providers.translate.openai import wire
 from routeiq.providers.translate.openai.parts import image
 from routeiq.providers.translate.openai.reader import ChunkReader
@@ -54,10 +54,12 @@ _PLAIN = (
     "audio",
 )
 """Parameters with one name and meaning in both."""
-_SERVED = frozenset((*_PLAIN, "top_k", "min_p", "format", "reasoning", "user", "prompt_cache_key", "service_tier")) | {
-    "modalities",
-    "web_search",
-}
+_SERVED = frozenset(
+    (
+        *(*_PLAIN, "top_k", "min_p", "format", "reasoning", "user", "prompt_cache_key", "service_tier"),
+        *("modalities", "web_search", "detail", "strict"),
+    )
+)
 _COMPATIBLE_ONLY = ("top_k", "min_p")
 """What OpenAI itself does not take, and open-weight servers do."""
 OPENAI_OWN = ("openai", "azure")
@@ -92,12 +94,14 @@ class OpenAIProvider:
         if chat.stop and not fit.leaves_out("stop"):
             out["stop"] = chat.stop
         if chat.tools:
-            out["tools"] = [_tool(tool, fit) for tool in portable_tools(chat.tools, fit)]
-            if chat.tool_choice is not None and not fit.leaves_out("tool_choice"):
+            tools = [_tool(tool) for tool in portable_tools(chat.tools, fit)]
+            if tools:
+                out["tools"] = tools
+            if tools and chat.tool_choice is not None and not fit.leaves_out("tool_choice"):
                 out["tool_choice"] = _tool_choice(chat)
         if chat.format is not None and not fit.leaves_out("response_format"):
             if chat.format.schema is not None and context.options.get("no_json_schema") == "true":
-                out["tools"] = [*out.get("tools", ()), _tool(answer_tool(chat.format), fit)]
+                out["tools"] = [*out.get("tools", ()), _tool(answer_tool(chat.format))]
                 if not chat.tools:
                     out["tool_choice"] = {"type": "function", "function": {"name": ANSWER_TOOL}}
             else:
@@ -105,14 +109,18 @@ class OpenAIProvider:
         _reasoning(chat, own, out, fit)
         if chat.user and not fit.leaves_out("user"):
             out["user"] = chat.user
-        if chat.prompt_cache_key and own and not fit.leaves_out("prompt_cache_key"):
-            out["prompt_cache_key"] = chat.prompt_cache_key
+        if chat.prompt_cache_key and not fit.leaves_out("prompt_cache_key"):
+            if own:
+                out["prompt_cache_key"] = chat.prompt_cache_key
+            else:
+                fit.ignore("prompt_cache_key")
         if chat.service_tier and not fit.leaves_out("service_tier"):
             out["service_tier"] = chat.service_tier
         if chat.modalities and not fit.leaves_out("modalities"):
             out["modalities"] = chat.modalities
         if chat.web_search is not None and not fit.leaves_out("web_search_options"):
-            out["web_search_options"] = chat.web_search
+            settle_search(chat.web_search, ("user_location", "search_context_size"), fit)
+            out["web_search_options"] = {name: value for name, value in chat.web_search.items() if name != "filters"}
         fit.settle_rest(chat, _SERVED)
         if chat.prefix:
             _go_on(out, context)
@@ -188,8 +196,6 @@ def _messages(messages: list[Message], context: Context, fit: Fit) -> list[dict[
 def _content(blocks: Sequence[Block], fit: Fit) -> str | list[dict[str, Any]]:
     """Plain text where that is all there is: not every compatible server reads parts."""
     if all(isinstance(block, Text) for block in blocks):
-        if any(block.cache is not None for block in blocks if isinstance(block, Text)):
-            fit.ignore("cache_control")
         texts = [block.text for block in blocks if isinstance(block, Text)]
         return texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts] if texts else ""
     return [part for block in blocks for part in _part(block, fit)]
@@ -199,7 +205,10 @@ def _part(block: Block, fit: Fit) -> list[dict[str, Any]]:
     if isinstance(block, Text):
         return [{"type": "text", "text": block.text}]
     if isinstance(block, Media):
-        return [_media(block)]
+        about: list[dict[str, Any]] = (
+            [{"type": "text", "text": block.context}] if block.context and not block.text else []
+        )
+        return [*about, _media(block)]
     if isinstance(block, Refusal):
         return [{"type": "refusal", "refusal": block.text}]
     what = block.dialect + " block" if isinstance(block, Native) else type(block).__name__
@@ -224,8 +233,7 @@ def _media(media: Media) -> dict[str, Any]:
     if media.kind == "video":
         return {"type": "video_url", "video_url": {"url": media.url or data_url(media.media_type, media.data)}}
     if media.text:
-        title = f"{media.name}\n" if media.name else ""
-        return {"type": "text", "text": f"{title}{media.text}"}
+        return {"type": "text", "text": as_text(media)}
     if media.data:
         name = media.name or f"document.{extension_of(media.media_type) or 'pdf'}"
         return {"type": "file", "file": {"filename": name, "file_data": data_url(media.media_type, media.data)}}
@@ -241,8 +249,6 @@ def _media(media: Media) -> dict[str, Any]:
 def _result(result: ToolResult, fit: Fit) -> dict[str, Any]:
     """A tool message, less its images and documents."""
     texts: list[Block] = [block for block in result.content if isinstance(block, Text)]
-    if result.cache is not None:
-        fit.ignore("cache_control")
     content = _content(texts, fit)
     if not texts and any(isinstance(block, Media) for block in result.content):
         content = "The result follows in the next message."
@@ -263,6 +269,8 @@ def _assistant(message: Message, context: Context, fit: Fit) -> dict[str, Any]:
             calls.append(_call(block))
         elif isinstance(block, Thinking):
             thought.append(block.text)
+            if not block.text:
+                fit.ignore("thinking")
         elif isinstance(block, Media) and block.kind == "audio" and block.file_id:
             out["audio"] = {"id": block.file_id}
         else:
@@ -288,9 +296,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _tool(tool: Tool, fit: Fit) -> dict[str, Any]:
-    if tool.cache is not None:
-        fit.ignore("cache_control")
+def _tool(tool: Tool) -> dict[str, Any]:
     if tool.custom:
         custom: dict[str, Any] = {"name": tool.name, "description": tool.description}
         if tool.native is not None:

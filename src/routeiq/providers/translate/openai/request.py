@@ -94,8 +94,9 @@ def _assistant(message: wire.Message, pending: list[str]) -> list[Block]:
         Thinking(text=thought.thinking, signature=_proof(thought.signature or ""), redacted=_proof(thought.data))
         for thought in message.thinking_blocks or ()
     ]
-    if not blocks and message.reasoning_content:
-        blocks.append(Thinking(text=message.reasoning_content))
+    thought = message.reasoning_content or message.reasoning
+    if not blocks and isinstance(thought, str) and thought:
+        blocks.append(Thinking(text=thought))
     blocks += _blocks(message.content, "content")
     if message.refusal:
         blocks.append(Refusal(text=message.refusal))

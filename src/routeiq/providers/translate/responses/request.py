@@ -140,6 +140,8 @@ def _web_search(tool: wire.Tool) -> dict[str, Any]:
     if tool.user_location:
         place = {name: value for name, value in tool.user_location.items() if name != "type" and value is not None}
         options["user_location"] = {"type": "approximate", "approximate": place}
+    if tool.filters:
+        options["filters"] = {name: value for name, value in tool.filters.items() if value}
     return options
 
 

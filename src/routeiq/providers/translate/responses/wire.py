@@ -72,6 +72,7 @@ class Tool(msgspec.Struct, gc=False):
     format: Any = None
     search_context_size: str | None = None
     user_location: dict[str, Any] | None = None
+    filters: dict[str, Any] | None = None
 
 
 class Named(msgspec.Struct, gc=False):

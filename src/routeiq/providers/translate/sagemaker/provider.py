@@ -21,7 +21,7 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SERVED = frozenset(
     (
         *("temperature", "top_p", "top_k", "min_p", "seed", "n", "presence_penalty", "frequency_penalty", "logprobs"),
-        *("top_logprobs", "logit_bias", "parallel_tool_calls", "format", "reasoning"),
+        *("top_logprobs", "logit_bias", "parallel_tool_calls", "format", "reasoning", "detail", "strict"),
     )
 )
 

@@ -27,7 +27,7 @@ _EXTRA = (
 _SERVED = frozenset(
     (
         *("temperature", "top_p", "seed", "n", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"),
-        *("logit_bias", "format", "reasoning", *_EXTRA),
+        *("logit_bias", "format", "reasoning", "detail", "strict", *_EXTRA),
     )
 )
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high"}
@@ -58,7 +58,7 @@ class WatsonxProvider:
         out = self._openai.members(reduced(chat, _SERVED), context, fit)
         for name in ("model", "stream", "stream_options"):
             out.pop(name, None)
-        out["messages"] = [_message(message) for message in out["messages"]]
+        out["messages"] = [_message(message, fit) for message in out["messages"]]
         if "max_tokens" in out:
             out["max_completion_tokens"] = out.pop("max_tokens")
         for tool in out.get("tools", ()):
@@ -105,13 +105,15 @@ def _placed(context: Context) -> dict[str, Any]:
     return out
 
 
-def _message(message: dict[str, Any]) -> dict[str, Any]:
+def _message(message: dict[str, Any], fit: Fit) -> dict[str, Any]:
     """Only users may send parts, and of them no files."""
     if message["role"] == "developer":
         message["role"] = "system"
     parts = message.get("content")
     if isinstance(parts, list):
         if message["role"] != "user":
+            if any(part["type"] not in ("text", "refusal") for part in parts):
+                fit.refuse("messages", f"a message of the {message['role']}'s is text here")
             message["content"] = "\n".join(part.get("text") or part.get("refusal") or "" for part in parts)
         elif any(part["type"] not in _PARTS for part in parts):
             raise BadRequest("This model takes no documents.", param="messages", code="unsupported_content")
