@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeiq.core.money import Prices, Tier
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from support.bills import MAYBE, PART, PRICE, PRICES, usages
+
+COUNTS = [name for name, kind in Usage.__annotations__.items() if kind == "int" and name != "requests"]
 
 
 def bill(prices: Prices, usage: Usage) -> Fraction:
@@ -86,3 +88,31 @@ def test_what_is_rare_is_known_as_such(name: str) -> None:
     assert not usage.rare
     setattr(usage, name, "batch" if name == "service_tier" else 2)
     assert usage.rare
+
+
+ANY = st.integers(-(10**19), 10**19) | st.integers(-5, 50)
+
+
+@given(st.builds(Usage, **dict.fromkeys(COUNTS, ANY)), PRICES)
+def test_whatever_is_said_adds_up(usage: Usage, prices: Prices) -> None:
+    usage.bound()
+    fresh_audio, fresh_image = usage.audio_in - usage.cached_audio, usage.image_in - usage.cached_image
+    assert usage.cached + usage.written + usage.written_1h + fresh_audio + fresh_image <= usage.prompt <= MOST_TOKENS
+    assert usage.cached_audio + usage.cached_image <= usage.cached
+    assert usage.reasoning + usage.audio_out + usage.image_out <= usage.completion <= MOST_TOKENS
+    assert all(0 <= getattr(usage, name) <= MOST_TOKENS for name in COUNTS)
+    assert min(fresh_audio, fresh_image) >= 0
+    assert prices.cost(usage) >= 0
+
+
+@given(usages())
+def test_what_adds_up_stays(usage: Usage) -> None:
+    before = msgspec.structs.replace(usage)
+    usage.bound()
+    assert usage == before
+
+
+def test_audio_that_can_not_be_fresh_was_cached() -> None:
+    usage = Usage(prompt=100, cached=90, audio_in=30)
+    usage.bound()
+    assert usage == Usage(prompt=100, cached=90, audio_in=30, cached_audio=20)

@@ -10,7 +10,7 @@ from google.genai import errors as genai_errors
 from google.genai import types
 
 from routeiq.core.errors import BadRequest, BudgetExceeded, GatewayError, LimitExceeded, Unauthorized, UpstreamTimeout
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers.dialects import gemini
 
 
@@ -53,7 +53,7 @@ def test_events() -> None:
 def test_a_stream_that_passes_through_is_watched() -> None:
     watch = gemini.GeminiFace().watch()
     watch.see(b'{"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":3}}')
-    assert (watch.done, watch.usage) == (False, Usage(3, 0))
+    assert (watch.done, watch.usage) == (False, Usage(3, 0, estimated=True))
     watch.see(
         b'{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2}}'
     )
@@ -65,7 +65,7 @@ def test_a_stream_that_passes_through_is_watched() -> None:
 
 def test_counts_that_are_nonsense() -> None:
     body = b'{"usageMetadata":{"promptTokenCount":-5,"candidatesTokenCount":99999999999999}}'
-    assert gemini.read_event(body).usage == Usage(0, gemini.MOST_TOKENS)
+    assert gemini.read_event(body).usage == Usage(0, MOST_TOKENS)
 
 
 @pytest.mark.parametrize(

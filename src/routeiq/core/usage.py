@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+MOST_TOKENS = 10**9
+"""Of one answer: more is nonsense, and would not fit the counters. Other counts have the same bound."""
+
 
 class Usage(msgspec.Struct, omit_defaults=True, gc=False):
     """Counts. `prompt` and `completion` are totals of tokens; other counts of tokens are parts of them.
@@ -67,3 +70,35 @@ class Usage(msgspec.Struct, omit_defaults=True, gc=False):
             or self.cached_image
             or self.requests != 1
         )
+
+    def bound(self) -> None:
+        """Make it add up, whatever a provider said: no count below 0 or beyond `MOST_TOKENS`, no part beyond its total.
+
+        Audio and images that can't be among the fresh tokens of the prompt were read from the cache.
+        """
+        for name in _COUNTS:
+            setattr(self, name, min(max(getattr(self, name), 0), MOST_TOKENS))
+        room = self.prompt
+        for name in ("cached", "written", "written_1h"):
+            part = min(getattr(self, name), room)
+            setattr(self, name, part)
+            room -= part
+        cache = self.cached
+        for name, of_cache in (("audio_in", "cached_audio"), ("image_in", "cached_image")):
+            part, read = getattr(self, name), getattr(self, of_cache)
+            read = min(max(read, part - room), part, cache)
+            fresh = min(part - read, room)
+            setattr(self, name, fresh + read)
+            setattr(self, of_cache, read)
+            room -= fresh
+            cache -= read
+        room = self.completion
+        for name in ("reasoning", "audio_out", "image_out"):
+            part = min(getattr(self, name), room)
+            setattr(self, name, part)
+            room -= part
+
+
+_COUNTS = tuple(
+    name for name in Usage.__struct_fields__ if name not in ("estimated", "requests", "seconds", "service_tier")
+)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from routeiq.core.errors import GatewayError, Overloaded
 from routeiq.core.exchange import Exchange
-from routeiq.core.usage import Usage
+from routeiq.core.snapshot import COUNT_TOKENS, GENERATE_COUNT, RESPONSES
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.ledger.event import Event, LineTemplate, note_usage
 from routeiq.ledger.journal import JournalFull
@@ -27,6 +28,12 @@ TEMPLATES = 1000
 """Line templates kept per deployment."""
 CLIENT_CLOSED = 499
 """nginx's status for a client that went away before its answer was complete."""
+BYTES_PER_TOKEN = 4
+"""Of the estimate of what no provider counted: about English text."""
+_SAID = ("content", "text", "reasoning", "reasoning_content", "thinking", "refusal", "arguments")
+"""Members of an answer that hold what the model wrote, whatever the dialect."""
+_UNCOUNTED = (COUNT_TOKENS, GENERATE_COUNT)
+"""Endpoints whose answers tell no usage because there is none."""
 
 
 def whole_answer(attempt: Attempt, body: bytes) -> str | None:
@@ -36,6 +43,7 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
     """
     exchange = attempt.exchange
     translation = attempt.translation
+    told = body
     try:
         if translation is not None:
             body, usage = translation.answer(body)
@@ -51,11 +59,26 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
     now = attempt.succeeded()
     if usage is not None:
         exchange.usage = usage
+    elif exchange.endpoint not in _UNCOUNTED and (exchange.endpoint != RESPONSES or translation is not None):
+        # A response passed on without usage is not complete: it failed, or waits in the provider's queue.
+        written = _said(msgspec.json.decode(told)) // BYTES_PER_TOKEN
+        exchange.usage = Usage(len(exchange.body) // BYTES_PER_TOKEN, written, estimated=True)
     if model is not None and model != exchange.public_model:
         body = show_model(body, model, msgspec.json.encode(exchange.public_model))
     settle(exchange, 200, now)
     exchange.client.respond(exchange, answer.whole_head(exchange, attempt.route, attempt.provider_headers()), body)
     return None
+
+
+def _said(found: Any) -> int:
+    """Characters of what the model wrote in a decoded answer."""
+    if isinstance(found, list):
+        return sum(map(_said, found))
+    if not isinstance(found, dict):
+        return 0
+    return sum(
+        len(value) if isinstance(value, str) and name in _SAID else _said(value) for name, value in found.items()
+    )
 
 
 def settle(exchange: Exchange, status: int, now: float) -> None:
@@ -90,17 +113,34 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
 
     route: Route | None = exchange.route
     usage = exchange.usage
-    if usage is None and exchange.began and attempt is not None:
-        usage = exchange.usage = Usage(len(exchange.body) // 4, attempt.relayed, estimated=True)
+    if exchange.began and attempt is not None:
+        if usage is None:
+            usage = exchange.usage = Usage(len(exchange.body) // BYTES_PER_TOKEN, attempt.relayed, estimated=True)
+        elif usage.estimated:
+            # What a stream said before it was cut: some tell the prompt from the start, Vertex AI nothing.
+            usage.prompt = usage.prompt or len(exchange.body) // BYTES_PER_TOKEN
+            usage.completion = max(usage.completion, attempt.relayed)
     cost: int | None = None
     tokens = 0
+    rare = False
     if usage is not None and route is not None:
+        rare = usage.rare
+        if (
+            rare
+            or usage.written
+            or usage.cached > usage.prompt
+            or usage.reasoning > usage.completion
+            or usage.prompt > MOST_TOKENS
+            or usage.completion > MOST_TOKENS
+        ):
+            usage.bound()
         tokens = usage.prompt + usage.completion
         target = route.target
         prices = plan.prices(target.spec, exchange.upstream_model) if route.wildcard else target.spec.prices
         if prices is not None:
             if prices.timed and not usage.seconds:
                 usage.seconds = exchange.upstream_seconds
+                rare = True
             cost = exchange.cost = prices.cost(usage)
             pending[of_group.cost] += cost
         else:
@@ -128,7 +168,7 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
     if exchange.reservation is not None:
         caller.settle(exchange.reservation, tokens, cost or 0, then, then + (now - started))
     try:
-        if _is_plain(exchange) and usage is not None and route is not None and not usage.rare:
+        if _is_plain(exchange) and usage is not None and route is not None and not rare:
             line = _template(exchange, caller, route).line(
                 exchange.call_id,
                 exchange.at,

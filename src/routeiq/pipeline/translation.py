@@ -33,6 +33,7 @@ from routeiq.providers.translate.embed import (
     Rerank,
     RerankClientCodec,
     RerankProviderCodec,
+    estimate,
 )
 from routeiq.providers.translate.freetext import RestoringReader, as_functions, restored, text_tools
 from routeiq.providers.translate.registry import (
@@ -171,6 +172,7 @@ class EmbedTranslation(Translation):
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         exchange = self.exchange
         answer = self._provider.read_embed(body, exchange.asked)
+        answer.usage = answer.usage or estimate(exchange.asked)
         answer.id = answer.id or exchange.call_id
         answer.model = exchange.public_model
         return self._client.write_embed(answer, exchange.asked), answer.usage

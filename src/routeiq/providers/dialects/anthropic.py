@@ -11,9 +11,9 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import GatewayError
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers.dialects.face import EVENTS, Watch
-from routeiq.providers.dialects.openai import MOST_TOKENS, Request, read_request
+from routeiq.providers.dialects.openai import Request, read_request
 from routeiq.providers.dialects.splice import Piece, decode_model, replace_model
 
 
@@ -179,6 +179,7 @@ class MessagesWatch(Watch):
             self.model = event.message.model or ""
             if event.message.usage is not None:
                 self.usage = usage_of(event.message.usage)
+                self.usage.estimated = True  # until its end tells the tokens of the answer
         if event.usage is not None:
             self.usage = usage_of(event.usage, self.usage)
         if event.type == "message_stop":

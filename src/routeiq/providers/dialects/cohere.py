@@ -12,11 +12,11 @@ from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import GatewayError, UpstreamError
 from routeiq.core.snapshot import COHERE_CHAT, COHERE_EMBED, RERANK
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers import errors
 from routeiq.providers.dialects.anthropic import spliced
 from routeiq.providers.dialects.face import EVENTS, Watch
-from routeiq.providers.dialects.openai import MOST_TOKENS, Request, read_request
+from routeiq.providers.dialects.openai import Request, read_request
 from routeiq.providers.dialects.splice import Piece
 
 

@@ -11,14 +11,12 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import BadRequest, GatewayError, UpstreamError
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers import errors
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.face import EVENTS, Watch
 from routeiq.providers.dialects.splice import Piece
 
-MOST_TOKENS = 10**9
-"""Of one answer: more is nonsense, and would not fit the counters."""
 _TIERS = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex", "PRIORITY": "priority", "FLEX": "flex"}
 """Vertex AI's `trafficType` and the Gemini API's `serviceTier`, where they are billed apart."""
 
@@ -342,4 +340,6 @@ class GenerateWatch(Watch):
             self.usage = event.usage
             self.usage.searches = max(self.usage.searches, before)
         self.done = self.done or event.finished
+        if event.usage is not None:
+            event.usage.estimated = not self.done  # until the answer is whole
         self.failed = event.failed

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers.dialects.splice import Piece, decode_model, replace_members, replace_model
 
 if TYPE_CHECKING:
@@ -175,15 +175,13 @@ def upstream_body(request: Request, body: bytes, model: bytes, *, endpoint: str)
 class PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """OpenRouter's: https://openrouter.ai/docs/guides/best-practices/prompt-caching"""
 
 
 class CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
-
-
-MOST_TOKENS = 10**9
-"""Of one answer: more is nonsense, and would not fit the counters."""
 
 
 class WireUsage(msgspec.Struct, gc=False):
@@ -193,25 +191,35 @@ class WireUsage(msgspec.Struct, gc=False):
     completion_tokens_details: CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
     """DeepSeek's word for cached tokens: https://api-docs.deepseek.com/guides/kv_cache"""
+    cached_tokens: int | None = None
+    """Moonshot's: https://platform.moonshot.ai/docs/api/chat"""
+    cache_creation_input_tokens: int | None = None
+    """LiteLLM's and ours, of the prompt of a Claude: https://docs.litellm.ai/docs/completion/prompt_caching"""
+    total_tokens: int | None = None
 
     def usage(self) -> Usage:
         """The same in our words."""
-        cached = reasoning = audio_in = audio_out = 0
+        cached = written = reasoning = audio_in = audio_out = 0
         of_prompt, of_completion = self.prompt_tokens_details, self.completion_tokens_details
         if of_prompt is not None:
             cached = of_prompt.cached_tokens or 0
+            written = of_prompt.cache_write_tokens or 0
             audio_in = of_prompt.audio_tokens or 0
-        elif self.prompt_cache_hit_tokens is not None:
-            cached = self.prompt_cache_hit_tokens
+        if not cached:
+            cached = self.prompt_cache_hit_tokens or self.cached_tokens or 0
+        if self.cache_creation_input_tokens is not None:
+            written = self.cache_creation_input_tokens
         if of_completion is not None:
             reasoning = of_completion.reasoning_tokens or 0
             audio_out = of_completion.audio_tokens or 0
         prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
+        if reasoning and self.total_tokens == prompt + completion + reasoning:
+            completion += reasoning  # xAI counts it beside the completion: https://docs.x.ai/docs/guides/reasoning
         if prompt < 0 or completion < 0 or cached < 0 or reasoning < 0 or prompt + completion > MOST_TOKENS:
             prompt, completion, cached, reasoning = (
                 min(max(n, 0), MOST_TOKENS) for n in (prompt, completion, cached, reasoning)
             )
-        usage = Usage(prompt, completion, cached, 0, reasoning)
+        usage = Usage(prompt, completion, cached, max(written, 0), reasoning)
         if audio_in or audio_out:
             usage.audio_in, usage.audio_out = max(audio_in, 0), max(audio_out, 0)
         return usage

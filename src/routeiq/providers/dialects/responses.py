@@ -11,9 +11,9 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from routeiq.core.errors import BadRequest, GatewayError
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers.dialects.face import EVENTS, Watch
-from routeiq.providers.dialects.openai import MOST_TOKENS, Optional, Request, read_request
+from routeiq.providers.dialects.openai import Optional, Request, read_request
 from routeiq.providers.dialects.splice import Piece, replace_model
 
 PROOF = "routeiq:"

@@ -78,6 +78,7 @@ class EventReader:
             message = event.message
             if message.usage is not None:
                 self._usage = usage_of(message.usage)
+                self._usage.estimated = True  # until its end tells the tokens of the answer
             out.append(Started(id=message.id, model=message.model, usage=self._usage))
         elif kind == "message_delta":
             if delta is not None and delta.stop_reason is not None:

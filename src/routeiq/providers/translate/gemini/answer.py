@@ -335,6 +335,8 @@ class EventReader:
         if feedback is not None and feedback.block_reason and not answer.candidates:
             self._finish[0] = "content_filter"
             out.append(RefusalDelta(text=_blocked(feedback)))
+        if usage is not None:
+            usage.estimated = not self._finish or bool(self._open)  # until the answer is whole
         if usage is not None and usage != self._usage:
             if self._usage is not None:
                 usage.searches = max(usage.searches, self._usage.searches)

@@ -114,7 +114,7 @@ def _predicted(answer: wire.PredictAnswer, embed: Embed) -> Embedded:
     tokens = 0
     for prediction in answer.predictions:
         statistics = prediction.embeddings.statistics
-        tokens += int(statistics.token_count) if statistics is not None else 0
+        tokens += int(max(statistics.token_count, 0)) if statistics is not None else 0
     vectors = [prediction.embeddings.values for prediction in answer.predictions]
     return _embedded(vectors, Usage(prompt=tokens), embed)
 

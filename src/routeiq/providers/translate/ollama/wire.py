@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from routeiq.core.usage import Usage
-from routeiq.providers.dialects.openai import MOST_TOKENS
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers.translate.chat import FinishReason
 
 

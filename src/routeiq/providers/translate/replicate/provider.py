@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 
 from routeiq.core.errors import UpstreamError
-from routeiq.core.usage import Usage
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers import errors
-from routeiq.providers.dialects.openai import MOST_TOKENS
 from routeiq.providers.translate.chat import Answer, Chat, Choice, Text
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing
 from routeiq.providers.translate.prompt import Prompt

@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from routeiq.core.usage import Usage
-from routeiq.providers.dialects.openai import MOST_TOKENS
+from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers.translate.chat import FinishReason
 
 _BYTES_PER_TOKEN = 4
