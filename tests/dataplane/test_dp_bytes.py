@@ -21,7 +21,7 @@ Serve = Callable[[dict[str, Any]], Worker]
 def renaming(serve: Serve, upstream: Upstream) -> Worker:
     """`public` is `private/one` at the provider."""
     worker = serve({"model_list": [deployment(upstream, "public", "private/one")]})
-    upstream.always(Script(body=ANSWERS[0]))
+    upstream.always(Script(body=ANSWERS[2]))
     return worker
 
 

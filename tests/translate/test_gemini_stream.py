@@ -104,10 +104,10 @@ STREAM = b"".join(
     )
 )
 DELTAS = [
-    Started(id="abc", model="gemini-2.5-flash", usage=Usage(5, 0)),
+    Started(id="abc", model="gemini-2.5-flash", usage=Usage(5, 0, estimated=True)),
     ThinkingDelta(text="hm"),
     TextDelta(text="hö"),
-    Used(usage=Usage(5, 1)),
+    Used(usage=Usage(5, 1, estimated=True)),
     TextDelta(text="h"),
     ThinkingDelta(signature="gemini#AAEC"),
     TextDelta(text="zwei", choice=1),
