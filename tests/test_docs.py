@@ -67,6 +67,23 @@ def test_every_error_is_described(error: type[GatewayError]) -> None:
         assert f"`{error.type}`" in line
 
 
+def test_every_code_of_an_error_is_described() -> None:
+    sources = [file.read_text() for file in (ROOT / "src").rglob("*.py")]
+    codes = {code for text in sources for code in re.findall(r'\bcode ?= ?"(\w+)"', text)}
+    table = page("errors.md").partition("### Codes")[2].partition("\n## ")[0]
+    described = set(re.findall(r"`([a-z]+_\w+|timeout|overloaded|starting)`", table)) - {"drop_params", "api_base"}
+    made = {"prediction_failed", "prediction_canceled"}  # of a status that Replicate tells
+    assert described == codes | made
+
+
+def test_every_header_is_described() -> None:
+    sources = [file.read_text() for file in (ROOT / "src" / "routeiq").rglob("*.py")]
+    found = {name for text in sources for name in re.findall(r"\b(x-(?:litellm|routeiq)-[a-z-]+[a-z])\b", text)}
+    assert len(found) > 12
+    missing = [name for name in sorted(found) if f"`{name}`" not in page("headers.md")]
+    assert not missing
+
+
 def test_every_command_is_described() -> None:
     text = page("operations.md")
     missing = [command for command in commands(make_app()) if f"`{command}`" not in text]

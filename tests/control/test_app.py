@@ -149,6 +149,7 @@ def test_the_three_headers_and_a_configured_one(control: Fixture) -> None:
         {"Authorization": MASTER},
         {"x-api-key": MASTER},
         {"api-key": MASTER},
+        {"x-litellm-api-key": f"Bearer {MASTER}", "Authorization": "Bearer another's"},
     ):
         assert control.get("/metrics", None, **headers)[0] == 200
     control.set_auth(key_header="x-own")

@@ -199,6 +199,8 @@ def test_a_key_in_any_header(worker: Worker) -> None:
         {"Authorization": MASTER_KEY},
         {"x-api-key": MASTER_KEY},
         {"api-key": MASTER_KEY},
+        {"x-litellm-api-key": MASTER_KEY},
+        {"x-litellm-api-key": f"Bearer {MASTER_KEY}", "Authorization": "Bearer another's"},
     ):
         assert worker.call("/v1/chat/completions", body, key=None, headers=headers)[0] == 200
     for wrong in (
@@ -209,6 +211,7 @@ def test_a_key_in_any_header(worker: Worker) -> None:
         {"Authorization": f"Basic {MASTER_KEY}"},
         {"Cookie": f"key={MASTER_KEY}"},
         {"x-api-key": "nope"},
+        {"x-litellm-api-key": "nope", "Authorization": f"Bearer {MASTER_KEY}"},
     ):
         status, headers, answer = worker.call("/v1/chat/completions", body, key=None, headers=wrong)
         assert status == 401, wrong

@@ -68,7 +68,7 @@ async def authenticate(request: Request, plane: Plane, auth: Auth) -> Key:
         return OPEN
     token = token_of(request.scope["headers"], auth.key_header)
     if not token:
-        raise Unauthorized("Authentication Error, No api key passed in.", param="None", code="401")
+        raise Unauthorized("Authentication Error, No api key passed in.", code="no_api_key")
     digest = hashlib.sha256(token).hexdigest()
     if auth.master_key is not None and hmac.compare_digest(digest, auth.master_key):
         return Key(id=digest, name="master", admin=True)
@@ -85,10 +85,12 @@ async def authenticate(request: Request, plane: Plane, auth: Auth) -> Key:
 
 
 def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> bytes:
-    """The key in the headers: the configured one, `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key`."""
+    """The key in the headers: the configured one, `x-litellm-api-key`, `Authorization: Bearer`, `x-api-key`, `api-key`,
+    `x-goog-api-key`.
+    """
     found = dict(reversed(headers))
     own = found.get(key_header.lower().encode("latin-1")) if key_header is not None else None
-    value = own or found.get(b"authorization")
+    value = own or found.get(b"x-litellm-api-key") or found.get(b"authorization")
     if value is not None:
         return (value[7:] if value[:7].lower() == b"bearer " else value).strip()
     return (found.get(b"x-api-key") or found.get(b"api-key") or found.get(b"x-goog-api-key") or b"").strip()

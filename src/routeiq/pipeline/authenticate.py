@@ -27,11 +27,17 @@ def authenticate(exchange: Exchange) -> bool:
     plan = exchange.plan
     services: Services = plan.services
     auth: Auth = plan.snapshot.auth
-    value = exchange.headers.get(b"authorization")
-    if value is not None and value.startswith(b"Bearer ") and auth.key_header is None:
+    headers = exchange.headers
+    value = headers.get(b"authorization")
+    if (
+        value is not None
+        and value.startswith(b"Bearer ")
+        and auth.key_header is None
+        and b"x-litellm-api-key" not in headers
+    ):
         token = value[7:]
     else:
-        token = token_of(exchange.headers, auth)
+        token = token_of(headers, auth)
     caller = services.keys.find(token)
     if caller is None and auth.lookup:
         known, caller = services.keys.cached(token, services.now())
@@ -45,12 +51,13 @@ def authenticate(exchange: Exchange) -> bool:
 
 
 def token_of(headers: dict[bytes, bytes], auth: Auth) -> bytes:
-    """The key in the headers: the configured header, `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key`.
+    """The key in the headers: the configured header, `x-litellm-api-key`, `Authorization: Bearer`, `x-api-key`,
+    `api-key`, `x-goog-api-key`. LiteLLM's own is for clients whose `Authorization` is another's.
 
     Raises `Unauthorized` without one.
     """
     value = headers.get(auth.key_header.encode()) if auth.key_header is not None else None
-    value = value or headers.get(b"authorization")
+    value = value or headers.get(b"x-litellm-api-key") or headers.get(b"authorization")
     if value is not None:
         token = value[7:].strip() if value[:7].lower() == b"bearer " else value.strip()
     else:

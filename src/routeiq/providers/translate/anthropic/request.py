@@ -170,7 +170,9 @@ def _tool(raw: msgspec.Raw, index: int) -> Tool:
         native = msgspec.json.decode(raw)
         return Tool(name=tool.name or str(tool.type), dialect="anthropic", native=native, cache=cache)
     if not tool.name:
-        raise BadRequest(f"tools.{index}.name: Field required", param=f"tools.{index}.name", code="missing_parameter")
+        raise BadRequest(
+            f"tools.{index}.name: Field required", param=f"tools.{index}.name", code="missing_required_parameter"
+        )
     return Tool(
         name=tool.name,
         description=tool.description or "",

@@ -174,7 +174,7 @@ def _message(message: WireMessage, index: int) -> Message:
             raise BadRequest(
                 "A tool message needs the tool_call_id it answers.",
                 param=f"messages[{index}].tool_call_id",
-                code="missing_parameter",
+                code="missing_required_parameter",
             )
         # Documents are how this dialect writes results; to others they are text.
         held: list[Text | Media] = [

@@ -137,7 +137,9 @@ def _result(message: wire.Message, pending: list[str], param: str) -> ToolResult
         ident = pending[-1]
     if not ident:
         raise BadRequest(
-            "A tool message needs the tool_call_id it answers.", param=f"{param}.tool_call_id", code="missing_parameter"
+            "A tool message needs the tool_call_id it answers.",
+            param=f"{param}.tool_call_id",
+            code="missing_required_parameter",
         )
     blocks = _blocks(message.content, f"{param}.content")
     cache = message.cache_control.mark() if message.cache_control is not None else None
