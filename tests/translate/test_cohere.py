@@ -426,10 +426,11 @@ def test_what_else_a_stream_may_bring() -> None:
     )
     assert [event["type"] for event in events] == [
         "message-start", "content-start", "content-delta", "content-end", "content-start", "content-delta",
-        "citation-start", "citation-end", "content-end", "message-end",
+        "content-delta", "citation-start", "citation-end", "content-end", "message-end",
     ]  # fmt: skip
-    assert events[5]["logprobs"] == {"text": "ab", "token_ids": [], "logprobs": [-0.5, -0.25]}
-    cited = events[6]["delta"]["message"]["citations"]
+    assert events[5]["logprobs"] == {"text": "a", "token_ids": [], "logprobs": [-0.5]}
+    assert events[6]["logprobs"] == {"text": "b", "token_ids": [], "logprobs": [-0.25]}
+    cited = events[7]["delta"]["message"]["citations"]
     assert cited["sources"][0]["document"] == {"title": "X", "url": "https://x.example", "text": "q"}
     assert cited["content_index"] == 1
 

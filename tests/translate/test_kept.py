@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
-from wishes import WISHES
+from wishes import WISHES, chat, messages, shows
 
 from routeiq.core.errors import BadRequest
-from routeiq.core.snapshot import CHAT
+from routeiq.core.snapshot import CHAT, MESSAGES
+from routeiq.providers.translate.chat import Chat, Finished, Format, TextDelta, ToolCall, ToolStarted
 from routeiq.providers.translate.codec import Context, Fit
 from routeiq.providers.translate.freetext import as_functions, text_tools
 from routeiq.providers.translate.registry import CHAT_CLIENTS, CHAT_PROVIDERS
+from routeiq.providers.translate.structured import ANSWER_TOOL
 
 PROVIDERS: dict[str, tuple[str, Context]] = {
     "openai": ("openai", Context(provider="openai", model="gpt-4.1")),
@@ -67,3 +70,96 @@ def test_nothing_is_lost_in_silence(wish: str, client: str, provider: str, toler
     if all(arrived) if wish in ALL else any(arrived):
         return
     assert set(fit.dropped) & set(asked.names), (fit.dropped, body)
+
+
+LONG = "toolu_" + "x" * 70
+ODD = ["functions.weather:0", LONG, "call_kept"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "bedrock", "gemini", "cohere", "watsonx"])
+@pytest.mark.parametrize("ident", ODD)
+def test_a_result_still_answers_its_call(provider: str, ident: str) -> None:
+    """Ids that a provider would refuse are changed, in the call and in its result alike."""
+    call = {"id": ident, "type": "function", "function": {"name": "kept_tool", "arguments": "{}"}}
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": [call]}]
+    body = sent(CHAT, provider, chat(*said, {"role": "tool", "tool_call_id": ident, "content": "ok"}), Fit(provider))
+    assert isinstance(body, str)
+    fits = {"openai": r".{1,40}", "anthropic": r"[a-zA-Z0-9_-]+", "bedrock": r"[a-zA-Z0-9_.:-]{1,64}"}
+    names = r'"(?:id|tool_call_id|tool_use_id|toolUseId)":"([^"]*)"'
+    found = re.findall(names, body)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert re.fullmatch(fits.get(provider, ".*"), found[0])
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "bedrock"])
+def test_claude_is_given_no_white_space(provider: str) -> None:
+    """Neither as a text of its own, nor at the end of an answer that was begun for it."""
+    said = [
+        shows({"type": "text", "text": " \n"}, {"type": "text", "text": "hi"}),
+        {"role": "assistant", "content": "So: "},
+    ]
+    body = sent(CHAT, provider, chat(*said), Fit(provider))
+    assert isinstance(body, str)
+    texts = re.findall(r'"text":"([^"]*)"', body)
+    assert texts == ["hi", "So:"]
+
+
+@pytest.mark.parametrize("tolerant", [False, True])
+def test_more_stop_sequences_than_it_takes(tolerant: bool) -> None:
+    body = sent(MESSAGES, "openai", messages(stop_sequences=list("abcde")), Fit("openai", tolerant=tolerant))
+    if tolerant:
+        assert isinstance(body, str)
+        assert json.loads(body)["stop"] == list("abcd")
+    else:
+        assert isinstance(body, BadRequest)
+        assert body.param == "stop"
+
+
+@pytest.mark.parametrize("tier", ["auto", "standard_only"])
+def test_tiers_of_anthropics_clients_are_openais(tier: str) -> None:
+    body = sent(MESSAGES, "openai", messages(service_tier=tier), Fit("openai"))
+    assert isinstance(body, str)
+    assert json.loads(body)["service_tier"] == {"auto": "auto", "standard_only": "default"}[tier]
+
+
+def test_calls_without_ids_get_some_of_their_own() -> None:
+    """In one answer and over several: whole and streamed, no two calls are taken for the same."""
+    provider = CHAT_PROVIDERS["openai"]
+    calls = [{"index": at, "function": {"name": "f", "arguments": "{}"}} for at in range(2)]
+    seen = []
+    for ident in ("one", "two"):
+        whole = {"id": ident, "choices": [{"message": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}
+        answer = provider.read(json.dumps(whole).encode(), Chat(messages=[]))
+        made = [block.id for block in answer.choices[0].content if isinstance(block, ToolCall)]
+        chunk = {"id": ident, "choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}
+        deltas = provider.reader(Chat(messages=[])).feed(b"data: %b\n\n" % json.dumps(chunk).encode())
+        assert [delta.id for delta in deltas if isinstance(delta, ToolStarted)] == made
+        seen += made
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("pieces", [["I shall answer now.", ""], ["", " Well: "], ["\n"]])
+def test_words_before_a_structured_answer_are_no_part_of_it(pieces: list[str]) -> None:
+    wanted = Chat(messages=[], format=Format(schema={"type": "object"}))
+    call = {"index": 0, "id": "c", "function": {"name": ANSWER_TOOL, "arguments": '{"a":1}'}}
+    chunks = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
+    chunks.append({"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]})
+    reader = CHAT_PROVIDERS["openai"].reader(wanted)
+    deltas = reader.feed(b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in [*chunks, {}]))
+    deltas += reader.feed(b"data: [DONE]\n\n")
+    assert "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)) == '{"a":1}'
+    assert [delta.reason for delta in deltas if isinstance(delta, Finished)] == ["stop"]
+
+
+def test_an_answer_that_is_text_is_shown_where_a_tool_was_not_called() -> None:
+    reader = CHAT_PROVIDERS["openai"].reader(Chat(messages=[], format=Format()))
+    shown = [delta for piece in ('{"a"', ":1}") for delta in reader.feed(_said(piece)) if isinstance(delta, TextDelta)]
+    assert [delta.text for delta in shown] == ['{"a"', ":1}"]
+    reader = CHAT_PROVIDERS["openai"].reader(Chat(messages=[], format=Format()))
+    assert not any(isinstance(delta, TextDelta) for delta in reader.feed(_said("I can't.")))
+    assert [delta.text for delta in reader.feed(b"data: [DONE]\n\n") if isinstance(delta, TextDelta)] == ["I can't."]
+
+
+def _said(text: str) -> bytes:
+    return b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": text}}]}).encode()

@@ -6,6 +6,8 @@ Codecs hold no state; a stream's state lives in the `DeltaReader` and `DeltaWrit
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -180,6 +182,11 @@ def input_of(call: ToolCall) -> Any:
     except (msgspec.DecodeError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {"input": call.arguments}
+
+
+def short_id(value: str, taken: re.Pattern[str]) -> str:
+    """A call's id as a provider takes it: its own, or one made of it that stays the same."""
+    return value if taken.fullmatch(value) else f"call_{hashlib.sha256(value.encode()).hexdigest()[:32]}"
 
 
 class Outgoing(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from routeiq.core.errors import BadRequest
@@ -19,9 +20,11 @@ from routeiq.providers.translate.chat import (
     ToolResult,
     unsealed,
 )
-from routeiq.providers.translate.codec import Context, Fit, input_of
+from routeiq.providers.translate.codec import Context, Fit, input_of, short_id
 
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_ID = re.compile("[a-zA-Z0-9_-]+")
+"""Of a call, as the API takes it: https://docs.claude.com/en/api/messages"""
 EMPTY = "(empty)"
 """Instead of a message without content, which the API refuses."""
 
@@ -54,9 +57,17 @@ def conversation(
         elif each["role"] == "user":
             # Results must come first in the message that answers the calls.
             each["content"].sort(key=lambda block: block["type"] != "tool_result")
+    if out and out[-1]["role"] == "assistant":
+        _trim(out[-1]["content"][-1])
     if not out or out[0]["role"] != "user":
         out.insert(0, {"role": "user", "content": [{"type": "text", "text": EMPTY}]})
     return system, out
+
+
+def _trim(block: dict[str, Any]) -> None:
+    """The API refuses an answer begun for the model that ends in white space."""
+    if block["type"] == "text":
+        block["text"] = block["text"].rstrip()
 
 
 def _written(block: Block, context: Context, fit: Fit) -> list[dict[str, Any]]:
@@ -70,10 +81,10 @@ def _written(block: Block, context: Context, fit: Fit) -> list[dict[str, Any]]:
     if isinstance(block, Media):
         return [_marked(_media(block, context), block.cache)]
     if isinstance(block, ToolCall):
-        call = {"type": "tool_use", "id": block.id, "name": block.name, "input": input_of(block)}
+        call = {"type": "tool_use", "id": short_id(block.id, _ID), "name": block.name, "input": input_of(block)}
         return [_marked(call, block.cache)]
     if isinstance(block, ToolResult):
-        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": block.id}
+        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": short_id(block.id, _ID)}
         content = [written for each in block.content for written in _written(each, context, fit)]
         if content:
             only_text = len(content) == 1 and content[0].keys() == {"type", "text"}

@@ -26,9 +26,7 @@ class AnthropicClient:
 
     def write(self, answer: Answer, chat: Chat) -> bytes:
         choice = answer.choices[0]
-        usage = usage_members(answer.usage or Usage())
-        if answer.service_tier:
-            usage["service_tier"] = answer.service_tier
+        usage = usage_members(answer.usage or Usage(), answer.service_tier)
         return _encode(
             {
                 "id": answer.id,

@@ -32,13 +32,14 @@ from routeiq.providers.translate.frames import EventFrames
 class EventReader:
     """`DeltaReader` of one stream. Blocks of server-side tools have no counterpart elsewhere and are passed over."""
 
-    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_stop_sequence", "_usage")
+    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_stop_sequence", "_tier", "_usage")
 
     def __init__(self) -> None:
         self._frames = EventFrames()
         self._calls: dict[int, int] = {}
         """Number of the call by index of its block."""
         self._usage: Usage | None = None
+        self._tier = ""
         self._finish = ""
         self._stop_sequence = ""
         self._ended = False
@@ -79,7 +80,8 @@ class EventReader:
             if message.usage is not None:
                 self._usage = usage_of(message.usage)
                 self._usage.estimated = True  # until its end tells the tokens of the answer
-            out.append(Started(id=message.id, model=message.model, usage=self._usage))
+            self._tier = (message.usage.service_tier or "") if message.usage is not None else ""
+            out.append(Started(id=message.id, model=message.model, usage=self._usage, service_tier=self._tier))
         elif kind == "message_delta":
             if delta is not None and delta.stop_reason is not None:
                 self._finish = delta.stop_reason
@@ -91,7 +93,7 @@ class EventReader:
             reason = wire.FINISH.get(self._finish or "end_turn", "stop")
             out.append(Finished(reason=reason, stop_sequence=self._stop_sequence))
             if self._usage is not None:
-                out.append(Used(usage=self._usage))
+                out.append(Used(usage=self._usage, service_tier=self._tier))
             out.append(Ended())
         elif kind == "error":
             raise errors.from_event(payload, provider="")

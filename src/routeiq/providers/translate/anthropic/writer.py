@@ -33,7 +33,7 @@ from routeiq.providers.translate.chat import (
 _encode = msgspec.json.Encoder().encode
 
 
-def usage_members(usage: Usage) -> dict[str, Any]:
+def usage_members(usage: Usage, tier: str = "") -> dict[str, Any]:
     """The `usage` object of an answer: `input_tokens` leaves out what the cache gave or took."""
     written = usage.written + usage.written_1h
     out: dict[str, Any] = {
@@ -49,6 +49,8 @@ def usage_members(usage: Usage) -> dict[str, Any]:
         }
     if usage.searches:
         out["server_tool_use"] = {"web_search_requests": usage.searches}
+    if tier:
+        out["service_tier"] = tier
     return out
 
 
@@ -76,10 +78,12 @@ class EventWriter:
         self._usage = Usage()
 
     def write(self, delta: Delta) -> bytes:
+        if getattr(delta, "choice", 0):
+            return b""
         if isinstance(delta, TextDelta):
             if self._open == "text":
                 return b"%b%b}}\n\n" % (self._prefix, _encode(delta.text)) if delta.text else b""
-            return self._text(delta.text) if delta.text and delta.choice == 0 else b""
+            return self._text(delta.text) if delta.text else b""
         if isinstance(delta, ToolDelta):
             return self._more(delta)
         if isinstance(delta, ThinkingDelta):
@@ -95,8 +99,7 @@ class EventWriter:
         if isinstance(delta, MediaDelta):
             return self._media(delta)
         if isinstance(delta, Finished):
-            if delta.choice == 0:
-                self._finish = delta
+            self._finish = delta
             return b""
         if isinstance(delta, Used):
             self._usage = delta.usage
@@ -117,7 +120,7 @@ class EventWriter:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage_members(self._usage),
+            "usage": usage_members(self._usage, started.service_tier),
         }
         return _event("message_start", {"message": message})
 
@@ -159,8 +162,6 @@ class EventWriter:
         return self._begin("image", {"type": "image", "source": source}, "", "") + self._close()
 
     def _call(self, started: ToolStarted) -> bytes:
-        if started.choice:
-            return b""
         if self._open.startswith("tool:") and not self._complete():
             self._held[started.index] = (started, [])
             return b""
@@ -179,8 +180,6 @@ class EventWriter:
         return out + _event("content_block_delta", {"index": self._at, "delta": signed})
 
     def _more(self, delta: ToolDelta) -> bytes:
-        if delta.choice:
-            return b""
         if self._open == f"tool:{delta.index}":
             self._arguments.append(delta.arguments)
             return b"%b%b}}\n\n" % (self._prefix, _encode(delta.arguments))

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +23,7 @@ from routeiq.providers.translate.chat import (
     ToolResult,
     unsealed,
 )
-from routeiq.providers.translate.codec import Fit, input_of
+from routeiq.providers.translate.codec import Fit, input_of, short_id
 from routeiq.providers.translate.media import extension_of
 
 EMPTY = "(empty)"
@@ -89,6 +88,9 @@ class Conversation:
             out.insert(0, {"role": "user", "content": []})
         for each in out:
             self._complete(each)
+        if out[-1]["role"] == "assistant" and "text" in out[-1]["content"][-1]:
+            # An answer begun for the model must not end in white space.
+            out[-1]["content"][-1]["text"] = out[-1]["content"][-1]["text"].rstrip()
         return system, out
 
     def mark(self, cache: CacheMark | None) -> list[dict[str, Any]]:
@@ -119,7 +121,7 @@ class Conversation:
         if isinstance(block, Media):
             return [self._media(block), *self.mark(block.cache)]
         if isinstance(block, ToolCall):
-            use = {"toolUseId": ident(block.id), "name": block.name, "input": input_of(block)}
+            use = {"toolUseId": short_id(block.id, _ID), "name": block.name, "input": input_of(block)}
             return [{"toolUse": use}, *self.mark(block.cache)]
         if isinstance(block, ToolResult):
             return [{"toolResult": self._result(block)}, *self.mark(block.cache)]
@@ -141,7 +143,7 @@ class Conversation:
             for written in ([{"text": each.text}] if isinstance(each, Text) and each.text else [])
             + ([self._media(each)] if isinstance(each, Media) else [])
         ]
-        out: dict[str, Any] = {"toolUseId": ident(result.id), "content": content or [{"text": EMPTY}]}
+        out: dict[str, Any] = {"toolUseId": short_id(result.id, _ID), "content": content or [{"text": EMPTY}]}
         if result.failed:
             out["status"] = "error"
         return out
@@ -173,11 +175,6 @@ class Conversation:
             if media.cited:
                 out["citations"] = {"enabled": True}
         return {media.kind: out}
-
-
-def ident(value: str) -> str:
-    """A call's id as Bedrock takes it: its own, or one made of it that stays the same."""
-    return value if _ID.fullmatch(value) else f"call_{hashlib.sha256(value.encode()).hexdigest()[:32]}"
 
 
 def tool_names(messages: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -109,11 +110,11 @@ class EventWriter:
         if getattr(delta, "choice", 0):
             return b""
         if isinstance(delta, TextDelta):
-            return self._content("text", delta.text, delta.logprobs) if delta.text else b""
+            return self._say(delta)
         if isinstance(delta, ToolDelta):
             return self._more(delta)
         if isinstance(delta, ThinkingDelta):
-            return self._content("thinking", delta.text, None) if delta.text else b""
+            return self._content("thinking", delta.text)
         if isinstance(delta, ToolStarted):
             return self._start_call(delta)
         if isinstance(delta, Started):
@@ -121,13 +122,13 @@ class EventWriter:
                 self._usage = delta.usage
             return _framed("message-start", {"id": delta.id, "delta": {"message": _EMPTY}})
         if isinstance(delta, RefusalDelta):
-            return self._content("text", delta.text, None) if delta.text else b""
+            return self._content("text", delta.text)
         if isinstance(delta, CitationDelta):
             index, self._cited = self._cited, self._cited + 1
             start = _event("citation-start", index, {"citations": cited(delta.citation, max(self._at, 0))})
             return start + _event("citation-end", index, None)
         if isinstance(delta, MediaDelta):
-            return self._content("text", delta.media.text, None) if delta.media.text else b""
+            return self._content("text", delta.media.text)
         if isinstance(delta, Finished):
             self._finish = delta
             return b""
@@ -140,7 +141,17 @@ class EventWriter:
     def fail(self, error: GatewayError) -> bytes:
         return error_event(error)
 
-    def _content(self, kind: str, text: str, logprobs: Any) -> bytes:
+    def _say(self, delta: TextDelta) -> bytes:
+        """One event for each token that is told by itself: an event has room for the numbers of one."""
+        tokens = logprobs_of(delta.logprobs) if delta.logprobs is not None else []
+        if "".join(token["text"] for token in tokens) == delta.text:
+            return b"".join(self._content("text", token["text"], token["logprobs"]) for token in tokens)
+        values = [value for token in tokens for value in token["logprobs"]]
+        return self._content("text", delta.text, values)
+
+    def _content(self, kind: str, text: str, logprobs: Sequence[float] = ()) -> bytes:
+        if not text:
+            return b""
         out = b""
         if self._open != kind:
             out = self._close() + self._release()
@@ -148,10 +159,8 @@ class EventWriter:
             self._open = kind
             out += _event("content-start", self._at, {"content": {"type": kind, kind: ""}})
         members: dict[str, Any] = {"index": self._at, "delta": {"message": {"content": {kind: text}}}}
-        tokens = logprobs_of(logprobs) if logprobs is not None else []
-        if tokens:
-            values = [value for token in tokens for value in token["logprobs"]]
-            members["logprobs"] = {"text": text, "token_ids": [], "logprobs": values}
+        if logprobs:
+            members["logprobs"] = {"text": text, "token_ids": [], "logprobs": logprobs}
         return out + _framed("content-delta", members)
 
     def _start_call(self, started: ToolStarted) -> bytes:

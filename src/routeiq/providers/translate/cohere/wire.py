@@ -25,7 +25,7 @@ FINISH_OF: dict[FinishReason, str] = {
     "length": "MAX_TOKENS",
     "tool_calls": "TOOL_CALL",
     "content_filter": "ERROR_TOXIC",  # version 1's word: 2 has none for it, and its SDKs take any
-    "refusal": "COMPLETE",
+    "refusal": "ERROR_TOXIC",
     "pause": "COMPLETE",
 }
 

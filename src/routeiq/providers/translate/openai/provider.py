@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,11 +28,19 @@ from routeiq.providers.translate.chat import (
     ToolResult,
     sealed,
 )
-from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools, settle_search
+from routeiq.providers.translate.codec import (
+    Context,
+    DeltaReader,
+    Fit,
+    Outgoing,
+    portable_tools,
+    settle_search,
+    short_id,
+)
 from routeiq.providers.translate.media import as_text, data_url, extension_of, split_url
 from routeiq.providers.translate.openai import wire
 from routeiq.providers.translate.openai.parts import image
-from routeiq.providers.translate.openai.reader import ChunkReader
+from routeiq.providers.translate.openai.reader import ChunkReader, made_id
 from routeiq.providers.translate.reasoning import effort_of
 from routeiq.providers.translate.structured import ANSWER_TOOL, UnwrappingReader, answer_tool, unwrap
 
@@ -60,6 +69,11 @@ _SERVED = frozenset(
         *("modalities", "web_search", "detail", "strict"),
     )
 )
+_MOST_STOPS = 4
+"""https://platform.openai.com/docs/api-reference/chat/create#chat-create-stop"""
+_IDS = re.compile(r".{1,40}", re.DOTALL)
+"""OpenAI's API takes no longer ids of calls."""
+_TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 _COMPATIBLE_ONLY = ("top_k", "min_p")
 """What OpenAI itself does not take, and open-weight servers do."""
 OPENAI_OWN = ("openai", "azure")
@@ -93,6 +107,9 @@ class OpenAIProvider:
             out["max_completion_tokens" if reasons else "max_tokens"] = chat.max_tokens
         if chat.stop and not fit.leaves_out("stop"):
             out["stop"] = chat.stop
+            if own and len(chat.stop) > _MOST_STOPS:
+                fit.refuse("stop", f"it takes {_MOST_STOPS} sequences")
+                out["stop"] = chat.stop[:_MOST_STOPS]
         if chat.tools:
             tools = [_tool(tool) for tool in portable_tools(chat.tools, fit)]
             if tools:
@@ -115,7 +132,11 @@ class OpenAIProvider:
             else:
                 fit.ignore("prompt_cache_key")
         if chat.service_tier and not fit.leaves_out("service_tier"):
-            out["service_tier"] = chat.service_tier
+            tier = {"standard_only": "default", "standard": "default"}.get(chat.service_tier, chat.service_tier)
+            if own and tier not in _TIERS:
+                fit.ignore("service_tier")
+            else:
+                out["service_tier"] = tier
         if chat.modalities and not fit.leaves_out("modalities"):
             out["modalities"] = chat.modalities
         if chat.web_search is not None and not fit.leaves_out("web_search_options"):
@@ -137,7 +158,7 @@ class OpenAIProvider:
             id=answer.id,
             model=answer.model,
             created=int(answer.created),
-            choices=[_choice(choice) for choice in answer.choices],
+            choices=[_choice(choice, answer.id) for choice in answer.choices],
             usage=used(answer.usage, answer.service_tier),
             service_tier=answer.service_tier or "",
             fingerprint=answer.system_fingerprint or "",
@@ -254,7 +275,7 @@ def _result(result: ToolResult, fit: Fit) -> dict[str, Any]:
         content = "The result follows in the next message."
     elif not texts and result.failed:
         content = "The tool failed."
-    return {"role": "tool", "tool_call_id": result.id, "content": content}
+    return {"role": "tool", "tool_call_id": short_id(result.id, _IDS), "content": content}
 
 
 def _assistant(message: Message, context: Context, fit: Fit) -> dict[str, Any]:
@@ -291,9 +312,9 @@ def _assistant(message: Message, context: Context, fit: Fit) -> dict[str, Any]:
 
 def _call(call: ToolCall) -> dict[str, Any]:
     if call.custom:
-        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
+        return {"id": short_id(call.id, _IDS), "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     function = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": call.id, "type": "function", "function": function}
+    return {"id": short_id(call.id, _IDS), "type": "function", "function": function}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -357,7 +378,7 @@ def _reasoning(chat: Chat, own: bool, out: dict[str, Any], fit: Fit) -> None:
     out["reasoning_effort"] = "xhigh" if effort == "max" else effort
 
 
-def _choice(choice: wire.AnswerChoice) -> Choice:
+def _choice(choice: wire.AnswerChoice, answer: str) -> Choice:
     message = choice.message
     blocks: list[Block] = []
     thought = message.reasoning_content or message.reasoning or ""
@@ -387,27 +408,30 @@ def _choice(choice: wire.AnswerChoice) -> Choice:
             media_type, data = split_url(picture.image_url.url, "images")
             url = "" if data else picture.image_url.url
             blocks.append(Media(kind="image", media_type=media_type, data=data, url=url))
-    for call in message.tool_calls or ():
-        blocks.append(_read_call(call))
+    for at, call in enumerate(message.tool_calls or ()):
+        blocks.append(_read_call(call, call.id or made_id(answer, choice.index, at)))
     if message.function_call is not None:
         function = message.function_call
-        blocks.append(ToolCall(id=f"call_{function.name}", name=function.name, arguments=function.arguments))
+        ident = made_id(answer, choice.index, 0)
+        blocks.append(ToolCall(id=ident, name=function.name, arguments=function.arguments))
     return Choice(
         index=choice.index,
         content=blocks,
-        finish=wire.finish_of(choice.finish_reason, bool(message.refusal), bool(message.tool_calls)),
+        finish=wire.finish_of(
+            choice.finish_reason, bool(message.refusal), bool(message.tool_calls or message.function_call)
+        ),
         logprobs=choice.logprobs,
     )
 
 
-def _read_call(call: wire.ToolCall) -> ToolCall:
+def _read_call(call: wire.ToolCall, ident: str) -> ToolCall:
     if call.custom is not None:
-        return ToolCall(id=call.id, name=call.custom.name, arguments=call.custom.input, custom=True)
+        return ToolCall(id=ident, name=call.custom.name, arguments=call.custom.input, custom=True)
     function = call.function or wire.Function("")
     signature = ""
     if call.extra_content is not None and call.extra_content.google is not None:
         signature = sealed("gemini", call.extra_content.google.thought_signature)
-    return ToolCall(id=call.id, name=function.name, arguments=function.arguments or "{}", signature=signature)
+    return ToolCall(id=ident, name=function.name, arguments=function.arguments or "{}", signature=signature)
 
 
 def citations(annotations: list[wire.Annotation] | None) -> list[Citation]:

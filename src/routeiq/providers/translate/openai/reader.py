@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+
 import msgspec
 from msgspec import UNSET
 
@@ -30,19 +33,26 @@ from routeiq.providers.translate.media import split_url
 from routeiq.providers.translate.openai import wire
 
 
+def made_id(answer: str, choice: int, index: int) -> str:
+    """The id of a call that came without: no other call of the conversation has it."""
+    head = hashlib.sha256(answer.encode()).hexdigest()[:16] if answer else secrets.token_hex(8)
+    return f"call_{head}_{choice}_{index}"
+
+
 class ChunkReader:
     """`DeltaReader` of one stream.
 
     The finish of a choice is kept until the end marker, because usage and some servers' last text come after it.
     """
 
-    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_marked", "_refused", "_started", "_usage")
+    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_id", "_marked", "_refused", "_started", "_usage")
 
     def __init__(self, *, marked: bool = True) -> None:
         """`marked`: the end is `[DONE]`; else a stream is complete when it was closed after a choice was."""
         self._marked = marked
         self._frames = EventFrames()
         self._started = False
+        self._id = ""
         self._ended = False
         self._calls: dict[tuple[int, int], str] = {}
         """Ids of the calls seen, by choice and index."""
@@ -76,6 +86,7 @@ class ChunkReader:
             raise errors.from_event(payload, provider="")
         if not self._started:
             self._started = True
+            self._id = chunk.id
             out.append(
                 Started(
                     id=chunk.id,
@@ -144,7 +155,7 @@ class ChunkReader:
         if (choice, index) not in self._calls:
             if not name and not call.id:
                 return
-            ident = call.id or f"call_{choice}_{index}"
+            ident = call.id or made_id(self._id, choice, index)
             self._calls[choice, index] = ident
             signature = ""
             if call.extra_content is not None and call.extra_content.google is not None:

@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 class ChunkWriter:
     """`DeltaWriter` of one stream. What all chunks have in common is encoded once."""
 
-    __slots__ = ("_begun", "_custom", "_include_usage", "_model", "_prefix", "_thought", "_usage")
+    __slots__ = ("_begun", "_custom", "_include_usage", "_model", "_prefix", "_thought", "_tier", "_usage")
 
     def __init__(self, model: str, *, include_usage: bool) -> None:
         self._model = model
@@ -45,9 +45,10 @@ class ChunkWriter:
         self._prefix = b""
         self._begun: set[int] = set()
         """Choices whose first chunk, with the role, was written."""
-        self._custom: set[int] = set()
-        """Indexes of calls of custom tools."""
+        self._custom: set[tuple[int, int]] = set()
+        """Calls of custom tools, by choice and index."""
         self._usage: Usage | None = None
+        self._tier = ""
         self._thought: dict[int, str] = {}
         """Text of the thought that is open, by choice: its signature comes at its end and is shown with it."""
 
@@ -60,8 +61,9 @@ class ChunkWriter:
             return self._delta(delta.choice, {"content": delta.text}, logprobs=delta.logprobs)
         if kind is ToolDelta:
             assert isinstance(delta, ToolDelta)
-            piece = {"input": delta.arguments} if delta.index in self._custom else {"arguments": delta.arguments}
-            kind_of_tool = "custom" if delta.index in self._custom else "function"
+            custom = (delta.choice, delta.index) in self._custom
+            piece = {"input": delta.arguments} if custom else {"arguments": delta.arguments}
+            kind_of_tool = "custom" if custom else "function"
             return self._delta(delta.choice, {"tool_calls": [{"index": delta.index, kind_of_tool: piece}]})
         if isinstance(delta, Started):
             return self._start(delta)
@@ -69,7 +71,7 @@ class ChunkWriter:
             return self._think(delta)
         if isinstance(delta, ToolStarted):
             if delta.custom:
-                self._custom.add(delta.index)
+                self._custom.add((delta.choice, delta.index))
             return self._delta(delta.choice, {"tool_calls": [_opening(delta)]})
         if isinstance(delta, RefusalDelta):
             return self._delta(delta.choice, {"refusal": delta.text})
@@ -80,7 +82,7 @@ class ChunkWriter:
         if isinstance(delta, Finished):
             return self._delta(delta.choice, {}, finish=wire.FINISH_OF[delta.reason])
         if isinstance(delta, Used):
-            self._usage = delta.usage
+            self._usage, self._tier = delta.usage, delta.service_tier
             return b""
         return self._end()
 
@@ -132,6 +134,8 @@ class ChunkWriter:
         if not self._include_usage or self._usage is None:
             return DONE
         head = self._prefix[: self._prefix.index(b',"choices":')]
+        if self._tier and b'"service_tier":' not in head:
+            head += b',"service_tier":%b' % _encode(self._tier)
         return b'%b,"choices":[],"usage":%b}\n\n%b' % (head, _encode(usage_members(self._usage)), DONE)
 
 

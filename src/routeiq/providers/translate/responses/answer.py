@@ -42,7 +42,8 @@ def write_answer(answer: Answer, chat: Chat) -> bytes:
     choice = answer.choices[0]
     logprobs = choice.logprobs.get("content") if isinstance(choice.logprobs, dict) else None
     output = output_items(choice.content, ident, logprobs or [])
-    status, details = ending(choice.finish)
+    refused = any(isinstance(block, Refusal) for block in choice.content)
+    status, details = ending(choice.finish, refused=refused)
     if status == "incomplete" and output:
         mark_incomplete(output[-1])
     return _encode(
@@ -84,9 +85,9 @@ def response_of_item(item: str) -> tuple[str, int] | None:
         return None
 
 
-def ending(finish: FinishReason) -> tuple[str, dict[str, str] | None]:
-    """Status and `incomplete_details` of an answer that ended so."""
-    reason = _INCOMPLETE.get(finish)
+def ending(finish: FinishReason, *, refused: bool) -> tuple[str, dict[str, str] | None]:
+    """Status and `incomplete_details` of an answer that ended so; `refused`: there are words of a refusal in it."""
+    reason = _INCOMPLETE.get("content_filter" if finish == "refusal" and not refused else finish)
     return ("incomplete", {"reason": reason}) if reason is not None else ("completed", None)
 
 

@@ -158,11 +158,15 @@ class EventWriter:
         return first + self._event("response.in_progress", {"response": shown})
 
     def _end(self) -> bytes:
-        status, _ = answer.ending(self._finish.reason)
+        status, _ = self._ending()
         out = self._close("incomplete" if status == "incomplete" else "completed", last=True)
         if status == "incomplete" and self._output:
             answer.mark_incomplete(self._output[-1])
         return out + self._event(f"response.{status}", {"response": self._response(status)})
+
+    def _ending(self) -> tuple[str, dict[str, str] | None]:
+        parts = (part for item in self._output for part in item.get("content", ()))
+        return answer.ending(self._finish.reason, refused=any(part["type"] == "refusal" for part in parts))
 
     def _response(self, status: str, error: GatewayError | None = None) -> dict[str, Any]:
         return answer.response(
@@ -172,7 +176,7 @@ class EventWriter:
             self._created,
             status=status,
             output=self._output,
-            incomplete_details=None if error is not None else answer.ending(self._finish.reason)[1],
+            incomplete_details=None if error is not None else self._ending()[1],
             error=answer.error_object(error) if error is not None else None,
             usage=answer.usage_members(self._usage) if self._usage is not None else None,
             service_tier=self._tier,
