@@ -160,6 +160,26 @@ def test_tools_for_clients_that_speak_messages(both: tuple[Fake, Worker], stream
         assert (answer["content"][1]["name"], answer["content"][1]["input"]) == CALLS[0]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_of_an_odd_name(both: tuple[Fake, Worker], stream: bool) -> None:
+    """The provider is told a name it takes, and the client its own."""
+    fake, worker = both
+    if not fake.tools:
+        return
+    odd: Any = [{"type": "function", "function": {"name": "mcp.weather/now", "parameters": WEATHER}}]
+    client = worker.client()
+    client.chat.completions.create(model="m", messages=USER, tools=odd)
+    [told] = fake.offered(fake.bodies[-1])
+    fake.turn = Turn(pieces=(), calls=((told, {"city": "Rome"}),))
+    if stream:
+        with client.chat.completions.stream(model="m", messages=USER, tools=odd) as running:
+            message = running.get_final_completion().choices[0].message
+    else:
+        message = client.chat.completions.create(model="m", messages=USER, tools=odd).choices[0].message
+    assert [call.function.name for call in message.tool_calls or []] == ["mcp.weather/now"]
+    assert (told == "mcp.weather/now") == (fake.name == "ollama")
+
+
 def test_an_image(both: tuple[Fake, Worker]) -> None:
     fake, worker = both
     content = [

@@ -5,6 +5,7 @@ The neutral request is read once and kept on the exchange; each attempt writes i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -46,6 +47,7 @@ from routeiq.providers.translate.registry import (
     RERANK_CLIENTS,
     RERANKERS,
 )
+from routeiq.providers.translate.toolnames import NamingReader, names_restored, renamed
 from routeiq.providers.translate.whole import WholeReader
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class Translation:
 class ChatTranslation(Translation):
     """A conversation."""
 
-    __slots__ = ("_chat", "_client", "_provider", "_texts")
+    __slots__ = ("_chat", "_client", "_names", "_provider", "_texts")
 
     def __init__(
         self,
@@ -90,13 +92,16 @@ class ChatTranslation(Translation):
         outgoing: Outgoing,
         dropped: list[str],
         texts: frozenset[str] = frozenset(),
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        """`chat` is the request as this provider was given it, `texts` the names of tools made functions for it."""
+        """`chat` is the request as this provider was given it, `texts` the names of tools made functions for it,
+        `names` the client's names of tools by those it was told."""
         super().__init__(exchange, outgoing, dropped)
         self._client = client
         self._provider = provider
         self._chat = chat
         self._texts = texts
+        self._names = names or {}
 
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         exchange = self.exchange
@@ -109,6 +114,8 @@ class ChatTranslation(Translation):
     def reader(self) -> DeltaReader:
         """For the provider's stream."""
         reader = self._provider.reader(self._chat)
+        if self._names:
+            reader = NamingReader(reader, self._names)
         return RestoringReader(reader, self._texts) if self._texts else reader
 
     def whole_reader(self, most: int) -> DeltaReader:
@@ -120,7 +127,7 @@ class ChatTranslation(Translation):
         return self._client.writer(self.exchange.asked, self.exchange.public_model)
 
     def _read(self, body: bytes) -> Answer:
-        answer = self._provider.read(body, self._chat)
+        answer = names_restored(self._provider.read(body, self._chat), self._names)
         return restored(answer, self._texts) if self._texts else answer
 
 
@@ -259,9 +266,10 @@ def _chat(exchange: Exchange, route: Route, context: Context, fit: Fit) -> ChatT
     texts = text_tools(chat) if "text_tools" not in context.options else frozenset()
     if texts:
         chat = as_functions(chat)
+    chat, names = renamed(chat, route.dialect)
     outgoing = provider.write(chat, context, fit)
     _finish(outgoing, route, exchange, fit)
-    return ChatTranslation(exchange, client, provider, chat, outgoing, fit.dropped, texts)
+    return ChatTranslation(exchange, client, provider, chat, outgoing, fit.dropped, texts, names)
 
 
 def _count(exchange: Exchange, route: Route, context: Context, fit: Fit) -> CountTranslation:
@@ -269,7 +277,7 @@ def _count(exchange: Exchange, route: Route, context: Context, fit: Fit) -> Coun
     chat: Chat = _asked(exchange, client.read)
     outgoing = Outgoing("", b"")
     if counter is not None:
-        outgoing = counter.write_count(chat, context, fit)
+        outgoing = counter.write_count(renamed(chat, route.dialect)[0], context, fit)
         if outgoing.operation not in route.operations:
             counter = None
     return CountTranslation(exchange, client, counter, outgoing, fit.dropped)
