@@ -109,6 +109,35 @@ def test_an_embedding_is_asked_of_what_embeds(tmp_path: Path, upstream: Upstream
     assert upstream.requests[0].target == "/v1/embeddings"
 
 
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        ("text-completion-openai/gpt-3.5-turbo-instruct", "/v1/completions"),
+        ("jina_ai/jina-reranker-v2-base-multilingual", "/v1/rerank"),
+        ("openai/embed-or-chat", "/v1/embeddings"),
+        ("groq/embedded-llama", "/v1/chat/completions"),
+    ],
+)
+def test_a_model_is_asked_for_what_it_does(tmp_path: Path, upstream: Upstream, model: str, target: str) -> None:
+    if "rerank" in target:
+        ranked = {"results": [{"index": 0, "relevance_score": 0.9}], "usage": {"total_tokens": 9}}
+        upstream.script(Script(body=json.dumps(ranked).encode()))
+    arguments = ("test", model, "--api-key-env", "A_KEY", "--api-base", upstream.url + "/v1", "--json")
+    done = run(*arguments, home=tmp_path, extra={"A_KEY": "sk-secret-of-the-test"})
+    result = json.loads(done.stdout)
+    assert result["ok"], result
+    assert result["prompt_tokens"] > 0
+    assert upstream.requests[0].target == target
+
+
+def test_a_key_that_is_not_sent_elsewhere_is_asked_for_by_name(tmp_path: Path, upstream: Upstream) -> None:
+    arguments = ("test", "openai/gpt-4o-mini", "--api-base", upstream.url + "/v1", "--json")
+    done = run(*arguments, home=tmp_path, extra={"OPENAI_API_KEY": "sk-secret-of-the-test"})
+    assert "--api-key-env OPENAI_API_KEY" in json.loads(done.stdout)["error"]
+    assert "sk-secret" not in done.stdout + done.stderr
+    assert upstream.requests == []
+
+
 def test_a_provider_that_refuses(tmp_path: Path, upstream: Upstream) -> None:
     arguments = ("test", "openai/gpt-4o-mini", "--api-key-env", "A_KEY", "--api-base", upstream.url + "/v1")
     done = run(*arguments, home=tmp_path, extra={"A_KEY": "sk-another"})

@@ -160,12 +160,8 @@ def try_one(
 
 def _try(spec: ProviderSpec, model: str, key_env: str | None, base: str | None, timeout: float) -> Tested:
     """Start a gateway, call it once."""
-    chat = "chat" in spec.capabilities and "embed" not in model.lower()
-    tested = Tested(model, "/v1/chat/completions" if chat else "/v1/embeddings")
-    body: dict[str, Any] = {"model": model, "input": "OK"}
-    if chat:
-        limit = str(spec.quirks.get("max_tokens_field", "max_tokens"))
-        body = {"model": model, "messages": [{"role": "user", "content": "Say OK."}], limit: ANSWER_TOKENS}
+    endpoint, body = _question(spec, model)
+    tested = Tested(model, endpoint)
     params: dict[str, Any] = {"model": model, "timeout": timeout}
     if key_env is not None:
         params["api_key"] = f"os.environ/{key_env}"
@@ -189,7 +185,26 @@ def _try(spec: ProviderSpec, model: str, key_env: str | None, base: str | None, 
                 _call(tested, url, body, timeout)
         except GatewayFailed as failed:
             tested.error = f"the gateway did not start: {failed}"
+            if base is not None and key_env is None and spec.key_env:
+                tested.error += f"\nwith --api-base the key is to be named: --api-key-env {spec.key_env[0]}"
     return tested
+
+
+def _question(spec: ProviderSpec, model: str) -> tuple[str, dict[str, Any]]:
+    """(endpoint, body) of the smallest request such a model answers."""
+    can, name = spec.capabilities, model.lower()
+    if "rerank" in can and "rerank" in name:
+        return "/v1/rerank", {"model": model, "query": "OK", "documents": ["OK", "not"]}
+    if "chat" in can and not ("embeddings" in can and "embed" in name):
+        limit = str(spec.quirks.get("max_tokens_field", "max_tokens"))
+        return "/v1/chat/completions", {
+            "model": model,
+            "messages": [{"role": "user", "content": "Say OK."}],
+            limit: ANSWER_TOKENS,
+        }
+    if "embeddings" in can:
+        return "/v1/embeddings", {"model": model, "input": "OK"}
+    return "/v1/completions", {"model": model, "prompt": "Say OK.", "max_tokens": ANSWER_TOKENS}
 
 
 def _call(tested: Tested, url: str, body: dict[str, Any], timeout: float) -> None:
@@ -210,9 +225,9 @@ def _call(tested: Tested, url: str, body: dict[str, Any], timeout: float) -> Non
     tested.cost = response.headers.get("x-litellm-response-cost", "")
     tested.ok = response.status == 200
     if tested.ok:
-        usage = answer.get("usage") or {}
-        tested.prompt_tokens = usage.get("prompt_tokens") or 0
-        tested.completion_tokens = usage.get("completion_tokens") or 0
+        usage = answer.get("usage") or answer.get("meta", {}).get("tokens") or {}
+        tested.prompt_tokens = usage.get("prompt_tokens") or usage.get("input_tokens") or 0
+        tested.completion_tokens = usage.get("completion_tokens") or usage.get("output_tokens") or 0
     else:
         told = answer.get("error")
         tested.error = str(told.get("message") if isinstance(told, dict) else answer)
