@@ -136,3 +136,21 @@ def test_keys_are_in_no_error(upstream: Upstream, reach: dict[str, Any]) -> None
 def test_what_is_no_json(reach: dict[str, Any]) -> None:
     error_of(routeiq.BadRequestError, **reach, metadata={"a": object()})
     error_of(routeiq.BadRequestError, **reach, response_format=dict)
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "param"),
+    [
+        (None, {}, "messages"),
+        ("Hello", {}, "messages"),
+        ({"role": "user", "content": "Hello"}, {}, "messages"),
+        ([], {"extra_body": 3}, "extra_body"),
+        ([], {"metadata": object()}, None),
+    ],
+)
+def test_what_is_no_request(reach: dict[str, Any], messages: Any, options: dict[str, Any], param: str | None) -> None:
+    with pytest.raises(routeiq.BadRequestError) as raised:
+        routeiq.completion("openai/gpt-4o", messages, **options, **reach)
+    assert (raised.value.code, raised.value.param) == ("invalid_type", param)
+    assert raised.value.type == "invalid_request_error"
+    assert not str(raised.value).endswith(": ")

@@ -17,6 +17,9 @@ from routeiq.core.errors import GatewayError, UpstreamError, UpstreamTimeout, Up
 class APIError(Exception):
     """Base of them all. `llm_provider` is empty when no provider was asked, `response_headers` are in lower case."""
 
+    usual_type: str | None = None
+    """`type` where none is told."""
+
     def __init__(
         self,
         message: str,
@@ -33,13 +36,13 @@ class APIError(Exception):
         self.status_code = status_code
         self.code = code
         self.param = param
-        self.type = type
+        self.type = type or self.usual_type
         self.llm_provider = llm_provider
         self.response_headers = dict(response_headers or {})
 
 
 class APIConnectionError(APIError):
-    """The provider can't be reached, or what it sent is no answer."""
+    """The provider can't be reached, or what it sent is no HTTP."""
 
 
 class APITimeoutError(APIConnectionError):
@@ -51,7 +54,9 @@ Timeout = APITimeoutError
 
 
 class BadRequestError(APIError):
-    """400: the request, or the configuration it needs, is wrong."""
+    """400, 413: the request, or the configuration it needs, is wrong."""
+
+    usual_type = "invalid_request_error"
 
 
 class ContextWindowExceededError(BadRequestError):

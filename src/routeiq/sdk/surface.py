@@ -34,7 +34,7 @@ class Surface(ABC):
         self, model: str, messages: Iterable[Any], *, stream: bool = False, **options: Any
     ) -> Response | Stream:
         """A chat completion, or the Stream of its chunks."""
-        return self._call(CHAT, model, {"messages": list(messages)}, options, stream).wait()
+        return self._call(CHAT, model, {"messages": _listed(messages)}, options, stream).wait()
 
     @overload
     async def acompletion(
@@ -52,7 +52,7 @@ class Surface(ABC):
         self, model: str, messages: Iterable[Any], *, stream: bool = False, **options: Any
     ) -> Response | Stream:
         """The same, awaited."""
-        return await self._call(CHAT, model, {"messages": list(messages)}, options, stream).wait_async()
+        return await self._call(CHAT, model, {"messages": _listed(messages)}, options, stream).wait_async()
 
     @overload
     def responses(self, model: str, input: Any, *, stream: Literal[False] = False, **options: Any) -> Response: ...
@@ -103,8 +103,12 @@ class Surface(ABC):
             )
         options = {name: value for name, value in options.items() if value is not None}
         settings = self._settings(options)
-        body = {"model": model, **asked, **options, **options.pop("extra_body", {})}
-        body.pop("extra_body", None)
+        more = options.pop("extra_body", {})
+        if not isinstance(more, Mapping):
+            raise BadRequestError(
+                "extra_body: must be a dict", status_code=400, code="invalid_type", param="extra_body"
+            )
+        body = {"model": model, **asked, **options, **more}
         if stream:
             body["stream"] = True
         call = Call(endpoint, _encoded(body), stream=stream, timeout=self._timeout(settings))
@@ -112,11 +116,22 @@ class Surface(ABC):
         return call
 
 
+def _listed(messages: Any) -> list[Any]:
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise BadRequestError(
+            "messages: must be a list, for instance [user_message('Hello')]",
+            status_code=400,
+            code="invalid_type",
+            param="messages",
+        )
+    return list(messages)
+
+
 def _plain(value: Any) -> Any:
     """What `msgspec` does not know: answers that are sent back, objects of pydantic and of OpenAI's SDK."""
     dump = getattr(value, "model_dump", None)
     if dump is None or isinstance(value, type):
-        raise NotImplementedError
+        raise NotImplementedError(f"there is no JSON for {type(value).__name__}")
     return (
         dump()
         if hasattr(value, "routeiq") or type(value).__module__.startswith("routeiq.")
