@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from wishes import WISHES, chat, messages, shows
+from wishes import PNG, SCHEMA, WISHES, chat, messages, shows
 
 from routeiq.core.errors import BadRequest
 from routeiq.core.snapshot import CHAT, MESSAGES
@@ -163,3 +163,33 @@ def test_an_answer_that_is_text_is_shown_where_a_tool_was_not_called() -> None:
 
 def _said(text: str) -> bytes:
     return b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": text}}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ((rb"a\ud83d", rb"\ude80b"), "a\U0001f680b"),
+        ((rb"a\uD83D", rb"", rb"\uDE80"), "a\U0001f680"),
+        ((rb"\ude80b",), "\ufffdb"),
+        ((rb"\ud83d", rb"\ud83d\ude80"), "\U0001f680"),
+        ((rb"\\ud83d\ud83d", rb"\ude80"), "\\ud83d\U0001f680"),
+    ],
+)
+def test_characters_cut_in_two(pieces: tuple[bytes, ...], text: str) -> None:
+    reader = CHAT_PROVIDERS["openai"].reader(Chat(messages=[]))
+    stream = b"".join(b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % piece for piece in pieces)
+    assert "".join(delta.text for delta in reader.feed(stream) if isinstance(delta, TextDelta)) == text
+
+
+def test_what_only_anthropics_tools_have_is_named() -> None:
+    tool = {"name": "t", "input_schema": SCHEMA, "input_examples": [{"kept_city": "Oslo"}]}
+    fit = Fit("openai")
+    sent(MESSAGES, "openai", messages(tools=[tool]), fit)
+    assert fit.dropped == ["tools.input_examples"]
+
+
+def test_pictures_called_jpg_are_jpeg() -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/jpg;base64,{PNG}"}}
+    body = sent(CHAT, "anthropic", chat(shows(picture)), Fit("anthropic"))
+    assert isinstance(body, str)
+    assert '"media_type":"image/jpeg"' in body

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from routeiq.providers import errors
 from routeiq.transport.sse import Framer, FrameTooLarge, payload, split
 
@@ -30,6 +32,36 @@ class EventFrames:
     def rest(self) -> bytes:
         """Payload of what came after the last complete event."""
         return payload(self._framer.rest())
+
+
+_HALF = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(\\u[dD][89abAB][0-9a-fA-F]{2})|(\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
+)
+"""Escapes of surrogates: a pair, or only the first or second half of one."""
+
+
+class Halves:
+    """Joins characters that a server cut in two escapes, of which each event has one: JSON has no half characters."""
+
+    __slots__ = ("_first",)
+
+    def __init__(self) -> None:
+        self._first = b""
+
+    def mended(self, payload: bytes) -> bytes:
+        """The same with the first half put off to the next event; one that has no other half is U+FFFD."""
+        return _HALF.sub(self._mend, payload)
+
+    def _mend(self, found: re.Match[bytes]) -> bytes:
+        slashes, pair, first, second = found.groups(b"")
+        if pair:
+            return found[0]
+        if first:
+            self._first = first
+            return slashes
+        first, self._first = self._first, b""
+        return slashes + (first + second if first else rb"\ufffd")
 
 
 class LineFrames:

@@ -38,6 +38,14 @@ TYPES = {
 _EXTENSIONS = {media_type: extension for extension, media_type in reversed(TYPES.items())} | {"audio/mpeg": "mp3"}
 
 
+_MEANT = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav"}
+
+
+def meant(media_type: str) -> str:
+    """The registered name of a media type that clients write otherwise: https://www.iana.org/assignments/media-types"""
+    return _MEANT.get(media_type, media_type)
+
+
 def data_url(media_type: str, data: str) -> str:
     """`data:image/png;base64,…` (RFC 2397)."""
     return f"data:{media_type};base64,{data}"
@@ -52,7 +60,7 @@ def split_url(url: str, param: str) -> tuple[str, str]:
     if not comma:
         raise BadRequest("The data URL has no data.", param=param, code="invalid_data_url")
     if "base64" in options:
-        return media_type or "text/plain", data
+        return meant(media_type) or "text/plain", data
     return media_type or "text/plain", binascii.b2a_base64(unquote_to_bytes(data), newline=False).decode()
 
 

@@ -25,6 +25,7 @@ from routeiq.providers.translate.chat import (
     ToolResult,
 )
 from routeiq.providers.translate.codec import decode_request
+from routeiq.providers.translate.media import meant
 
 
 def read_request(body: bytes, *, counting: bool = False) -> Chat:
@@ -58,7 +59,7 @@ def read_request(body: bytes, *, counting: bool = False) -> Chat:
         include_usage=True,
         betas=tuple(betas) if isinstance(betas, list) else (),
         extra={name: value for name, value in others.items() if name not in wire.HINTS},
-        hints=tuple(name for name in others if name in wire.HINTS),
+        hints=(*(name for name in others if name in wire.HINTS), *wire.tool_hints(request.tools or ())),
     )
 
 
@@ -122,7 +123,7 @@ def _block(raw: msgspec.Raw, param: str) -> Block:
 def _media(block: wire.Block, source: wire.Source, param: str) -> Media | None:
     media = Media(
         kind="image" if block.type == "image" else "document",
-        media_type=source.media_type,
+        media_type=meant(source.media_type),
         name=block.title or "",
         context=block.context or "",
         cited=isinstance(block.citations, wire.Cited) and block.citations.enabled,

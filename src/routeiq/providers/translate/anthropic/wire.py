@@ -6,6 +6,7 @@ are (`Native`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -195,6 +196,19 @@ decode_event = msgspec.json.Decoder(Event, strict=False).decode
 decode_count = msgspec.json.Decoder(Counted).decode
 KNOWN = frozenset(Request.__struct_fields__) | {"mock_response", "mock_testing_fallbacks"}
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+_TOOL = frozenset(Tool.__struct_fields__)
+
+
+def tool_hints(tools: Sequence[Raw]) -> list[str]:
+    """What a client's own tools hold that only Anthropic has (examples, who may call them), as `tools.MEMBER`."""
+    found: dict[str, None] = {}
+    for raw in tools:
+        members = _decode_members(raw)
+        if bytes(members.get("type", b"null")) in (b"null", b'"custom"'):
+            found |= {f"tools.{name}": None for name in members if name not in _TOOL}
+    return list(found)
 
 
 def others_of(body: bytes) -> dict[str, Any]:

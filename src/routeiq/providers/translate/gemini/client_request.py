@@ -29,7 +29,7 @@ from routeiq.providers.translate.gemini import wire
 from routeiq.providers.translate.gemini.proof import read_proof
 from routeiq.providers.translate.gemini.schema import to_json_schema
 from routeiq.providers.translate.gemini.thinking import EFFORTS
-from routeiq.providers.translate.media import kind_of, type_of
+from routeiq.providers.translate.media import kind_of, meant, type_of
 
 _OWN_CONFIG = (
     "media_resolution",
@@ -203,7 +203,7 @@ def _media(inline: wire.Blob | None, file: wire.FileData | None, param: str) -> 
             )
         return Media(
             kind=kind_of(inline.mime_type),
-            media_type=inline.mime_type,
+            media_type=meant(inline.mime_type),
             data=inline.data.translate({45: 43, 95: 47}),  # base64url, as Google's SDK for Python writes it
             name=inline.display_name or "",
         )

@@ -28,7 +28,7 @@ from routeiq.providers.translate.chat import (
     Used,
     sealed,
 )
-from routeiq.providers.translate.frames import EventFrames
+from routeiq.providers.translate.frames import EventFrames, Halves
 from routeiq.providers.translate.media import split_url
 from routeiq.providers.translate.openai import wire
 
@@ -45,14 +45,28 @@ class ChunkReader:
     The finish of a choice is kept until the end marker, because usage and some servers' last text come after it.
     """
 
-    __slots__ = ("_calls", "_ended", "_finish", "_frames", "_id", "_marked", "_refused", "_started", "_usage")
+    __slots__ = (
+        "_calls",
+        "_ended",
+        "_finish",
+        "_frames",
+        "_halves",
+        "_id",
+        "_marked",
+        "_refused",
+        "_started",
+        "_tier",
+        "_usage",
+    )
 
     def __init__(self, *, marked: bool = True) -> None:
         """`marked`: the end is `[DONE]`; else a stream is complete when it was closed after a choice was."""
         self._marked = marked
         self._frames = EventFrames()
+        self._halves = Halves()
         self._started = False
         self._id = ""
+        self._tier = ""
         self._ended = False
         self._calls: dict[tuple[int, int], str] = {}
         """Ids of the calls seen, by choice and index."""
@@ -80,7 +94,10 @@ class ChunkReader:
         try:
             chunk = wire.decode_chunk(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise errors.broken_answer("", "an event that is no chunk of a chat") from None
+            try:
+                chunk = wire.decode_chunk(self._halves.mended(payload))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                raise errors.broken_answer("", "an event that is no chunk of a chat") from None
         told = chunk.error or chunk.errors
         if told is not UNSET and told is not None and not chunk.choices:
             raise errors.from_event(payload, provider="")
@@ -101,6 +118,7 @@ class ChunkReader:
                 self._delta(choice.delta, choice, out)
             if choice.finish_reason is not None:
                 self._finish[choice.index] = choice.finish_reason
+        self._tier = chunk.service_tier or self._tier
         if chunk.usage is not None:
             self._usage = used(chunk.usage, chunk.service_tier)
 
@@ -184,5 +202,5 @@ class ChunkReader:
             reason = wire.finish_of(self._finish.get(choice), choice in self._refused, choice in called)
             out.append(Finished(reason=reason, choice=choice))
         if self._usage is not None:
-            out.append(Used(usage=self._usage))
+            out.append(Used(usage=self._usage, service_tier=self._tier))
         out.append(Ended())
