@@ -104,6 +104,7 @@ def test_it_comes_dies_is_back_and_goes(vendor: Snowflake) -> None:
         gateway.write(config())
         gateway.cli("config", "reload")
         assert longtail(gateway) == second
+        vendor.enough.set()
         pieces += stream
         assert pieces[-1].choices[0].finish_reason == "stop"
         wait(lambda: longtail(gateway) == 0)
