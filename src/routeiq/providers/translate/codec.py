@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError
-from routeiq.providers.translate.chat import Answer, Block, Chat, Delta, Media, Tool, ToolCall, ToolResult
+from routeiq.providers.translate.chat import Answer, Block, Chat, Delta, Media, Text, Tool, ToolCall, ToolResult
 
 _OPTIONAL = {
     "temperature": "temperature",
@@ -101,13 +102,10 @@ class Fit:
 
     def settle_rest(self, chat: Chat, served: frozenset[str]) -> None:
         """Refuse or pass over all that the request has and a codec, which serves the fields `served`, has not."""
-        for names, away in ((_OPTIONAL, self.refuse), (HINTS, self.ignore)):
-            for field, param in names.items():
-                if field in served:
-                    continue
-                value = getattr(chat, field)
-                if value not in (None, "", [], {}) and value != _AS_USUAL.get(field):
-                    away(param)
+        for field, param, usual in _rest(served):
+            value = getattr(chat, field)
+            if value is not None and value not in ("", [], {}) and value != usual:
+                (self.ignore if field in HINTS else self.refuse)(param)
         self._settle_said(chat, served)
         for beta in chat.betas if "betas" not in served else ():
             self.ignore(f"anthropic-beta:{beta}")
@@ -119,15 +117,20 @@ class Fit:
 
     def _settle_said(self, chat: Chat, served: frozenset[str]) -> None:
         """Pass over what messages and tools hold besides what is said: `_SAID`, unless it is among `served`."""
-        found = {"strict"} if any(tool.strict for tool in chat.tools) else set()
-        if any(tool.cache is not None for tool in chat.tools):
-            found.add("cache_control")
+        found: set[str] = set()
+        for tool in chat.tools:
+            if tool.strict:
+                found.add("strict")
+            if tool.cache is not None:
+                found.add("cache_control")
         for message in chat.messages:
             for block in message.content:
+                if isinstance(block, Text) and block.cache is None:
+                    continue  # nearly all there is
                 found |= _said(block)
                 if isinstance(block, ToolResult):
                     found.update(*map(_said, block.content))
-        for param in _SAID:
+        for param in _SAID if found else ():
             if param in found and param not in served:
                 self.ignore(param)
 
@@ -135,6 +138,13 @@ class Fit:
         """The provider has no use for a parameter that does not change the answer: a hint, a label."""
         if param not in self.dropped:
             self.dropped.append(param)
+
+
+@lru_cache
+def _rest(served: frozenset[str]) -> tuple[tuple[str, str, object], ...]:
+    """What a codec does not serve: field, parameter, and the value that asks for what happens anyway."""
+    names = _OPTIONAL | HINTS
+    return tuple((field, param, _AS_USUAL.get(field)) for field, param in names.items() if field not in served)
 
 
 def _said(block: Block) -> set[str]:

@@ -81,7 +81,7 @@ class ReplicateProvider:
         _tune(chat, family, given, fit)
         _think(chat, family, given, fit)
         given |= {name: value for name, value in chat.extra.items() if not fit.leaves_out(name)}
-        fit.settle_rest(chat, _SERVED | chat.extra.keys())
+        fit.settle_rest(chat, _SERVED.union(chat.extra))
         # A deployment, named in the path, runs what it was made for.
         out = (
             {"input": given}

@@ -38,7 +38,7 @@ class SagemakerProvider:
         self._embed = OpenAIEmbedProvider()
 
     def write(self, chat: Chat, context: Context, fit: Fit) -> Outgoing:
-        served = _SERVED | chat.extra.keys()
+        served = _SERVED.union(chat.extra)
         fit.settle_rest(chat, served)
         out = self._openai.members(reduced(chat, served), context, fit)
         del out["model"]
