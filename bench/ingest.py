@@ -16,7 +16,8 @@ from pathlib import Path
 from routeiq.core.usage import Usage
 from routeiq.ledger.event import Event, LineTemplate, encode_line
 from routeiq.ledger.ingest import BATCH_BYTES, Ingester
-from routeiq.store.database import connect, database_path
+from routeiq.ledger.target import opener
+from routeiq.store.database import database_path
 from routeiq.store.migrate import ensure_schema
 
 CALLERS = 50
@@ -81,7 +82,7 @@ def measure(kind: str, lines: list[bytes], batch_bytes: int) -> None:
         segment.write_bytes(b"\n".join([*lines, b""]))
         size = segment.stat().st_size
         ensure_schema(database_path(state))
-        ingester = Ingester(journal, lambda: connect(database_path(state)), batch_bytes=batch_bytes)
+        ingester = Ingester(journal, opener(database_path(state)), batch_bytes=batch_bytes)
         cpu, wall = time.process_time(), time.perf_counter()
         while ingester.step():
             pass

@@ -4,17 +4,22 @@ provider   one obedient upstream for the whole run of this process
 upstream   the same, its scripts and its record wiped before each test
 gateway    one gateway a module, started with `gateway_config`
 start      starts further gateways, which end with the test
+postgres   one PostgreSQL server for the whole run of this process
+database   an empty database of each kind in turn: a file, and one on that server
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from routeiq.core.database import Database, parse_database
 from support.gateway import Gateway, config_for
+from support.postgres import PostgresServer
 from support.upstream import Upstream
 
 
@@ -50,3 +55,19 @@ def start() -> Iterator[Callable[..., Gateway]]:
     """`start(config, **options)` gives a running `Gateway`."""
     with ExitStack() as stack:
         yield lambda config, **options: stack.enter_context(Gateway(config, **options))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for all who leave it running."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """An empty database, without a schema."""
+    if request.param == "sqlite":
+        return tmp_path / "a % b.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return parse_database(server.database())

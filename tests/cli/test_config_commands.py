@@ -13,7 +13,7 @@ TEXT = """\
 model_list:
   - model_name: gpt-4o
     litellm_params: {model: openai/gpt-4o, api_key: os.environ/SOME_KEY, extra_headers: {X-Own: hidden}}
-general_settings: {master_key: sk-0123456789abcdef, database_url: "sqlite:////data/x.db"}
+general_settings: {master_key: sk-0123456789abcdef, database_url: "postgresql://u:hidden@db/x"}
 environment_variables: {OTHER: hidden}
 routeiq: {upstreams: [{host: api.openai.com, proxy: "http://user:hidden@proxy:1"}]}
 """

@@ -575,14 +575,42 @@ def test_server_settings_prefer_the_environment(compiled: Compile) -> None:
     assert (result.server.port, result.server.state_dir, result.server.log_level) == (5000, "/home/someone/x", "debug")
     messages = [warning.message for warning in result.warnings]
     assert "REDIS_HOST is set, but Redis is not served yet; it has no effect" in messages
-    assert "postgresql is not served yet; the ledger uses SQLite in /home/someone/x" in messages
-    assert result.server.database_url == "sqlite:////home/someone/x/routeiq.db"
+    assert result.server.database_url == "postgresql://u:p@h/d"
 
 
 def test_state_follows_xdg(compiled: Compile) -> None:
     assert compiled(one(OPENAI)).server.state_dir == "/home/someone/.local/state/routeiq"
     assert compiled(one(OPENAI), XDG_STATE_HOME="/s").server.state_dir == "/s/routeiq"
     assert "HOME is not set" in compiled(one(OPENAI), {}).error("routeiq.state_dir").message
+
+
+def test_postgresql_urls(compiled: Compile) -> None:
+    url = "postgres://u:hunter2@h:5433,h2/d?sslmode=require&connection_limit=3&schema=s"
+    result = compiled(one(OPENAI), DATABASE_URL=url)
+    assert not result.errors
+    assert result.server.database_url == url
+    (told,) = [warning for warning in result.warnings if warning.path == "general_settings.database_url"]
+    assert told.message == "the parameter connection_limit has no effect"
+    for wrong, why in (
+        ("mysql://u:hunter2@h/d", "must begin with"),
+        ("postgresql://u:hunter2/x@h/d", "percent-encode"),
+        ("postgresql://u:hunter2#x@h/d", "percent-encode"),
+        ("postgresql://u:x:hunter2@h/d/e", "percent-encoded"),
+        ("postgresql://u:hunter2@h:no/d", "port is not a number"),
+        ("postgresql://u:p?hunter2=x@h/d", "percent-encoded"),
+        ("postgresql://u:p@h/d?hunter2=x", "parameter that PostgreSQL does not know"),
+        ("postgresql:u:hunter2@h/d", "must be postgresql://"),
+        ("postgresql://u:hunter2%00@h/d", "must be postgresql://"),
+    ):
+        error = compiled(one(OPENAI), DATABASE_URL=wrong).error("general_settings.database_url")
+        assert why in error.message
+        assert "hunter2" not in str(error)
+
+
+def test_postgresql_needs_its_extra(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("routeiq.config.server.find_spec", lambda name: None)
+    error = compiled(one(OPENAI), DATABASE_URL="postgresql://u:p@h/d").error("general_settings.database_url")
+    assert error.hint == "pip install 'routeiq[postgres]'"
 
 
 def test_sqlite_urls(compiled: Compile) -> None:

@@ -22,6 +22,7 @@ from routeiq.core.counters import GAUGE, CounterTable
 from routeiq.core.snapshot import Auth, Deployment, Group, Key, Snapshot
 from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.ingest import Ingester
+from routeiq.ledger.target import opener
 from routeiq.observe.metrics import series
 from routeiq.store.database import connect, database_path, engine
 from routeiq.store.keys import KeyRepository
@@ -165,8 +166,8 @@ def test_fails_closed_before_the_first_snapshot_and_when_keys_cannot_be_read(con
     control.set_auth()
     connect(database_path(control.state)).execute("DROP TABLE virtual_keys")
     status, body = control.get("/health", VIRTUAL)
-    assert status == 500
-    assert body["error"]["type"] == "internal_server_error"
+    assert status == 503
+    assert body["error"]["code"] == "database_unavailable"
     assert "virtual_keys" not in json.dumps(body)
     assert control.get("/health", STATIC)[0] == 200
 
@@ -237,7 +238,7 @@ def test_requests_and_status(control: Fixture) -> None:
     journal.mkdir()
     lines = [encode_line(Event(id=f"i{number}", at=number, model="m", tags=("t",))) for number in range(5)]
     (journal / "w1-1-1-0.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    ingester = Ingester(journal, lambda: connect(database_path(control.state)))
+    ingester = Ingester(journal, opener(database_path(control.state)))
     ingester.drain(5)
     ingester.close()
     _, page = control.get("/api/v1/routeiq/requests?limit=2&model=m")

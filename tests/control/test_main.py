@@ -130,6 +130,7 @@ def test_a_newer_schema_is_refused_by_name(start: Callable[[], Process], tmp_pat
     control.process.communicate()
     with sqlite3.connect(database_path(tmp_path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE schema_compatibility SET oldest = '9999'")
     code, errors = start().end()
     assert code == 1
     assert "newer than this version" in errors

@@ -24,6 +24,7 @@ from routeiq.ledger.event import (
     usage_of,
 )
 from routeiq.ledger.ingest import Ingester
+from routeiq.ledger.target import opener
 from routeiq.store.database import connect, database_path, engine
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
@@ -56,7 +57,7 @@ def test_the_cost_of_a_row_is_the_cost_of_its_usage(empty: Path, requests: list[
         (state / "journal").mkdir()
         shutil.copy(empty, database_path(state))
         (state / "journal" / "w1-1-1-0.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-        ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+        ingester = Ingester(state / "journal", opener(database_path(state)))
         assert ingester.drain(20)
         ingester.close()
         database = engine(database_path(state))

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +23,75 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine, text
 
+from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
 from routeiq.core.usage import Usage
+from routeiq.ledger.columns import COLUMNS
 from routeiq.ledger.event import Event, LineTemplate, decode_line, encode_line
 from routeiq.ledger.ingest import Ingester
-from routeiq.ledger.rows import COLUMNS, salvage
-from routeiq.store.database import connect, database_path, engine
+from routeiq.ledger.rows import salvage
+from routeiq.ledger.sqlite import SqliteTarget
+from routeiq.ledger.target import opener
+from routeiq.store.database import connect, connect_postgres, database_path, engine
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
 from routeiq.store.tables import events
 
 
+@dataclass
+class State:
+    """A state directory, and the database its journal goes to."""
+
+    directory: Path
+    database: Database
+    engine: Engine
+
+    def __truediv__(self, name: str) -> Path:
+        return self.directory / name
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+
+
+@contextmanager
+def state_of(directory: Path, database: Database) -> Iterator[State]:
+    (directory / "journal").mkdir(parents=True)
+    migrate(database)
+    made = State(directory, database, engine(database))
+    yield made
+    made.engine.dispose()
+
+
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    (tmp_path / "journal").mkdir()
-    migrate(database_path(tmp_path))
-    return tmp_path
+def state(tmp_path: Path, database: Database) -> Iterator[State]:
+    with state_of(tmp_path / "state", database) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """A database of the module's own, with the schema."""
+    made: Database = tmp_path_factory.mktemp("empty") / "routeiq.db"
+    if request.param == "postgresql":
+        made = parse_database(request.getfixturevalue("postgres").database())
+    migrate(made)
+    return made
+
+
+def wiped(empty: Database, state: Path) -> Database:
     """A database that nothing has been written to."""
-    path = tmp_path_factory.mktemp("empty") / "routeiq.db"
-    migrate(path)
-    return path
+    if isinstance(empty, Path):
+        return Path(shutil.copy(empty, database_path(state)))
+    with connect_postgres(empty, autocommit=True) as connection:
+        connection.execute("TRUNCATE event_rows, event_contexts, event_details, event_usage, journal_positions")
+    return empty
+
+
+def kept_as(value: Any) -> Any:
+    """What becomes of a value in PostgreSQL, whose text can't hold U+0000; in JSON it has another name."""
+    return value.replace("\\u0000", "\ufffd").replace("\x00", "\ufffd") if isinstance(value, str) else value
 
 
 class Writer:
@@ -74,22 +121,18 @@ def line(id: str, **fields: Any) -> bytes:
     return encode_line(Event(id=id, at=fields.pop("at", 1_700_000_000_000_000), **fields)) + b"\n"
 
 
-def ids(state: Path) -> list[str]:
-    connection = connect(database_path(state))
-    try:
-        return [row[0] for row in connection.execute("SELECT id FROM events ORDER BY seq")]
-    finally:
-        connection.close()
+def ids(state: State) -> list[str]:
+    return [row[0] for row in state.ask("SELECT id FROM events ORDER BY seq")]
 
 
 @pytest.fixture
-def ingester(state: Path) -> Iterator[Ingester]:
-    made = Ingester(state / "journal", lambda: connect(database_path(state)))
+def ingester(state: State) -> Iterator[Ingester]:
+    made = Ingester(state / "journal", opener(state.database))
     yield made
     made.close()
 
 
-def test_every_field_arrives(state: Path, ingester: Ingester) -> None:
+def test_every_field_arrives(state: State, ingester: Ingester) -> None:
     writer = Writer(state / "journal")
     full = Event(
         id="a", at=5, request_id="r", endpoint="chat", key="k", key_name="n", model="m", group="g", deployment="d",
@@ -103,8 +146,10 @@ def test_every_field_arrives(state: Path, ingester: Ingester) -> None:
     os.write(writer.fd, encode_line(full) + b"\n")
     writer.write("b")
     ingester.drain(5)
-    newest, oldest = RequestRepository(engine(database_path(state))).page()
+    newest, oldest = RequestRepository(state.engine).page()
     expected = msgspec.structs.asdict(full) | {"tags": '["x","y"]', "seq": 1}
+    if isinstance(state.database, Postgres):
+        expected["user"] = kept_as(full.user)
     assert oldest == expected
     assert newest["cost"] is None
     assert newest["tags"] is None
@@ -145,7 +190,8 @@ DETAILS = st.fixed_dictionaries(
     groups=st.lists(st.tuples(CONSTANTS, st.lists(st.tuples(PLAIN, st.none() | DETAILS), min_size=1)), max_size=4),
     data=st.data(),
 )
-def test_all_kinds_of_lines_give_their_events_in_order(empty: Path, groups: list[Any], data: st.DataObject) -> None:
+def test_all_kinds_of_lines_give_their_events_in_order(empty: Database, groups: list[Any], data: st.DataObject) -> None:
+    postgres = not isinstance(empty, Path)
     written = data.draw(st.permutations([(constant, *fields) for constant, some in groups for fields in some]))
     lines: list[bytes] = []
     expected: list[dict[str, Any]] = []
@@ -162,22 +208,23 @@ def test_all_kinds_of_lines_give_their_events_in_order(empty: Path, groups: list
         lines.append(template if details is None else encode_line(event))
         assert decode_line(lines[-1]) == event
         tags = msgspec.json.encode(event.tags).decode() if event.tags else None
-        expected.append({"seq": len(lines), **msgspec.structs.asdict(event), "tags": tags})
+        row = {"seq": len(lines), **msgspec.structs.asdict(event), "tags": tags}
+        expected.append({name: kept_as(value) if postgres else value for name, value in row.items()})
     with tempfile.TemporaryDirectory() as name:
         state = Path(name)
         (state / "journal").mkdir()
-        shutil.copy(empty, database_path(state))
+        where = wiped(empty, state)
         (state / "journal" / "w1-1-1-0.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-        ingester = Ingester(state / "journal", lambda: connect(database_path(state)), batch_bytes=2000)
+        ingester = Ingester(state / "journal", opener(where), batch_bytes=2000)
         assert ingester.drain(20)
         ingester.close()
         assert not (state / "journal" / "quarantine").exists()
-        database = engine(database_path(state))
+        database = engine(where)
         assert RequestRepository(database).page(limit=1000)[::-1] == expected
         database.dispose()
 
 
-def test_contexts_are_kept_once(state: Path) -> None:
+def test_contexts_are_kept_once(state: State) -> None:
     common = {"endpoint": "chat", "key": "k", "deployment": "d", "tags": ("a",)}
     template = LineTemplate(Event(id="", at=0, upstream_model="u", **common))  # type: ignore[arg-type]
     writer = Writer(state / "journal")
@@ -185,31 +232,31 @@ def test_contexts_are_kept_once(state: Path) -> None:
         for number in range(start, start + 100):
             os.write(writer.fd, template.line(f"id-{number}", 1, b'"m"', False, Usage(), None, 1, 1, 1) + b"\n")
             writer.write(f"wild-{number}", upstream_model=f"u-{number}", **common)
-        ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+        ingester = Ingester(state / "journal", opener(state.database))
         assert ingester.drain(5)
         ingester.close()
-    connection = connect(database_path(state))
-    assert connection.execute("SELECT count(*) FROM event_contexts").fetchone() == (2,)
-    assert connection.execute("SELECT count(*) FROM event_details").fetchone() == (200,)
-    assert connection.execute("SELECT upstream_model FROM events WHERE id = 'wild-199'").fetchone() == ("u-199",)
-    assert connection.execute("SELECT upstream_model FROM events WHERE id = 'id-199'").fetchone() == ("u",)
+    assert state.ask("SELECT count(*) FROM event_contexts") == [(2,)]
+    assert state.ask("SELECT count(*) FROM event_details") == [(200,)]
+    assert state.ask("SELECT upstream_model FROM events WHERE id = 'wild-199'") == [("u-199",)]
+    assert state.ask("SELECT upstream_model FROM events WHERE id = 'id-199'") == [("u",)]
 
 
-def test_an_undone_transaction_leaves_no_context_remembered(state: Path) -> None:
+def test_an_undone_transaction_leaves_no_context_remembered(state: State) -> None:
     template = LineTemplate(Event(id="", at=0, endpoint="chat", key="k"))
     good = template.line("a", 1, b'"m"', False, Usage(), None, 1, 1, 1)
     too_much = template.line("b", 1, b'"m"', False, Usage(prompt=2**63), None, 1, 1, 1)
     two = template.line('c","at":1} {"id":"d', 1, b'"m"', False, Usage(), None, 1, 1, 1)
     (state / "journal" / "w1-1-1-0.jsonl").write_bytes(b"\n".join([good, too_much, two, b"", good, b""]))
-    ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+    ingester = Ingester(state / "journal", opener(state.database))
     assert ingester.drain(5)
     ingester.close()
-    rows = RequestRepository(engine(database_path(state))).page()
+    rows = RequestRepository(state.engine).page()
     assert [(row["id"], row["key"]) for row in rows] == [("a", "k"), ("d", "k"), ("a", "k")]
 
 
-def test_reading_starts_at_the_end_and_looks_things_up(state: Path) -> None:
-    connection = connect(database_path(state))
+def test_reading_starts_at_the_end_and_looks_things_up(tmp_path: Path) -> None:
+    migrate(tmp_path / "routeiq.db")
+    connection = connect(tmp_path / "routeiq.db")
     for query in (
         "SELECT * FROM events ORDER BY seq DESC LIMIT 9",
         "SELECT * FROM events WHERE seq < 5 ORDER BY seq DESC LIMIT 9",
@@ -228,7 +275,7 @@ def test_reading_starts_at_the_end_and_looks_things_up(state: Path) -> None:
         ]
 
 
-def test_an_unfinished_line_waits_and_a_finished_segment_goes(state: Path, ingester: Ingester) -> None:
+def test_an_unfinished_line_waits_and_a_finished_segment_goes(state: State, ingester: Ingester) -> None:
     writer = Writer(state / "journal")
     whole = line("b")
     writer.write("a")
@@ -247,12 +294,12 @@ def test_an_unfinished_line_waits_and_a_finished_segment_goes(state: Path, inges
     left = list((state / "journal").glob("w*"))
     assert len(left) == 1
     assert left != old
-    assert len(list(connect(database_path(state)).execute("SELECT * FROM journal_offsets"))) == 1
+    assert len(state.ask("SELECT * FROM journal_positions")) == 1
 
 
-def test_a_torn_tail_is_set_aside(state: Path) -> None:
+def test_a_torn_tail_is_set_aside(state: State) -> None:
     seen: list[tuple[int, int, int]] = []
-    ingester = Ingester(state / "journal", lambda: connect(database_path(state)), observe=lambda *n: seen.append(n))
+    ingester = Ingester(state / "journal", opener(state.database), observe=lambda *n: seen.append(n))
     writer = Writer(state / "journal")
     writer.write("a")
     os.write(writer.fd, line("torn")[:30])
@@ -273,7 +320,7 @@ def test_an_event_behind_a_cut_write_is_kept() -> None:
     assert bad == [line("first", user='{"id":"x"}')[:40]]
 
 
-def test_an_empty_segment_stays_while_its_writer_lives(state: Path, ingester: Ingester) -> None:
+def test_an_empty_segment_stays_while_its_writer_lives(state: State, ingester: Ingester) -> None:
     writer = Writer(state / "journal")
     ingester.step()
     assert len(list((state / "journal").glob("w*"))) == 1
@@ -282,8 +329,8 @@ def test_an_empty_segment_stays_while_its_writer_lives(state: Path, ingester: In
     assert list((state / "journal").glob("w*")) == []
 
 
-def test_lines_longer_than_a_batch(state: Path) -> None:
-    ingester = Ingester(state / "journal", lambda: connect(database_path(state)), batch_bytes=64)
+def test_lines_longer_than_a_batch(state: State) -> None:
+    ingester = Ingester(state / "journal", opener(state.database), batch_bytes=64)
     writer = Writer(state / "journal")
     writer.write("a", "b", user="x" * 10_000)
     ingester.drain(5)
@@ -291,7 +338,7 @@ def test_lines_longer_than_a_batch(state: Path) -> None:
     ingester.close()
 
 
-def test_a_thousand_mutations_lose_only_what_they_hit(state: Path, ingester: Ingester) -> None:
+def test_a_thousand_mutations_lose_only_what_they_hit(state: State, ingester: Ingester) -> None:
     generator = random.Random(11)
     lines = [line(f"id-{number:05d}", model="gpt-4o", cost=number) for number in range(5_000)]
     hit = generator.sample(range(len(lines)), 1_000)
@@ -343,15 +390,18 @@ class Failing(sqlite3.Connection):
 
 
 def test_every_store_call_may_fail_once(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        every_store_call_may_fail_once(tmp_path, stack)
+
+
+def every_store_call_may_fail_once(tmp_path: Path, stack: ExitStack) -> None:
     for fail_at in range(1, 40):
-        state = tmp_path / str(fail_at)
-        (state / "journal").mkdir(parents=True)
-        migrate(database_path(state))
+        path = tmp_path / f"{fail_at}.db"
+        state = stack.enter_context(state_of(tmp_path / str(fail_at), path))
         Failing.calls, Failing.fail_at = 0, fail_at
-        path = database_path(state)
         ingester = Ingester(
             state / "journal",
-            lambda path=path: sqlite3.connect(path, isolation_level=None, factory=Failing),
+            lambda node, path=path: SqliteTarget(sqlite3.connect(path, isolation_level=None, factory=Failing), node),
             batch_bytes=200,
         )
         writer = Writer(state / "journal")
@@ -371,11 +421,11 @@ def test_every_store_call_may_fail_once(tmp_path: Path) -> None:
     pytest.fail("the calls never ran out")
 
 
-def test_two_ingesters_take_turns(state: Path, ingester: Ingester) -> None:
+def test_two_ingesters_take_turns(state: State, ingester: Ingester) -> None:
     writer = Writer(state / "journal")
     writer.write("a")
     ingester.step()
-    other = Ingester(state / "journal", lambda: connect(database_path(state)))
+    other = Ingester(state / "journal", opener(state.database))
     writer.write("b")
     assert other.step() == 0
     ingester.close()
@@ -385,22 +435,25 @@ def test_two_ingesters_take_turns(state: Path, ingester: Ingester) -> None:
 
 
 INGEST = """
-import sys, threading
+import os, sys, threading
 from pathlib import Path
+from routeiq.core.database import DATABASE_URL_ENV, parse_database
 from routeiq.ledger.ingest import Ingester
-from routeiq.store.database import connect, database_path
-state = Path(sys.argv[1])
-Ingester(state / "journal", lambda: connect(database_path(state)), batch_bytes=4096).run(threading.Event())
+from routeiq.ledger.target import opener
+database = parse_database(os.environ[DATABASE_URL_ENV])
+Ingester(Path(sys.argv[1]), opener(database), batch_bytes=4096).run(threading.Event())
 """
 
 
-def test_kill_nine_at_any_point_repeats_and_loses_nothing(state: Path) -> None:
+def test_kill_nine_at_any_point_repeats_and_loses_nothing(state: State) -> None:
+    url = state.database.url if isinstance(state.database, Postgres) else f"sqlite:///{state.database}"
     generator = random.Random(3)
     writer = Writer(state / "journal")
     written: list[str] = []
     deadline = time.monotonic() + 12
     for _ in range(15):
-        child = subprocess.Popen([sys.executable, "-c", INGEST, str(state)])
+        command = [sys.executable, "-c", INGEST, str(state / "journal")]
+        child = subprocess.Popen(command, env={**os.environ, DATABASE_URL_ENV: url})
         end = time.monotonic() + 0.15 + generator.random() * 0.5
         while time.monotonic() < end:
             for _ in range(20):
@@ -414,19 +467,19 @@ def test_kill_nine_at_any_point_repeats_and_loses_nothing(state: Path) -> None:
         if time.monotonic() > deadline:
             break
     os.close(writer.fd)
-    ingester = Ingester(state / "journal", lambda: connect(database_path(state)))
+    ingester = Ingester(state / "journal", opener(state.database))
     assert ingester.drain(20)
     ingester.close()
     assert sorted(ids(state)) == sorted(written)
     assert list((state / "journal").glob("w*")) == []
 
 
-def test_pages_and_filters(state: Path, ingester: Ingester) -> None:
+def test_pages_and_filters(state: State, ingester: Ingester) -> None:
     writer = Writer(state / "journal")
     for number in range(10):
         writer.write(f"id-{number}", model="a" if number % 2 else "b", group="g", status=200 + number, key_name="n")
     ingester.drain(5)
-    repository = RequestRepository(engine(database_path(state)))
+    repository = RequestRepository(state.engine)
     first = repository.page(limit=3)
     assert [row["id"] for row in first] == ["id-9", "id-8", "id-7"]
     assert [row["id"] for row in repository.page(limit=2, before=first[-1]["seq"])] == ["id-6", "id-5"]

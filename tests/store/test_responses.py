@@ -1,15 +1,16 @@
-"""Responses at rest, on a real file and a clock of the test's."""
+"""Responses at rest, in a database of each kind and on a clock of the test's."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
+from routeiq.core.database import Database
 from routeiq.core.errors import BadRequest, BodyTooLarge
 from routeiq.core.responses import DEAD_SECONDS, KeptResponse
 from routeiq.store.database import engine
@@ -22,8 +23,8 @@ OWNER = "aa" * 32
 class Kept:
     """A repository and its time."""
 
-    def __init__(self, path: Path) -> None:
-        self.engine = engine(path)
+    def __init__(self, database: Database) -> None:
+        self.engine = engine(database)
         self.now = 1000.0
         self.repository = ResponseRepository(self.engine, lambda: self.now)
 
@@ -47,9 +48,9 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    migrate(tmp_path / "routeiq.db")
-    made = Kept(tmp_path / "routeiq.db")
+def kept(database: Database) -> Iterator[Kept]:
+    migrate(database)
+    made = Kept(database)
     yield made
     made.engine.dispose()
 
@@ -134,3 +135,29 @@ def test_a_worker_that_is_not_heard_of(kept: Kept) -> None:
     assert json.loads(bytes(found.response))["error"]["code"] == "server_error"
     assert not kept.put("b", background=True), "it is too late"
     assert kept.repository.alive([(OWNER, "b")]) == ["b"]
+
+
+def test_any_text_is_kept_and_looked_for(kept: Kept) -> None:
+    name = "ü\u2028\x00\U0001f600'\"%s:x"
+    assert kept.put("a", model=name)
+    found = kept.repository.find(OWNER, "a")
+    assert found is not None
+    assert found.model.replace("\ufffd", "\x00") == name
+    assert kept.repository.find(OWNER, name) is None
+    assert not kept.repository.remove(name, name)
+
+
+def test_of_many_that_end_one_only_one_does(kept: Kept) -> None:
+    for number in range(20):
+        ident = f"r{number}"
+        kept.put(ident, background=True, status="in_progress")
+        with ThreadPoolExecutor(3) as pool:
+            cancelled = pool.submit(kept.repository.cancel, OWNER, ident)
+            ended = [pool.submit(kept.put, ident, background=True, status=status) for status in ("completed", "failed")]
+            last = cancelled.result()
+            told = [future.result() for future in ended]
+        assert last is not None
+        assert sum(told) + (last.status == "cancelled") == 1
+        assert kept.status(ident) == (
+            "cancelled" if last.status == "cancelled" else ["completed", "failed"][told.index(True)]
+        )

@@ -1,21 +1,55 @@
-"""Migrations and repositories on a real file."""
+"""Migrations and repositories, on a file and on a PostgreSQL server."""
 
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect, text
 
+from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
 from routeiq.core.snapshot import Key
 from routeiq.store import migrate as migrations
 from routeiq.store.database import HEAD, connect, connect_readonly, engine, revision
 from routeiq.store.keys import KeyRepository
 from routeiq.store.tables import METADATA, events
+from support.addresses import free_port
+from support.postgres import PASSWORD, QUOTED, PostgresServer
+
+
+@pytest.fixture
+def opened(database: Database) -> Iterator[Engine]:
+    made = engine(database)
+    yield made
+    made.dispose()
+
+
+def execute(opened: Engine, *statements: str) -> None:
+    with opened.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def differences(opened: Engine) -> list[Any]:
+    """Between the database and the declared tables. Comments are for readers of the code; an index or a constraint
+    of one database only is told apart by its name."""
+    elsewhere = "uq_event_contexts" if opened.dialect.name == "postgresql" else "ix_event_contexts_key"
+    with opened.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": lambda _, name, *__: name != elsewhere}
+        )
+        found = compare_metadata(context, METADATA)
+    return [item for item in found if not (isinstance(item, list) and item[0][0] == "modify_comment")]
 
 
 def test_the_newest_migration_is_the_one_this_version_expects() -> None:
@@ -23,31 +57,88 @@ def test_the_newest_migration_is_the_one_this_version_expects() -> None:
     assert script.get_current_head() == HEAD
 
 
-def test_up_gives_the_declared_tables_and_down_gives_none(tmp_path: Path) -> None:
-    path = tmp_path / "a % b.db"
-    assert revision(path) is None
-    migrations.migrate(path)
-    assert revision(path) == HEAD
-    assert path.stat().st_mode & 0o077 == 0
-    with engine(path).connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+def test_up_gives_the_declared_tables_and_down_gives_none(database: Database, opened: Engine) -> None:
+    assert revision(database) is None
+    migrations.migrate(database)
+    assert revision(database) == HEAD
+    if isinstance(database, Path):
+        assert database.stat().st_mode & 0o077 == 0
+    assert differences(opened) == []
+    with opened.connect() as connection:
         assert inspect(connection).get_view_names() == ["events"]
         assert [column["name"] for column in inspect(connection).get_columns("events")] == events.columns.keys()
-    migrations.migrate(path, "base")
-    assert revision(path) is None
-    tables = {row[0] for row in connect(path).execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
-    assert tables == {"alembic_version"}
-    migrations.migrate(path)
-    assert revision(path) == HEAD
+    migrations.migrate(database, "base")
+    assert revision(database) is None
+    with opened.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        assert inspect(connection).get_view_names() == []
+    migrations.migrate(database)
+    assert revision(database) == HEAD
 
 
-def test_a_child_process_migrates_and_a_newer_schema_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "routeiq.db"
-    migrations.ensure_schema(path)
-    migrations.ensure_schema(path)
-    connect(path).execute("UPDATE alembic_version SET version_num = '9999'")
+def test_each_step_goes_down_and_up_again(database: Database, opened: Engine) -> None:
+    migrations.migrate(database)
+    for number in range(int(HEAD) - 1, 0, -1):
+        migrations.migrate(database, f"{number:04}")
+        assert revision(database) == f"{number:04}"
+        execute(opened, "SELECT * FROM events")
+    for number in range(2, int(HEAD) + 1):
+        migrations.migrate(database, f"{number:04}")
+        execute(opened, "SELECT * FROM events")
+    assert differences(opened) == []
+
+
+def test_positions_are_taken_along(database: Database, opened: Engine) -> None:
+    migrations.migrate(database, "0004")
+    execute(opened, "INSERT INTO journal_offsets (segment, \"offset\") VALUES ('w1-1-1-0.jsonl', 77)")
+    migrations.migrate(database)
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT * FROM journal_positions")).all() == [("", "w1-1-1-0.jsonl", 77)]
+    migrations.migrate(database, "0004")
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT * FROM journal_offsets")).all() == [("w1-1-1-0.jsonl", 77)]
+
+
+def test_a_child_process_migrates_and_a_newer_schema_is_refused(database: Database, opened: Engine) -> None:
+    migrations.ensure_schema(database)
+    migrations.ensure_schema(database)
+    execute(
+        opened,
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE schema_compatibility SET oldest = '9998'",
+    )
     with pytest.raises(migrations.MigrationFailed, match="newer"):
-        migrations.ensure_schema(path)
+        migrations.ensure_schema(database)
+    execute(opened, "DROP TABLE schema_compatibility")
+    with pytest.raises(migrations.MigrationFailed, match="newer"):
+        migrations.ensure_schema(database)
+
+
+def test_a_newer_schema_that_serves_this_version_is_left_as_it_is(database: Database, opened: Engine) -> None:
+    migrations.migrate(database)
+    execute(opened, "UPDATE alembic_version SET version_num = '9999'")
+    migrations.ensure_schema(database)
+    migrations.migrate(database)
+    assert revision(database) == "9999"
+
+
+START = """
+import os
+from routeiq.core.database import DATABASE_URL_ENV, parse_database
+from routeiq.store.migrate import ensure_schema
+ensure_schema(parse_database(os.environ[DATABASE_URL_ENV]))
+"""
+
+
+def test_nodes_that_start_at_once_migrate_once(database: Database) -> None:
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database.url
+    starts = [
+        subprocess.Popen([sys.executable, "-c", START], env={DATABASE_URL_ENV: url}, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    ends = [(start.communicate(timeout=60)[1], start.returncode) for start in starts]
+    assert ends == [("", 0)] * 4
+    assert revision(database) == HEAD
 
 
 def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
@@ -57,19 +148,44 @@ def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
         migrations.ensure_schema(path)
 
 
+def test_a_server_that_is_not_there_may_come_later(postgres: PostgresServer) -> None:
+    gone = parse_database(f"postgresql://u:{QUOTED}@127.0.0.1:{free_port()}/d")
+    with pytest.raises(migrations.Unreachable, match="can't be reached") as caught:
+        migrations.ensure_schema(gone)
+    assert "hunter2" not in str(caught.value)
+    wrong = parse_database(postgres.database().replace("hunter2", "hunter3"))
+    with pytest.raises(migrations.Unreachable, match="password authentication failed") as caught:
+        migrations.ensure_schema(wrong)
+    assert "hunter" not in str(caught.value)
+
+
+def test_a_database_that_can_not_be_used_says_why(postgres: PostgresServer) -> None:
+    latin = parse_database(postgres.database("ENCODING LATIN1 TEMPLATE template0"))
+    with pytest.raises(migrations.MigrationFailed, match="encoding is LATIN1; it must be UTF8"):
+        migrations.ensure_schema(latin)
+    with postgres.admin() as connection:
+        connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
+    guest = parse_database(postgres.database().replace("//routeiq:", "//guest:"))
+    with pytest.raises(migrations.MigrationFailed, match="permission denied for schema public") as caught:
+        migrations.ensure_schema(guest)
+    assert not isinstance(caught.value, migrations.Unreachable)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_readonly_means_it(tmp_path: Path) -> None:
     path = tmp_path / "routeiq.db"
     migrations.migrate(path)
     connection = connect_readonly(path)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM event_rows")
+    with closing(connect(path)) as writing:
+        writing.execute("DELETE FROM event_rows")
 
 
-def test_keys(tmp_path: Path) -> None:
-    path = tmp_path / "routeiq.db"
-    migrations.migrate(path)
-    repository = KeyRepository(engine(path), clock=lambda: 5.0)
-    key = Key(id="ab" * 32, name="team", models=("gpt-*",), rpm=7)
+def test_keys(database: Database, opened: Engine) -> None:
+    migrations.migrate(database)
+    repository = KeyRepository(opened, clock=lambda: 5.0)
+    key = Key(id="ab" * 32, name="team \x00 ü", models=("gpt-*",), rpm=7)
     assert repository.find(key.id) is None
     repository.put(key)
     assert repository.find(key.id) == key
@@ -77,3 +193,19 @@ def test_keys(tmp_path: Path) -> None:
     assert repository.find(key.id) == Key(id=key.id, blocked=True)
     assert repository.remove(key.id)
     assert not repository.remove(key.id)
+    assert repository.find("\x00") is None
+
+
+def test_a_schema_of_its_own_and_an_engine_without_a_password(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    plain = parse_database(url)
+    own = parse_database(f"{url}?schema=gateway&sslmode=prefer")
+    assert isinstance(plain, Postgres)
+    assert isinstance(own, Postgres)
+    with psycopg.connect(**plain.parameters, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA gateway")
+    migrations.ensure_schema(own)
+    assert (revision(own), revision(plain)) == (HEAD, None)
+    opened = engine(own)
+    assert PASSWORD not in repr(opened.url) + repr(own) + str(own)
+    opened.dispose()

@@ -35,7 +35,7 @@ def child(kind: str) -> None:
     parser = argparse.ArgumentParser()
     for name in ("fd", "feed", "column", "columns"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    for name in ("state", "socket", "control", "longtail", "database", "certfile", "keyfile"):
+    for name in ("state", "socket", "control", "longtail", "certfile", "keyfile"):
         parser.add_argument(f"--{name}")
     asked = parser.parse_args(sys.argv[2:])
     state = Path(asked.state or Path(asked.socket).parents[1])

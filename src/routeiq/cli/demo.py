@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import signal
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from rich.table import Table
 
 from routeiq.cli.gateway import GatewayFailed, free_port, gateway
 from routeiq.core.money import dollars
-from routeiq.ledger.tail import LedgerTail
+from routeiq.ledger.tail import LedgerTail, LedgerUnreadable
 from routeiq.store.database import database_path
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def _read_ledger(state_dir: Path, steps: list[Step]) -> None:
         try:
             with closing(LedgerTail(database_path(state_dir))) as ledger:
                 rows = {row["id"]: row for row in ledger.last(50)}
-        except (FileNotFoundError, sqlite3.OperationalError):
+        except LedgerUnreadable:
             continue  # the control plane is still making it
         for step in steps:
             row = rows.get(step.call_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from routeiq.cli.place import Json, StateDir, fail, state_directory
+from routeiq.core.database import Database, parse_database
 from routeiq.core.money import dollars
-from routeiq.ledger.tail import LedgerTail
+from routeiq.ledger.tail import LedgerTail, LedgerUnreadable
 from routeiq.store.database import database_path
 
 POLL_SECONDS = 0.3
@@ -27,7 +28,7 @@ requests_app = App(name="requests", help="Look at requests that were served.")
 def tail(
     *,
     state_dir: StateDir = None,
-    database: Path | None = None,
+    database: str | None = None,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="--no-follow")] = False,
     count: Annotated[int, Parameter(name=["--count", "-n"])] = 20,
     json: Json = False,
@@ -39,7 +40,7 @@ def tail(
     Parameters
     ----------
     database
-        The ledger, where it is not in the state directory.
+        The ledger, where neither DATABASE_URL nor the state directory has it: a file, or a URL without a password.
     follow
         Go on with new ones until Ctrl-C.
     count
@@ -50,8 +51,9 @@ def tail(
         Only those of this key: its name, or its SHA-256 in hex.
     """
     try:
-        ledger = LedgerTail(database or database_path(state_directory(state_dir)), model=model, key=key)
-    except FileNotFoundError as error:
+        where = database_of(database or os.environ.get("DATABASE_URL"), state_dir)
+        ledger = LedgerTail(where, model=model, key=key)
+    except (LedgerUnreadable, ValueError) as error:
         return fail(str(error))
     console = Console(highlight=False)
     try:
@@ -70,10 +72,22 @@ def tail(
             rows = ledger.more()
     except KeyboardInterrupt:
         return 0
-    except sqlite3.Error as error:
-        return fail(f"the ledger can't be read: {error}")
+    except LedgerUnreadable as error:
+        return fail(str(error))
     finally:
         ledger.close()
+
+
+def database_of(named: str | None, state_dir: Path | None) -> Database:
+    """A path, a URL, or else the state directory's file. Raises `ValueError` for a URL that is none."""
+    if not named:
+        return database_path(state_directory(state_dir))
+    if "://" not in named and not named.startswith("sqlite:"):
+        return Path(named)
+    try:
+        return parse_database(named)
+    except ValueError as error:
+        raise ValueError(f"the database's URL {error}") from None
 
 
 def as_json(row: dict[str, Any]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os.path
+from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Literal
-from urllib.parse import urlsplit
 
 from routeiq.config.address import is_host
 from routeiq.config.context import Context
 from routeiq.config.report import NOWHERE, Path
+from routeiq.core.database import parse_database
 from routeiq.core.settings import Overrides, ServerSettings
 
 DEFAULT_PORT = 4000
@@ -96,7 +97,7 @@ def _state_dir(ctx: Context, overrides: Overrides) -> str:
 
 
 def _database(ctx: Context, state_dir: str) -> str:
-    """SQLite's URL; any other database is told about and not used."""
+    """The database's URL. Nothing of its values is in a finding."""
     default = f"sqlite:///{os.path.join(state_dir, 'routeiq.db')}"
     where: Path = ("general_settings", "database_url")
     url = ctx.config.general.database_url
@@ -105,25 +106,18 @@ def _database(ctx: Context, state_dir: str) -> str:
         url, mark = ctx.environ.get(DATABASE_ENV) or None, NOWHERE
     if url is None:
         return default
-    scheme, rest = _scheme(url)
-    if scheme != "sqlite":
-        what = scheme if scheme.isalnum() else "this database"
-        message = f"{what} is not served yet; the ledger uses SQLite in {state_dir}"
-        ctx.report.warning(mark, where, message)
-        return default
-    path = rest.removeprefix("//").removeprefix("/") if rest.startswith("///") else ""
-    if not path or path == ":memory:" or "?" in path:
-        ctx.report.error(mark, where, "must be sqlite:/// and the path of a file")
-        return default
-    return f"sqlite:///{os.path.abspath(path)}"
-
-
-def _scheme(url: str) -> tuple[str, str]:
     try:
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        return "this database", ""
-    return scheme.partition("+")[0], url[len(scheme) + 1 :]
+        database = parse_database(url)
+    except ValueError as error:
+        ctx.report.error(mark, where, str(error))
+        return default
+    if isinstance(database, FilePath):
+        return f"sqlite:///{os.path.abspath(database)}"
+    if find_spec("psycopg") is None:
+        ctx.report.error(mark, where, "PostgreSQL needs the extra", "pip install 'routeiq[postgres]'")
+    for name in database.unused:
+        ctx.report.warning(mark, where, f"the parameter {name} has no effect")
+    return url
 
 
 def _log_level(ctx: Context) -> str:

@@ -86,8 +86,13 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
                 "models": sum(1 for group in snapshot.groups.values() if not group.hidden),
                 "deployments": len(snapshot.deployments),
                 "credentials": plane.credentials.status(),
+                "database": {
+                    "where": plane.database.where,
+                    "connected": plane.database.trouble is None,
+                    "trouble": plane.database.trouble,
+                },
                 "ledger": {
-                    "newest": plane.requests.newest(),
+                    "newest": plane.requests.newest() if plane.database.trouble is None else None,
                     "ingested": plane.ingest.ingested,
                     "quarantined_lines": plane.ingest.quarantined,
                     "backlog_bytes": plane.ingest.backlog,

@@ -7,11 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from routeiq.core.errors import BadRequest, GatewayError, UnknownPath
+from routeiq.core.errors import BadRequest, GatewayError, Overloaded, UnknownPath
 
 log = logging.getLogger("routeiq.control")
 
@@ -21,6 +23,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _ours)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    # A missing table is one that is still being made.
+    for kind in (OperationalError, InterfaceError, ProgrammingError, PoolTimeout):
+        app.add_exception_handler(kind, _no_database)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -47,6 +52,11 @@ async def _invalid(_: Request, error: Any) -> Response:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][1:])
     return answer(BadRequest(f"{name}: {first['msg']}", param=name or None, code="invalid_parameter"))
+
+
+async def _no_database(_: Request, error: Exception) -> Response:
+    log.error("the database does not answer: %s", str(error).partition("\n")[0])
+    return answer(Overloaded("The gateway's database does not answer.", code="database_unavailable", retry_after=5.0))
 
 
 async def _unexpected(_: Request, __: Exception) -> Response:

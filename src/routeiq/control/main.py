@@ -14,18 +14,20 @@ from pathlib import Path
 import msgspec
 
 from routeiq.control.app import create_app
-from routeiq.control.plane import Plane
+from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
+from routeiq.core.database import Database
 from routeiq.core.messages import Ready, Refused
-from routeiq.ledger.ingest import Ingester, Observer
+from routeiq.ledger.ingest import Ingester, Observer, Trouble
+from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
 from routeiq.process.feed import follow
 from routeiq.process.server import listen, make_server
-from routeiq.store.database import connect, database_path, engine
+from routeiq.store.database import engine, handed_over
 from routeiq.store.keys import KeyRepository
-from routeiq.store.migrate import MigrationFailed, ensure_schema
+from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
 
@@ -39,7 +41,6 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--columns", type=int, required=True, help="columns of the shared counters")
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
-    parser.add_argument("--database", type=Path, help="the SQLite file; routeiq.db in the state directory")
     return parser.parse_args(argv)
 
 
@@ -48,23 +49,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(argv)
     os.umask(0o077)
     logs.setup(os.environ.get("ROUTEIQ_LOG_LEVEL", "info"), json=os.environ.get("ROUTEIQ_JSON_LOGS") == "1")
-    path = args.database or database_path(args.state)
     try:
-        ensure_schema(path)
-    except MigrationFailed as error:
+        database = handed_over(args.state)
+        ensure_schema(database)
+    except Unreachable as error:
+        log.error("%s; serving without it until it is there", error)
+    except (MigrationFailed, ValueError) as error:
         log.error("%s", error)
         return 1
-    return asyncio.run(_serve(args, path))
+    return asyncio.run(_serve(args, database))
 
 
-async def _serve(args: argparse.Namespace, path: Path) -> int:
+async def _serve(args: argparse.Namespace, where: Database) -> int:
     table = CounterTable(args.state, column=0, columns=args.columns)
     table.zero_gauges()
-    database = engine(path)
-    plane = Plane(table, KeyRepository(database), RequestRepository(database), ResponseRepository(database))
+    database = engine(where)
+    repositories = KeyRepository(database), RequestRepository(database), ResponseRepository(database)
+    plane = Plane(table, *repositories, database=DatabaseStatus(str(where), "not opened yet"))
     journal = args.state / "journal"
     journal.mkdir(mode=0o700, exist_ok=True)
-    ingester = Ingester(journal, lambda: connect(path), observe=_observer(plane, table))
+    ingester = Ingester(journal, _migrated(where), observe=_observer(plane, table), trouble=_noted(plane, table))
     stop = threading.Event()
     writer = threading.Thread(target=ingester.run, args=(stop,), name="ledger", daemon=True)
     server = make_server(create_app(plane))
@@ -94,6 +98,32 @@ def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:
         return Refused(str(error))
     plane.credentials.follow(d.signing for d in plane.snapshot.deployments if d.signing is not None)
     return Ready(plane.snapshot.revision)
+
+
+def _migrated(where: Database) -> Opener:
+    """Opens the ledger once its schema is there: the database may come later than this process."""
+    made = opener(where)
+    ready = False
+
+    def opened(node: str) -> Target:
+        nonlocal ready
+        if not ready:
+            ensure_schema(where)
+            ready = True
+        return made(node)
+
+    return opened
+
+
+def _noted(plane: Plane, table: CounterTable) -> Trouble:
+    """Keeps for health and metrics whether the database is there."""
+    up = table.slot(metrics.LEDGER_UP.name, GAUGE)
+
+    def note(trouble: str) -> None:
+        table.cells[up] = not trouble
+        plane.database.trouble = trouble or None
+
+    return note
 
 
 def _observer(plane: Plane, table: CounterTable) -> Observer:

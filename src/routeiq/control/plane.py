@@ -32,6 +32,16 @@ class IngestStatus:
 
 
 @dataclass(slots=True)
+class DatabaseStatus:
+    """Whether the database can be worked with, as the ledger's writer found it last."""
+
+    where: str = ""
+    """Without a password."""
+    trouble: str | None = None
+    """`None` when all is well."""
+
+
+@dataclass(slots=True)
 class Plane:
     """The objects of one control plane; `snapshot` is replaced at every reload."""
 
@@ -40,6 +50,7 @@ class Plane:
     requests: RequestRepository
     responses: ResponseRepository
     snapshot: Snapshot | None = None
+    database: DatabaseStatus = field(default_factory=DatabaseStatus)
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)
     started: float = field(default_factory=time.time)

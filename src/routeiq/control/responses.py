@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from fastapi import Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from routeiq.control.plane import Plane
@@ -28,6 +29,8 @@ async def purge(plane: Plane) -> None:
     while True:
         try:
             await run_in_threadpool(plane.responses.purge)
+        except SQLAlchemyError as error:
+            log.warning("expired responses could not be forgotten now: %s", str(error).partition("\n")[0])
         except Exception:
             log.exception("expired responses could not be forgotten; trying again later")
         await asyncio.sleep(PURGE_SECONDS)

@@ -51,7 +51,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     """Absolute directory of the journal, the counters and the ledger; may not exist yet."""
     database_url: str
-    """Where the ledger lives: `sqlite:///` and an absolute path."""
+    """Where the ledger lives, as `core.database` reads it. May hold a password: never log it."""
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     log_level: str = "info"

@@ -1,7 +1,8 @@
 """Takes the Journal into the ledger, every Event exactly once.
 
-Rows and the offset they reach are written in one transaction, so the death of this process at any point repeats
-nothing and leaves nothing out. One ingester works at a time: it holds `journal/ingest.lock`.
+Rows and the offset they reach are written in one transaction, so the death of this process or of the database at any
+point repeats nothing and leaves nothing out. One ingester works at a time on a journal: it holds `journal/ingest.lock`.
+The file `journal/node` names the journal, for databases that more than one is taken into.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import sqlite3
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -17,19 +18,21 @@ from pathlib import Path
 
 from routeiq.ledger.reader import Segment, segment_names
 from routeiq.ledger.rows import UNREADABLE, Ledger, salvage
+from routeiq.ledger.target import Opener, Target
 
 BATCH_BYTES = 512 * 1024
 """About 1,200 Events a transaction."""
 IDLE_SECONDS = 0.25
-RETRY_SECONDS = 1.0
+RETRY_SECONDS, RETRY_MOST = 0.5, 8.0
+"""From a failure to the next try, doubled each time."""
+
+PING_SECONDS = 5.0
+"""How often an idle ingester looks whether the database is still there."""
 
 Observer = Callable[[int, int, int], None]
 """Told after every pass: Events ingested, lines quarantined, bytes still to be read."""
-
-_OFFSET = (
-    "INSERT INTO journal_offsets (segment, offset) VALUES (?, ?)"
-    " ON CONFLICT (segment) DO UPDATE SET offset = excluded.offset"
-)
+Trouble = Callable[[str], None]
+"""Told by `run` when the database fails, and why; and with `""` when it is there again, or for the first time."""
 
 log = logging.getLogger("routeiq.ledger")
 
@@ -40,17 +43,19 @@ class Ingester:
     def __init__(
         self,
         journal: Path,
-        connect: Callable[[], sqlite3.Connection],
+        connect: Opener,
         *,
         observe: Observer = lambda *_: None,
+        trouble: Trouble = lambda _: None,
         batch_bytes: int = BATCH_BYTES,
     ) -> None:
         self._journal = journal
         self._connect = connect
         self._observe = observe
+        self._trouble = trouble
         self._batch_bytes = batch_bytes
         self._lock = -1
-        self._connection: sqlite3.Connection | None = None
+        self._target: Target | None = None
         self._ledger: Ledger | None = None
         self._segments: dict[str, Segment] = {}
         self._offsets: dict[str, int] = {}
@@ -59,20 +64,30 @@ class Ingester:
 
     def run(self, stop: threading.Event) -> None:
         """Ingest until `stop`, surviving every error of disk and database: the Journal waits meanwhile."""
-        failing = False
+        failures = 0
+        known: str | None = None
+        pinged = 0.0
         while not stop.is_set():
+            why = ""
             try:
-                self.step()
+                if not self.step() and self._target is not None and time.monotonic() >= pinged + PING_SECONDS:
+                    self._ping(self._target)
+                    pinged = time.monotonic()
                 # A pause between passes makes large batches, which cost far less an Event than small ones.
                 wait = 0.0 if self._backlog >= self._batch_bytes else IDLE_SECONDS
-                if failing:
-                    failing = False
+                if failures:
+                    failures = 0
                     log.info("the ledger takes events again")
-            except (OSError, sqlite3.Error) as error:
-                wait = RETRY_SECONDS
-                if not failing:
-                    failing = True
-                    log.error("the ledger takes no events, the journal keeps them: %s", error)
+            except Exception as error:
+                wait = min(RETRY_SECONDS * 2.0 ** min(failures, 10), RETRY_MOST)
+                failures += 1
+                why = _said(error)
+                self._waiting()
+                if failures == 1:
+                    log.error("the ledger takes no events, the journal keeps them: %s", why)
+            if why != known and (why or self._target is not None):
+                known = why
+                self._trouble(why)
             if wait:
                 stop.wait(wait)
 
@@ -83,25 +98,25 @@ class Ingester:
             while time.monotonic() < deadline:
                 if not self.step():
                     return True
-        except (OSError, sqlite3.Error) as error:
-            log.error("the rest of the journal stays for the next start: %s", error)
+        except Exception as error:
+            log.error("the rest of the journal stays for the next start: %s", _said(error))
         return False
 
     def step(self) -> int:
         """One batch of every segment; how many bytes went on. 0 also while another ingester holds the lock."""
         try:
-            connection = self._open()
-            if connection is None:
+            target = self._open()
+            if target is None:
                 return 0
             moved = backlog = 0
             for segment in self._scan():
                 before = segment.offset
-                backlog += self._take(connection, segment)
+                backlog += self._take(target, segment)
                 moved += segment.offset - before
             self._backlog = backlog
             self._report()
             return moved
-        except (OSError, sqlite3.Error):
+        except BaseException:
             self._forget()
             raise
 
@@ -112,10 +127,10 @@ class Ingester:
             os.close(self._lock)
             self._lock = -1
 
-    def _open(self) -> sqlite3.Connection | None:
+    def _open(self) -> Target | None:
         """The connection, once the lock is held and the offsets are known."""
-        if self._connection is not None:
-            return self._connection
+        if self._target is not None:
+            return self._target
         if self._lock < 0:
             lock = os.open(self._journal / "ingest.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -124,18 +139,14 @@ class Ingester:
                 os.close(lock)
                 return None
             self._lock = lock
-        connection = self._connect()
+        target = self._connect(node_name(self._journal))
         try:
-            self._offsets = dict(connection.execute("SELECT segment, offset FROM journal_offsets").fetchall())
-            gone = self._offsets.keys() - set(segment_names(self._journal))
-            for name in gone:
-                del self._offsets[name]
-            connection.executemany("DELETE FROM journal_offsets WHERE segment = ?", [(name,) for name in gone])
-        except sqlite3.Error:
-            connection.close()
+            self._offsets = target.offsets(segment_names(self._journal))
+        except BaseException:
+            target.close()
             raise
-        self._connection = connection
-        return connection
+        self._target = target
+        return target
 
     def _scan(self) -> list[Segment]:
         """The segments there are, oldest first, each opened once."""
@@ -144,54 +155,51 @@ class Ingester:
                 self._segments[name] = Segment(self._journal / name, self._offsets.get(name, 0))
         return list(self._segments.values())
 
-    def _take(self, connection: sqlite3.Connection, segment: Segment) -> int:
+    def _take(self, target: Target, segment: Segment) -> int:
         """One batch of a segment; how many bytes remain."""
         data = segment.lines(self._batch_bytes)
         if data:
-            self._write(connection, segment, data)
+            self._write(target, segment, data)
             return segment.size() - segment.offset
         if not segment.try_lock():
             return 0
         # The writer is gone: what is there now is all there will be.
         data = segment.lines(self._batch_bytes)
         if data:
-            self._write(connection, segment, data)
+            self._write(target, segment, data)
         elif segment.size() > segment.offset:
             self._quarantine(segment, [segment.rest()])
-            self._commit(connection, segment, lambda _: 0, segment.size())
+            self._commit(target, segment, lambda _: 0, segment.size())
         else:
-            self._finish(connection, segment)
+            self._finish(target, segment)
             return 0
         segment.unlock()
         return segment.size() - segment.offset
 
-    def _write(self, connection: sqlite3.Connection, segment: Segment, data: bytes) -> None:
+    def _write(self, target: Target, segment: Segment, data: bytes) -> None:
         end = segment.offset + len(data)
+        data = target.prepare(data)
         try:
-            self._commit(connection, segment, lambda ledger: ledger.write(data), end)
-        except (*UNREADABLE, OverflowError):
+            self._commit(target, segment, lambda ledger: ledger.write(data), end)
+        except UNREADABLE + target.unfit:
             good, bad = salvage(data)
             if bad:
                 self._quarantine(segment, bad)
-            self._commit(connection, segment, lambda ledger: ledger.write_rows(good), end)
+            self._commit(target, segment, lambda ledger: ledger.write_rows(good), end)
 
-    def _commit(
-        self, connection: sqlite3.Connection, segment: Segment, write: Callable[[Ledger], int], end: int
-    ) -> None:
+    def _commit(self, target: Target, segment: Segment, write: Callable[[Ledger], int], end: int) -> None:
         """Rows and offset, both or none."""
         if self._ledger is None:
-            self._ledger = Ledger(connection)
-        connection.execute("BEGIN IMMEDIATE")
+            self._ledger = Ledger(target)
+        target.begin(segment.name, segment.offset)
         try:
             count = write(self._ledger)
-            connection.execute(_OFFSET, (segment.name, end))
-            connection.execute("COMMIT")
+            target.commit(segment.name, end)
         except BaseException:
             self._ledger.forget()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            target.rollback()
             raise
-        segment.offset = end
+        segment.offset = self._offsets[segment.name] = end
         self._counts[0] += count
 
     def _quarantine(self, segment: Segment, lines: list[bytes]) -> None:
@@ -205,10 +213,9 @@ class Ingester:
         self._counts[1] += len(lines)
         log.error("%d unreadable journal lines were set aside in %s", len(lines), path)
 
-    def _finish(self, connection: sqlite3.Connection, segment: Segment) -> None:
+    def _finish(self, target: Target, segment: Segment) -> None:
         """Delete a segment that is wholly in the ledger: rows on disk first, then the file, then its offset."""
-        busy = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0]
-        if busy:
+        if not target.durable():
             segment.unlock()
             return
         os.unlink(segment.path)
@@ -219,7 +226,23 @@ class Ingester:
             os.close(directory)
         self._segments.pop(segment.name).close()
         self._offsets.pop(segment.name, None)
-        connection.execute("DELETE FROM journal_offsets WHERE segment = ?", (segment.name,))
+        target.forget(segment.name)
+
+    def _ping(self, target: Target) -> None:
+        try:
+            target.ping()
+        except BaseException:
+            self._forget()
+            raise
+
+    def _waiting(self) -> None:
+        """Report what waits in the journal, as far as can be said without the database."""
+        try:
+            sizes = {name: (self._journal / name).stat().st_size for name in segment_names(self._journal)}
+        except OSError:
+            return
+        self._backlog = sum(max(0, size - self._offsets.get(name, 0)) for name, size in sizes.items())
+        self._report()
 
     def _report(self) -> None:
         ingested, quarantined = self._counts
@@ -232,6 +255,29 @@ class Ingester:
             segment.close()
         self._segments.clear()
         self._ledger = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._target is not None:
+            self._target.close()
+            self._target = None
+
+
+def node_name(journal: Path) -> str:
+    """The journal's own name, given to it when it is first asked for. Ask while holding `ingest.lock`."""
+    file = journal / "node"
+    try:
+        name = file.read_text().strip()
+    except FileNotFoundError:
+        name = ""
+    if not name:
+        name = secrets.token_hex(8)
+        new = journal / "node.new"
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as made:
+            made.write(name + "\n")
+            made.flush()
+            os.fsync(made.fileno())
+        os.replace(new, file)
+    return name
+
+
+def _said(error: Exception) -> str:
+    """An error's first line: those that follow may quote what was to be written."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

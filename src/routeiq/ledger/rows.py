@@ -9,33 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import add, itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from routeiq.ledger.event import RARE_USAGE, Event
-
-if TYPE_CHECKING:
-    import sqlite3
-
-HEAD = (
-    "id", "at", "model", "prompt_tokens", "completion_tokens", "duration", "ttft", "overhead", "cost",
-    "cached_tokens", "written_tokens", "reasoning_tokens",
-)  # fmt: skip
-"""What `LineTemplate` writes in front, in its order: the columns of `event_rows` after `context`."""
-DETAILS = (
-    "request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "continued", "user",
-)  # fmt: skip
-"""Columns of `event_details` after `seq`. `upstream_model` stands in for that of the context, where it has none."""
-USAGE = tuple(RARE_USAGE.values())
-"""Columns of `event_usage` after `seq`."""
+from routeiq.ledger.columns import COLUMNS, CONTEXT, DETAILS, HEAD, USAGE
+from routeiq.ledger.event import Event
+from routeiq.ledger.target import Row, Target
 
 _FIELDS = {field.name: (field.name, field.type, field.default) for field in msgspec.structs.fields(Event)}
-COLUMNS: tuple[str, ...] = tuple(_FIELDS)
-"""Columns of a whole row, in order: Event's fields."""
-CONTEXT = (*COLUMNS[COLUMNS.index("endpoint") :], "upstream_model")
-"""The constant part of a `LineTemplate`: the columns of `event_contexts` after `id`. Only templates have
-`upstream_model` there: behind a wildcard a client may choose it, so that there would be no bound to the contexts."""
 
 KNOWN = 32_768
 """Contexts remembered; one takes half a kilobyte."""
@@ -60,7 +42,6 @@ _OF_TEMPLATE = b',"upstream_model":"'
 """In the constant part of a template, and in no other."""
 _MOST, _LEAST = 2**63 - 1, -(2**63)
 
-Row = tuple[Any, ...]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a damaged line may raise."""
 
@@ -72,27 +53,15 @@ _NO_SIDES = _sides_of(_astuple(Event(id="", at=0)))
 _NO_DETAILS, _NO_USAGE = _NO_SIDES[: len(DETAILS)], _NO_SIDES[len(DETAILS) :]
 
 
-def _insert(table: str, columns: Iterable[str]) -> str:
-    names = [f'"{name}"' for name in columns]
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
-
-
-_INSERT_ROW = _insert("event_rows", ("context", *HEAD))
-_INSERT_CONTEXT = _insert("event_contexts", CONTEXT)
-_INSERT_DETAILS = _insert("event_details", ("seq", *DETAILS))
-_INSERT_USAGE = _insert("event_usage", ("seq", *USAGE))
-_FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = ?' for name in CONTEXT)  # noqa: S608
-
-
 class Ledger:
-    """Writes Events through one connection, in transactions that its owner begins and ends.
+    """Writes Events to one target, in transactions that its owner begins and ends.
 
     It remembers the ids of contexts, those too that were inserted by the transaction in progress: `forget` them when
     it is rolled back.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._templates: dict[bytes, tuple[int]] = {}
         """Ids by constant parts of lines from templates, from the endpoint on."""
         self._others: dict[bytes, tuple[int]] = {}
@@ -132,16 +101,15 @@ class Ledger:
 
     def _insert(self, rows: Iterable[Row], sides: list[tuple[int, Row]], count: int) -> int:
         """`sides` (details, then usage) with their places among the rows."""
-        self._connection.executemany(_INSERT_ROW, rows)
+        first = self._target.insert_rows(rows) - count + 1
         if sides:
-            # Nobody else can insert during a transaction, so its rows are the last and without gaps.
-            newest = self._connection.execute("SELECT max(seq) FROM event_rows").fetchone()[0]
-            first = newest - count + 1
-            details = [(first + place, row[: len(DETAILS)]) for place, row in sides if row != _NO_SIDES]
-            written = [(seq, *row) for seq, row in details if row != _NO_DETAILS]
-            self._connection.executemany(_INSERT_DETAILS, written)
-            usage = [(first + place, row[len(DETAILS) :]) for place, row in sides if row != _NO_SIDES]
-            self._connection.executemany(_INSERT_USAGE, [(seq, *row) for seq, row in usage if row != _NO_USAGE])
+            written = [(first + place, row) for place, row in sides if row != _NO_SIDES]
+            details = [(seq, row[: len(DETAILS)]) for seq, row in written]
+            usage = [(seq, row[len(DETAILS) :]) for seq, row in written]
+            self._target.insert_sides(
+                [(seq, *row) for seq, row in details if row != _NO_DETAILS],
+                [(seq, *row) for seq, row in usage if row != _NO_USAGE],
+            )
         return count
 
     def _merge(self, rows: list[Row], others: list[tuple[int, bytes, bytes, bytes]]) -> int:
@@ -196,11 +164,8 @@ class Ledger:
         tags = context[_TAGS]
         text = msgspec.json.encode(tags).decode() if tags else ""
         values = (*context[:_TAGS], text, *context[_TAGS + 1 :])
-        found: tuple[int] | None = self._connection.execute(_FIND_CONTEXT, values).fetchone()
-        if found is None:
-            made = self._connection.execute(_INSERT_CONTEXT, values).lastrowid
-            assert made is not None
-            found = (made,)
+        known = self._target.find_context(values)
+        found = (self._target.insert_context(values) if known is None else known,)
         if len(self._contexts) >= KNOWN:
             self._contexts.clear()
         self._contexts[context] = found

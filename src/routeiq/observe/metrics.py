@@ -91,11 +91,12 @@ QUARANTINED = Family(
     "Lines of the journal that could not be read and were set aside.",
 )
 BACKLOG = Family("routeiq_journal_backlog_bytes", "gauge", "Bytes of the journal that are not in the ledger yet.")
+LEDGER_UP = Family("routeiq_ledger_up", "gauge", "1 while the control plane can write to the ledger's database.")
 
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
     ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED, INGESTED,
-    QUARANTINED, BACKLOG,
+    QUARANTINED, BACKLOG, LEDGER_UP,
 )  # fmt: skip
 
 

@@ -1,22 +1,45 @@
-"""Where the SQLite file is and how it is opened: raw for the ledger's writer, an Engine for everything else."""
+"""How the database is opened: raw for the ledger's writer, an Engine for everything else."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from routeiq.core.database import DATABASE_URL_ENV, Database, parse_database
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    import psycopg
+    from sqlalchemy import Engine, Table
 
-HEAD = "0004"
+    from routeiq.core.database import Postgres
+
+HEAD = "0005"
 """The schema this version reads and writes: the newest revision in `migrations/`."""
 BUSY_SECONDS = 10.0
+POSTGRES_DEFAULTS = {
+    "connect_timeout": "5",
+    "application_name": "routeiq",
+    "client_encoding": "UTF8",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""Where the URL says nothing: a server that is gone without a word is noticed within a minute."""
 
 
 def database_path(state_dir: Path) -> Path:
-    """The database of one installation."""
+    """The database of an installation that names none."""
     return state_dir / "routeiq.db"
+
+
+def handed_over(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Database:
+    """The database the supervisor names in the environment. Raises `ValueError`."""
+    url = environ.get(DATABASE_URL_ENV)
+    return parse_database(url) if url else database_path(state_dir)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -39,8 +62,28 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 
 
-def revision(path: Path) -> str | None:
-    """The schema's revision in the file; `None` for a new one."""
+def connect_postgres(database: Postgres, **more: Any) -> psycopg.Connection[Any]:
+    """A connection. `more` are arguments of `psycopg.connect`; nothing is prepared, for the sake of poolers."""
+    import psycopg
+
+    return psycopg.connect(**{**POSTGRES_DEFAULTS, **database.parameters, "prepare_threshold": None, **more})
+
+
+def revision(database: Database) -> str | None:
+    """The schema's revision; `None` in a new database. Raises the driver's errors for one that can't be read."""
+    if isinstance(database, Path):
+        return _file_revision(database)
+    from psycopg import errors
+
+    with connect_postgres(database, autocommit=True) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except errors.UndefinedTable:
+            return None
+    return str(row[0]) if row else None
+
+
+def _file_revision(path: Path) -> str | None:
     try:
         connection = connect_readonly(path)
     except sqlite3.OperationalError:
@@ -54,16 +97,28 @@ def revision(path: Path) -> str | None:
     return str(row[0]) if row else None
 
 
-def engine(path: Path) -> Engine:
-    """An Engine over a small pool, for repositories."""
+def engine(database: Database) -> Engine:
+    """An Engine over a small pool, for repositories. What its errors say has no values in it."""
     from sqlalchemy import create_engine, event
     from sqlalchemy.engine import URL
 
+    if not isinstance(database, Path):
+        # The driver alone knows the password: the Engine's URL is empty.
+        return create_engine(
+            URL.create("postgresql+psycopg"),
+            creator=lambda: connect_postgres(database),
+            pool_size=4,
+            max_overflow=4,
+            pool_timeout=BUSY_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
     made = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=str(database)),
         pool_size=2,
         max_overflow=2,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        hide_parameters=True,
     )
 
     @event.listens_for(made, "connect")
@@ -71,6 +126,13 @@ def engine(path: Path) -> Engine:
         _prepare(connection)
 
     return made
+
+
+def insert_into(opened: Engine, table: Table) -> Any:
+    """An INSERT that knows what to do on a conflict, which both databases say in the same words."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (postgresql if opened.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

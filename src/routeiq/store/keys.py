@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from routeiq.core.snapshot import Key
+from routeiq.store.database import insert_into
 from routeiq.store.tables import virtual_keys
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class KeyRepository:
         """Store or replace."""
         text = _encode(key).decode()
         values = {"digest": key.id, "key": text, "updated_at": self._clock()}
-        statement = insert(virtual_keys).values(values)
+        statement = insert_into(self._engine, virtual_keys).values(values)
         with self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=values))
 

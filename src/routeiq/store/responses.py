@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 from sqlalchemy import and_, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from routeiq.core.errors import BadRequest, BodyTooLarge
 from routeiq.core.responses import CANCELLED, DEAD_SECONDS, FAILED, UNDER_WAY, Conversation, KeptResponse
+from routeiq.store.database import insert_into
 from routeiq.store.tables import responses
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ResponseRepository:
             "expires_at": now + seconds,
             **values,
         }
-        statement = insert(responses).values(whole)
+        statement = insert_into(self._engine, responses).values(whole)
         with self._engine.begin() as connection:
             if kept.background and kept.status not in UNDER_WAY:
                 running = and_(_is(kept.owner, kept.id), responses.c.status.in_(UNDER_WAY))
@@ -68,7 +68,8 @@ class ResponseRepository:
                     return True
                 if not kept.deployment:
                     return False
-                return connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
+                first = statement.on_conflict_do_nothing().returning(responses.c.id)
+                return connection.execute(first).first() is not None
             connection.execute(statement.on_conflict_do_update(index_elements=["owner", "id"], set_=values))
         return True
 
@@ -139,7 +140,7 @@ class ResponseRepository:
                 return None
             if row.status in UNDER_WAY and row.background:
                 row = self._end(connection, row, CANCELLED, None)
-        return _kept(row)
+        return _kept(row) if row is not None else None
 
     def alive(self, running: Sequence[tuple[str, str]]) -> list[str]:
         """A worker is still at these (owner, id). Gives the ids of those nobody waits for any more."""
@@ -171,8 +172,10 @@ class ResponseRepository:
         shown["status"], shown["error"] = status, error
         values = {"status": status, "response": zlib.compress(_encode(shown), _FAST)}
         here = _is(row.owner, row.id)
-        connection.execute(update(responses).where(here).values(values))
-        return connection.execute(select(responses).where(here)).one()
+        # What has ended since the row was read stays as it is, and what was deleted is gone.
+        running = and_(here, responses.c.status.in_(UNDER_WAY))
+        connection.execute(update(responses).where(running).values(values))
+        return connection.execute(select(responses).where(here)).one_or_none()
 
 
 def _is(owner: str, ident: str) -> Any:

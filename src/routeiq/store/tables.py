@@ -6,15 +6,33 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Float,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
+
+Number = Integer().with_variant(BigInteger, "postgresql")
+"""64 bits: SQLite's INTEGER is as long as its value."""
+
+
+class Words(TypeDecorator[str]):
+    """Text of any characters: PostgreSQL's can't hold U+0000, which becomes U+FFFD there."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """What is sent to the database."""
+        return value.replace("\0", "\ufffd") if value and dialect.name == "postgresql" else value
+
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
@@ -26,21 +44,27 @@ VIEWS = MetaData()
 events = Table(
     "events",
     VIEWS,
-    Column("seq", Integer, primary_key=True, comment="Order of ingestion, which is nearly the order of settlement"),
-    Column("id", String, nullable=False),
+    Column(
+        "seq",
+        Number,
+        primary_key=True,
+        autoincrement=False,
+        comment="Order of ingestion, which is nearly the order of settlement",
+    ),
+    Column("id", Words, nullable=False),
     Column("at", BigInteger, nullable=False, comment="Arrival, Unix microseconds"),
-    Column("request_id", String, nullable=False),
-    Column("endpoint", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("key_name", String, nullable=False),
-    Column("model", String, nullable=False),
-    Column("group", String, nullable=False),
-    Column("deployment", String, nullable=False),
-    Column("provider", String, nullable=False),
-    Column("upstream_model", String, nullable=False),
-    Column("strategy", String, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("error", String, nullable=False),
+    Column("request_id", Words, nullable=False),
+    Column("endpoint", Words, nullable=False),
+    Column("key", Words, nullable=False),
+    Column("key_name", Words, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("group", Words, nullable=False),
+    Column("deployment", Words, nullable=False),
+    Column("provider", Words, nullable=False),
+    Column("upstream_model", Words, nullable=False),
+    Column("strategy", Words, nullable=False),
+    Column("status", Number, nullable=False),
+    Column("error", Words, nullable=False),
     Column("stream", Boolean(create_constraint=False), nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
@@ -52,11 +76,11 @@ events = Table(
     Column("duration", BigInteger, nullable=False, comment="Microseconds"),
     Column("ttft", BigInteger, nullable=False, comment="Microseconds"),
     Column("overhead", BigInteger, nullable=False, comment="Microseconds"),
-    Column("retries", Integer, nullable=False),
-    Column("fallbacks", Integer, nullable=False),
+    Column("retries", Number, nullable=False),
+    Column("fallbacks", Number, nullable=False),
     Column("hedged", Boolean(create_constraint=False), nullable=False),
-    Column("continued", Integer, nullable=False),
-    Column("user", String, nullable=False),
+    Column("continued", Number, nullable=False),
+    Column("user", Words, nullable=False),
     Column("written_1h_tokens", BigInteger, nullable=False),
     Column("audio_in_tokens", BigInteger, nullable=False),
     Column("audio_out_tokens", BigInteger, nullable=False),
@@ -72,21 +96,21 @@ events = Table(
     Column("searches_high", BigInteger, nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("service_tier", String, nullable=False),
+    Column("service_tier", Words, nullable=False),
     Column("tags", Text, comment="JSON array; NULL when empty"),
-    Column("revision", String, nullable=False),
-    Column("worker", Integer, nullable=False),
+    Column("revision", Words, nullable=False),
+    Column("worker", Number, nullable=False),
 )
 """The ledger: one row an Event, put together from the four tables below."""
 
 event_rows = Table(
     "event_rows",
     METADATA,
-    Column("seq", Integer, primary_key=True),
-    Column("context", Integer, nullable=False, comment="event_contexts.id"),
-    Column("id", String, nullable=False),
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("context", Number, nullable=False, comment="event_contexts.id"),
+    Column("id", Words, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("model", String, nullable=False),
+    Column("model", Words, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     Column("duration", BigInteger, nullable=False),
@@ -108,44 +132,46 @@ _CONTEXT = (
 event_contexts = Table(
     "event_contexts",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("endpoint", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("key_name", String, nullable=False),
-    Column("group", String, nullable=False),
-    Column("deployment", String, nullable=False),
-    Column("provider", String, nullable=False),
-    Column("upstream_model", String, nullable=False),
-    Column("strategy", String, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("endpoint", Words, nullable=False),
+    Column("key", Words, nullable=False),
+    Column("key_name", Words, nullable=False),
+    Column("group", Words, nullable=False),
+    Column("deployment", Words, nullable=False),
+    Column("provider", Words, nullable=False),
+    Column("upstream_model", Words, nullable=False),
+    Column("strategy", Words, nullable=False),
     Column("stream", Boolean(create_constraint=False), nullable=False),
     Column("estimated", Boolean(create_constraint=False), nullable=False),
     Column("tags", Text, nullable=False, comment="JSON array; empty without tags"),
-    Column("revision", String, nullable=False),
-    Column("worker", Integer, nullable=False),
-    UniqueConstraint(*_CONTEXT, name="uq_event_contexts"),
+    Column("revision", Words, nullable=False),
+    Column("worker", Number, nullable=False),
+    UniqueConstraint(*_CONTEXT, name="uq_event_contexts").ddl_if(dialect="sqlite"),
+    # All columns together may be longer than PostgreSQL's indexes take; transactions of one at a time keep them apart.
+    Index("ix_event_contexts_key", "key", "revision", "worker").ddl_if(dialect="postgresql"),
 )
 """What the Events of one caller, deployment and worker have in common. Nothing in it is the client's to choose."""
 
 event_details = Table(
     "event_details",
     METADATA,
-    Column("seq", Integer, primary_key=True, comment="event_rows.seq"),
-    Column("request_id", String, nullable=False),
-    Column("upstream_model", String, nullable=False, comment="Used where the context has none"),
-    Column("status", Integer, nullable=False),
-    Column("error", String, nullable=False),
-    Column("retries", Integer, nullable=False),
-    Column("fallbacks", Integer, nullable=False),
+    Column("seq", Number, primary_key=True, autoincrement=False, comment="event_rows.seq"),
+    Column("request_id", Words, nullable=False),
+    Column("upstream_model", Words, nullable=False, comment="Used where the context has none"),
+    Column("status", Number, nullable=False),
+    Column("error", Words, nullable=False),
+    Column("retries", Number, nullable=False),
+    Column("fallbacks", Number, nullable=False),
     Column("hedged", Boolean(create_constraint=False), nullable=False),
-    Column("continued", Integer, nullable=False),
-    Column("user", String, nullable=False),
+    Column("continued", Number, nullable=False),
+    Column("user", Words, nullable=False),
 )
 """What most Events have nothing to say about; no row when all of it is as usual (status 200, the rest empty)."""
 
 event_usage = Table(
     "event_usage",
     METADATA,
-    Column("seq", Integer, primary_key=True, comment="event_rows.seq"),
+    Column("seq", Number, primary_key=True, autoincrement=False, comment="event_rows.seq"),
     Column("written_1h_tokens", BigInteger, nullable=False),
     Column("audio_in_tokens", BigInteger, nullable=False),
     Column("audio_out_tokens", BigInteger, nullable=False),
@@ -161,21 +187,28 @@ event_usage = Table(
     Column("searches_high", BigInteger, nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("service_tier", String, nullable=False),
+    Column("service_tier", Words, nullable=False),
 )
 """What few requests use, as in `core.usage.Usage`; no row when all is as usual (one request, the rest nothing)."""
 
-journal_offsets = Table(
-    "journal_offsets",
+journal_positions = Table(
+    "journal_positions",
     METADATA,
-    Column("segment", String, primary_key=True, comment="File name"),
+    Column("node", Words, primary_key=True, comment="Whose journal; empty until an older version's is taken over"),
+    Column("segment", Words, primary_key=True, comment="File name"),
     Column("offset", BigInteger, nullable=False, comment="Bytes already in the ledger"),
+)
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    METADATA,
+    Column("oldest", Words, primary_key=True, comment="The head of the oldest version this schema still serves"),
 )
 
 virtual_keys = Table(
     "virtual_keys",
     METADATA,
-    Column("digest", String(64), primary_key=True, comment="Lower-case hex SHA-256 of the key"),
+    Column("digest", Words(64), primary_key=True, comment="Lower-case hex SHA-256 of the key"),
     Column("key", Text, nullable=False, comment="core.snapshot.Key as JSON"),
     Column("updated_at", Float, nullable=False, comment="Unix seconds"),
 )
@@ -183,14 +216,14 @@ virtual_keys = Table(
 responses = Table(
     "responses",
     METADATA,
-    Column("owner", String, primary_key=True, comment="Hex SHA-256 of the key that asked; empty without keys"),
-    Column("id", String, primary_key=True),
+    Column("owner", Words, primary_key=True, comment="Hex SHA-256 of the key that asked; empty without keys"),
+    Column("id", Words, primary_key=True),
     Column("created_at", Float, nullable=False, comment="Unix seconds"),
     Column("expires_at", Float, nullable=False, index=True, comment="Unix seconds"),
-    Column("status", String, nullable=False),
-    Column("model", String, nullable=False),
-    Column("deployment", String, nullable=False, comment="Where the provider keeps it; empty where we do"),
-    Column("previous", String, nullable=False, comment="The response it goes on from"),
+    Column("status", Words, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("deployment", Words, nullable=False, comment="Where the provider keeps it; empty where we do"),
+    Column("previous", Words, nullable=False, comment="The response it goes on from"),
     Column("background", Boolean(create_constraint=False), nullable=False),
     Column("alive_at", Float, nullable=False, comment="When its worker was last heard of, Unix seconds"),
     Column("input", LargeBinary, nullable=False, comment="JSON array of items, zlib"),

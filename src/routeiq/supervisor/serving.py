@@ -9,6 +9,9 @@ import msgspec
 from routeiq.core import snapshot as snapshots
 from routeiq.core.settings import WARNING, Finding, ServerSettings
 
+SECRET = ("database_url",)
+"""Settings that are not to be shown."""
+
 
 @dataclass(slots=True)
 class Serving:
@@ -37,7 +40,8 @@ def restart_needed(old: ServerSettings, new: ServerSettings) -> tuple[Finding, .
         Finding(
             level=WARNING,
             path=f"routeiq.{name}",
-            message=f"{name} changed from {was[name]} to {value}, which takes a restart",
+            # A database's URL may hold a password.
+            message=f"{name} changed{'' if name in SECRET else f' from {was[name]} to {value}'}, which takes a restart",
         )
         for name, value in now.items()
         if value != was[name]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from routeiq.core.database import DATABASE_URL_ENV
 from routeiq.core.messages import Invalidate
 from routeiq.core.settings import ERROR, BuildResult, Finding, ServerSettings
 from routeiq.observe import logs
@@ -149,11 +150,11 @@ class Supervisor:
             "MALLOC_MMAP_THRESHOLD_": str(MALLOC_KEEP_BYTES),
         }
         shared = ("--columns", columns, "--state", str(state.path))
-        database = server.database_url.removeprefix("sqlite:///")
+        # Never on a command line, which everybody may read; and no business of the others.
+        keeping = {**environment, DATABASE_URL_ENV: server.database_url}
 
         def control(feed: int) -> tuple[str, ...]:
-            where = ("--socket", str(state.control_socket), "--database", database)
-            return (*self._programs.control, "--feed", str(feed), *shared, *where)
+            return (*self._programs.control, "--feed", str(feed), *shared, "--socket", str(state.control_socket))
 
         def worker(column: int, feed: int) -> tuple[str, ...]:
             own = ("--fd", str(listener.fileno()), "--feed", str(feed), "--column", str(column))
@@ -168,7 +169,7 @@ class Supervisor:
             )  # fmt: skip
 
         self._control = Child(
-            "control plane", control, environment=environment, changed=self._changed.set, relay=self._invalidate
+            "control plane", control, environment=keeping, changed=self._changed.set, relay=self._invalidate
         )
         self._workers = [
             Child(

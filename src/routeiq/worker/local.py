@@ -7,8 +7,10 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from routeiq.core.counters import GAUGE
 from routeiq.core.errors import GatewayError
 from routeiq.governance.keys import Caller
+from routeiq.observe.metrics import LEDGER_UP
 from routeiq.pipeline.answer import error_head
 from routeiq.pipeline.authenticate import admitted, token_of
 from routeiq.pipeline.plan import Plan
@@ -73,7 +75,11 @@ class Answer:
             self._send(head, b'{"status":"draining"}')
             return
         snapshot = worker.plan.snapshot
-        answer = {"status": "healthy", "db": "Not connected", "revision": snapshot.revision}
+        # Requests are served without the database too: the journal keeps them for it.
+        table = worker.services.table
+        connected = table.total(table.row(LEDGER_UP.name, GAUGE)) > 0
+        db = "connected" if connected else "Not connected"
+        answer = {"status": "healthy", "db": db, "revision": snapshot.revision}
         self._send(HEAD, _encode(answer))
 
     def _with_caller(self, name: str) -> None:

@@ -10,6 +10,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+NUMBER = sa.Integer().with_variant(sa.BigInteger, "postgresql")
 
 EVENTS = """
 CREATE VIEW events AS SELECT
@@ -40,7 +41,7 @@ CREATE VIEW events AS SELECT
     r.overhead AS overhead,
     coalesce(d.retries, 0) AS retries,
     coalesce(d.fallbacks, 0) AS fallbacks,
-    coalesce(d.hedged, 0) AS hedged,
+    coalesce(d.hedged, false) AS hedged,
     coalesce(d."user", '') AS "user",
     nullif(c.tags, '') AS tags,
     c.revision AS revision,
@@ -51,11 +52,18 @@ LEFT JOIN event_details AS d ON d.seq = r.seq
 """
 
 
+CONTEXT = (
+    "key", "deployment", "revision", "worker", "endpoint", "stream", "estimated", "key_name", "group", "provider",
+    "upstream_model", "strategy", "tags",
+)  # fmt: skip
+
+
 def upgrade() -> None:
+    postgres = op.get_bind().dialect.name == "postgresql"
     op.create_table(
         "event_rows",
-        sa.Column("seq", sa.Integer, primary_key=True),
-        sa.Column("context", sa.Integer, nullable=False),
+        sa.Column("seq", NUMBER, primary_key=True, autoincrement=False),
+        sa.Column("context", NUMBER, nullable=False),
         sa.Column("id", sa.String, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("model", sa.String, nullable=False),
@@ -70,7 +78,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "event_contexts",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", NUMBER, primary_key=True),
         sa.Column("endpoint", sa.String, nullable=False),
         sa.Column("key", sa.String, nullable=False),
         sa.Column("key_name", sa.String, nullable=False),
@@ -83,21 +91,20 @@ def upgrade() -> None:
         sa.Column("estimated", sa.Boolean(create_constraint=False), nullable=False),
         sa.Column("tags", sa.Text, nullable=False),
         sa.Column("revision", sa.String, nullable=False),
-        sa.Column("worker", sa.Integer, nullable=False),
-        sa.UniqueConstraint(
-            "key", "deployment", "revision", "worker", "endpoint", "stream", "estimated", "key_name", "group",
-            "provider", "upstream_model", "strategy", "tags", name="uq_event_contexts",
-        ),
-    )  # fmt: skip
+        sa.Column("worker", NUMBER, nullable=False),
+        *([] if postgres else [sa.UniqueConstraint(*CONTEXT, name="uq_event_contexts")]),
+    )
+    if postgres:
+        op.create_index("ix_event_contexts_key", "event_contexts", ["key", "revision", "worker"])
     op.create_table(
         "event_details",
-        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("seq", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("request_id", sa.String, nullable=False),
         sa.Column("upstream_model", sa.String, nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("status", NUMBER, nullable=False),
         sa.Column("error", sa.String, nullable=False),
-        sa.Column("retries", sa.Integer, nullable=False),
-        sa.Column("fallbacks", sa.Integer, nullable=False),
+        sa.Column("retries", NUMBER, nullable=False),
+        sa.Column("fallbacks", NUMBER, nullable=False),
         sa.Column("hedged", sa.Boolean(create_constraint=False), nullable=False),
         sa.Column("user", sa.String, nullable=False),
     )

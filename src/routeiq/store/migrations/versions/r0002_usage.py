@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from routeiq.store.migrations.versions.r0001_ledger import EVENTS as EVENTS_BEFORE
+from routeiq.store.migrations.versions.r0001_ledger import NUMBER
 
 revision = "0002"
 down_revision = "0001"
@@ -48,7 +49,7 @@ CREATE VIEW events AS SELECT
     r.overhead AS overhead,
     coalesce(d.retries, 0) AS retries,
     coalesce(d.fallbacks, 0) AS fallbacks,
-    coalesce(d.hedged, 0) AS hedged,
+    coalesce(d.hedged, false) AS hedged,
     coalesce(d."user", '') AS "user",
     coalesce(u.written_1h_tokens, 0) AS written_1h_tokens,
     coalesce(u.audio_in_tokens, 0) AS audio_in_tokens,
@@ -77,15 +78,15 @@ LEFT JOIN event_usage AS u ON u.seq = r.seq
 
 
 def upgrade() -> None:
+    op.execute("DROP VIEW events")
     op.add_column("event_rows", sa.Column("written_tokens", sa.BigInteger, nullable=False, server_default="0"))
     op.create_table(
         "event_usage",
-        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("seq", NUMBER, primary_key=True, autoincrement=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in COUNTS),
         sa.Column("seconds", sa.Float, nullable=False),
         sa.Column("service_tier", sa.String, nullable=False),
     )
-    op.execute("DROP VIEW events")
     op.execute(EVENTS)
 
 

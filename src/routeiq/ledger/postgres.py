@@ -1,0 +1,138 @@
+"""The ledger in PostgreSQL, which several nodes may write to: their transactions follow one another.
+
+An advisory lock makes them do so, and so the order of `seq` is that of the commits: who reads on from the newest
+misses nothing. https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+
+from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, USAGE
+from routeiq.ledger.target import Moved, Row
+
+LOCK = 0x726F757465697102
+"""PostgreSQL's advisory lock for writing to the ledger: "routeiq", 2."""
+WAIT_MILLISECONDS = 60_000
+"""How long a statement may take, the wait for another node with it, and how long a node that fell silent is held."""
+
+_BEGIN = (
+    f"BEGIN; SET LOCAL statement_timeout = {WAIT_MILLISECONDS};"
+    f" SET LOCAL idle_in_transaction_session_timeout = {WAIT_MILLISECONDS}; SELECT pg_advisory_xact_lock({LOCK})"
+)
+# A statement of its own: it sees what was committed before the lock was there.
+_STATE = (
+    "SELECT (SELECT coalesce(max(seq), 0) FROM event_rows),"
+    ' (SELECT "offset" FROM journal_positions WHERE node = %s AND segment = %s)'
+)
+_REACH = (
+    'INSERT INTO journal_positions (node, segment, "offset") VALUES (%s, %s, %s)'
+    ' ON CONFLICT (node, segment) DO UPDATE SET "offset" = excluded."offset"'
+)
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+_COPY_ROWS = f"COPY event_rows ({_names(('seq', 'context', *HEAD))}) FROM STDIN"
+_COPY_DETAILS = f"COPY event_details ({_names(('seq', *DETAILS))}) FROM STDIN"
+_COPY_USAGE = f"COPY event_usage ({_names(('seq', *USAGE))}) FROM STDIN"
+_FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = %s' for name in CONTEXT)  # noqa: S608
+_INSERT_CONTEXT = (
+    f"INSERT INTO event_contexts ({_names(CONTEXT)}) VALUES ({', '.join(['%s'] * len(CONTEXT))}) RETURNING id"  # noqa: S608
+)
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class PostgresTarget:
+    """A `Target` over a connection, which it closes."""
+
+    unfit: tuple[type[Exception], ...] = (psycopg.DataError, OverflowError, UnicodeEncodeError)
+
+    def __init__(self, connection: psycopg.Connection[Any], node: str) -> None:
+        """Transactions are begun by hand, so the connection is put in autocommit."""
+        connection.autocommit = True
+        self._connection = connection
+        self._node = node
+        self._newest = 0
+
+    def offsets(self, segments: Iterable[str]) -> dict[str, int]:
+        there = set(segments)
+        rows = self._connection.execute(
+            'SELECT segment, "offset" FROM journal_positions WHERE node = %s', (self._node,)
+        ).fetchall()
+        gone = [segment for segment, _ in rows if segment not in there]
+        if gone:
+            self._connection.execute(
+                "DELETE FROM journal_positions WHERE node = %s AND segment = ANY(%s)", (self._node, gone)
+            )
+        return {segment: offset for segment, offset in rows if segment in there}
+
+    def prepare(self, data: bytes) -> bytes:
+        """U+0000 becomes U+FFFD: PostgreSQL's text can't hold it, and JSON has it as an escape only."""
+        return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
+
+    def begin(self, segment: str, offset: int) -> None:
+        """Begin, alone: no other node's transaction is under way until this one ends."""
+        self._connection.execute(_BEGIN)
+        newest, known = self._connection.execute(_STATE, (self._node, segment)).fetchone() or (0, None)
+        if (known or 0) != offset:
+            self.rollback()
+            raise Moved(f"the ledger has {segment} up to {known or 0}, not {offset}")
+        self._newest = newest
+
+    def commit(self, segment: str, offset: int) -> None:
+        self._connection.execute(_REACH, (self._node, segment, offset))
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        try:
+            self._connection.rollback()
+        except psycopg.Error:
+            pass  # it is gone, and the transaction with it
+
+    def find_context(self, values: Row) -> int | None:
+        found = self._connection.execute(_FIND_CONTEXT, values).fetchone()
+        return int(found[0]) if found is not None else None
+
+    def insert_context(self, values: Row) -> int:
+        made = self._connection.execute(_INSERT_CONTEXT, values).fetchone()
+        assert made is not None
+        return int(made[0])
+
+    def insert_rows(self, rows: Iterable[Row]) -> int:
+        with self._connection.cursor() as cursor, cursor.copy(_COPY_ROWS) as copy:
+            for number, row in enumerate(rows, self._newest + 1):
+                copy.write_row((number, *row))
+                self._newest = number
+        return self._newest
+
+    def insert_sides(self, details: list[Row], usage: list[Row]) -> None:
+        self._copy(_COPY_DETAILS, details)
+        self._copy(_COPY_USAGE, usage)
+
+    def ping(self) -> None:
+        self._connection.execute("SELECT 1")
+
+    def durable(self) -> bool:
+        """What is committed is on the server's disk, as far as its `synchronous_commit` says."""
+        return True
+
+    def forget(self, segment: str) -> None:
+        self._connection.execute(
+            "DELETE FROM journal_positions WHERE node = %s AND segment = %s", (self._node, segment)
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _copy(self, statement: str, rows: list[Row]) -> None:
+        if rows:
+            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
