@@ -6,6 +6,7 @@ import logging
 import math
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -76,7 +77,7 @@ class Attempt(Call):
         self.started = now
         self.status = 0
         self.ttfb = 0.0
-        self.translation: Translation | None = None
+        self.translation: Translation[Any, Any] | None = None
         self.rival: Attempt | None = None
         """The other half of a hedge while both run."""
         self.upstream_model = ""

@@ -6,7 +6,7 @@ The neutral request is read once and kept on the exchange; each attempt writes i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -59,13 +59,26 @@ BYTES_PER_TOKEN = 4
 """Of the estimate where a provider can't count: about English text."""
 
 
-class Translation:
+ClientSide = TypeVar("ClientSide")
+ProviderSide = TypeVar("ProviderSide")
+
+
+class Translation(Generic[ClientSide, ProviderSide]):
     """One attempt's translation. Subclasses know the kind of request."""
 
-    __slots__ = ("dropped", "exchange", "outgoing")
+    __slots__ = ("_client", "_provider", "dropped", "exchange", "outgoing")
 
-    def __init__(self, exchange: Exchange, outgoing: Outgoing, dropped: list[str]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        client: ClientSide,
+        provider: ProviderSide,
+        outgoing: Outgoing,
+        dropped: list[str],
+    ) -> None:
         self.exchange = exchange
+        self._client = client
+        self._provider = provider
         self.outgoing = outgoing
         self.dropped = dropped
 
@@ -78,10 +91,10 @@ class Translation:
         return None
 
 
-class ChatTranslation(Translation):
+class ChatTranslation(Translation[ClientCodec, ProviderCodec]):
     """A conversation."""
 
-    __slots__ = ("_chat", "_client", "_names", "_provider", "_texts")
+    __slots__ = ("_chat", "_names", "_texts")
 
     def __init__(
         self,
@@ -96,9 +109,7 @@ class ChatTranslation(Translation):
     ) -> None:
         """`chat` is the request as this provider was given it, `texts` the names of tools made functions for it,
         `names` the client's names of tools by those it was told."""
-        super().__init__(exchange, outgoing, dropped)
-        self._client = client
-        self._provider = provider
+        super().__init__(exchange, client, provider, outgoing, dropped)
         self._chat = chat
         self._texts = texts
         self._names = names or {}
@@ -131,22 +142,10 @@ class ChatTranslation(Translation):
         return restored(answer, self._texts) if self._texts else answer
 
 
-class CountTranslation(Translation):
+class CountTranslation(Translation[CountClientCodec, TokenCounter | None]):
     """A question for the size of a prompt."""
 
-    __slots__ = ("_client", "_provider")
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        client: CountClientCodec,
-        provider: TokenCounter | None,
-        outgoing: Outgoing,
-        dropped: list[str],
-    ) -> None:
-        super().__init__(exchange, outgoing, dropped)
-        self._client = client
-        self._provider = provider
+    __slots__ = ()
 
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         if self._provider is None:
@@ -159,22 +158,10 @@ class CountTranslation(Translation):
         return self._client.write(max(1, len(self.exchange.body) // BYTES_PER_TOKEN))
 
 
-class EmbedTranslation(Translation):
+class EmbedTranslation(Translation[EmbedClientCodec, EmbedProviderCodec]):
     """Texts to be embedded."""
 
-    __slots__ = ("_client", "_provider")
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        client: EmbedClientCodec,
-        provider: EmbedProviderCodec,
-        outgoing: Outgoing,
-        dropped: list[str],
-    ) -> None:
-        super().__init__(exchange, outgoing, dropped)
-        self._client = client
-        self._provider = provider
+    __slots__ = ()
 
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         exchange = self.exchange
@@ -185,22 +172,10 @@ class EmbedTranslation(Translation):
         return self._client.write_embed(answer, exchange.asked), answer.usage
 
 
-class RerankTranslation(Translation):
+class RerankTranslation(Translation[RerankClientCodec, RerankProviderCodec]):
     """Documents to be put in order."""
 
-    __slots__ = ("_client", "_provider")
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        client: RerankClientCodec,
-        provider: RerankProviderCodec,
-        outgoing: Outgoing,
-        dropped: list[str],
-    ) -> None:
-        super().__init__(exchange, outgoing, dropped)
-        self._client = client
-        self._provider = provider
+    __slots__ = ()
 
     def answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         exchange = self.exchange
@@ -240,7 +215,7 @@ def _fit(route: Route) -> Fit:
     return Fit(spec.provider, tolerant=spec.drop_params, always=spec.drop)
 
 
-def translate(exchange: Exchange, route: Route) -> Translation:
+def translate(exchange: Exchange, route: Route) -> Translation[Any, Any]:
     """The request for a route that does not serve it natively. Raises `BadRequest` when it can't be."""
     endpoint, spec = exchange.endpoint, route.target.spec
     context = Context(provider=spec.provider, model=exchange.upstream_model, options=spec.options)

@@ -10,6 +10,7 @@ from routeiq.longtail.calls import Caller
 from routeiq.longtail.sdk import Sdk
 from routeiq.pipeline.services import LibraryClient
 from routeiq.transport.call import Call, UpstreamBroken
+from routeiq.transport.task import TaskCarrier
 
 
 class Libraries:
@@ -33,50 +34,24 @@ class Libraries:
             self._other.send(call, deployment, head)
             return
         operation = head.split(b" ", 2)[1].decode("ascii").removeprefix("/")
-        _InProcess(self._loop, call, Caller(self._sdk, deployment, Timeouts().total), operation)
+        carrier = _InProcess(call)
+        caller = Caller(self._sdk, deployment, Timeouts().total)
+        carrier.start(self._loop, carrier.carry(call, caller, operation))
 
 
-class _InProcess:
+class _InProcess(TaskCarrier):
     """The carrier of one call."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Call, caller: Caller, operation: str) -> None:
-        self._call = call
-        self._gate = asyncio.Event()
-        self._gate.set()
-        call.carrier = self
-        self._task = loop.create_task(self._carry(caller, operation))
-        self._task.add_done_callback(self._ended)
+    def broken(self, error: BaseException) -> UpstreamBroken:
+        return UpstreamBroken("protocol", f"LiteLLM's SDK failed: {type(error).__name__}")
 
-    def cancel(self) -> None:
-        """Stop; LiteLLM closes its connection."""
-        self._task.cancel()
-
-    def pause(self) -> None:
-        """Hold the next event back."""
-        self._gate.clear()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._gate.set()
-
-    async def _carry(self, caller: Caller, operation: str) -> None:
-        call = self._call
+    async def carry(self, call: Call, caller: Caller, operation: str) -> None:
+        """Run it from request to last event."""
         answer = await caller.answer(operation, b"".join(call.payload))
         call.on_head(answer.status, answer.headers)
         if answer.events is None:
             call.on_data(answer.body)
             return
         async for event in answer.events:
-            await self._gate.wait()
+            await self.gate.wait()
             call.on_data(event)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        call = self._call
-        if task.cancelled() or call.cancelled:
-            return
-        call.carrier = None
-        error = task.exception()
-        if error is None:
-            call.on_done()
-        else:
-            call.on_failure(UpstreamBroken("protocol", f"LiteLLM's SDK failed: {type(error).__name__}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -40,6 +42,29 @@ METADATA = MetaData(
 
 VIEWS = MetaData()
 """Views, which are read like tables."""
+
+
+def _usage_columns() -> list[Column[Any]]:
+    """What `core.usage.Usage` counts besides the usual, in its order."""
+    return [
+        Column("written_1h_tokens", BigInteger, nullable=False),
+        Column("audio_in_tokens", BigInteger, nullable=False),
+        Column("audio_out_tokens", BigInteger, nullable=False),
+        Column("cached_audio_tokens", BigInteger, nullable=False),
+        Column("image_in_tokens", BigInteger, nullable=False),
+        Column("image_out_tokens", BigInteger, nullable=False),
+        Column("cached_image_tokens", BigInteger, nullable=False),
+        Column("images_in", BigInteger, nullable=False),
+        Column("images", BigInteger, nullable=False),
+        Column("requests", BigInteger, nullable=False),
+        Column("searches", BigInteger, nullable=False),
+        Column("searches_low", BigInteger, nullable=False),
+        Column("searches_high", BigInteger, nullable=False),
+        Column("units", BigInteger, nullable=False),
+        Column("seconds", Float, nullable=False),
+        Column("service_tier", Words, nullable=False),
+    ]
+
 
 events = Table(
     "events",
@@ -81,22 +106,7 @@ events = Table(
     Column("hedged", Boolean(create_constraint=False), nullable=False),
     Column("continued", Number, nullable=False),
     Column("user", Words, nullable=False),
-    Column("written_1h_tokens", BigInteger, nullable=False),
-    Column("audio_in_tokens", BigInteger, nullable=False),
-    Column("audio_out_tokens", BigInteger, nullable=False),
-    Column("cached_audio_tokens", BigInteger, nullable=False),
-    Column("image_in_tokens", BigInteger, nullable=False),
-    Column("image_out_tokens", BigInteger, nullable=False),
-    Column("cached_image_tokens", BigInteger, nullable=False),
-    Column("images_in", BigInteger, nullable=False),
-    Column("images", BigInteger, nullable=False),
-    Column("requests", BigInteger, nullable=False),
-    Column("searches", BigInteger, nullable=False),
-    Column("searches_low", BigInteger, nullable=False),
-    Column("searches_high", BigInteger, nullable=False),
-    Column("units", BigInteger, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("service_tier", Words, nullable=False),
+    *_usage_columns(),
     Column("tags", Text, comment="JSON array; NULL when empty"),
     Column("revision", Words, nullable=False),
     Column("worker", Number, nullable=False),
@@ -172,22 +182,7 @@ event_usage = Table(
     "event_usage",
     METADATA,
     Column("seq", Number, primary_key=True, autoincrement=False, comment="event_rows.seq"),
-    Column("written_1h_tokens", BigInteger, nullable=False),
-    Column("audio_in_tokens", BigInteger, nullable=False),
-    Column("audio_out_tokens", BigInteger, nullable=False),
-    Column("cached_audio_tokens", BigInteger, nullable=False),
-    Column("image_in_tokens", BigInteger, nullable=False),
-    Column("image_out_tokens", BigInteger, nullable=False),
-    Column("cached_image_tokens", BigInteger, nullable=False),
-    Column("images_in", BigInteger, nullable=False),
-    Column("images", BigInteger, nullable=False),
-    Column("requests", BigInteger, nullable=False),
-    Column("searches", BigInteger, nullable=False),
-    Column("searches_low", BigInteger, nullable=False),
-    Column("searches_high", BigInteger, nullable=False),
-    Column("units", BigInteger, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("service_tier", Words, nullable=False),
+    *_usage_columns(),
 )
 """What few requests use, as in `core.usage.Usage`; no row when all is as usual (one request, the rest nothing)."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from routeiq.core.snapshot import Deployment
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.pool import PoolLimits
+from routeiq.transport.task import TaskCarrier
 
 if TYPE_CHECKING:
     import httpx2
@@ -42,7 +43,8 @@ class LibraryClient:
 
     def send(self, call: Call, deployment: Deployment, head: bytes) -> None:
         """Send `call.payload` under the rendered head; the outcome comes through the call."""
-        _Carried(self, call, deployment, head)
+        carrier = _Carried(call)
+        carrier.start(self._loop, self.carry(call, deployment, head, carrier.gate))
 
     def way(self, deployment: Deployment) -> tuple[object, ...]:
         """What names a deployment's client: with HTTP/2 the first with room for a stream, else the last allowed."""
@@ -110,41 +112,13 @@ class LibraryClient:
             self._streams[way] -= 1
 
 
-class _Carried:
-    """The carrier of one call."""
+class _Carried(TaskCarrier):
+    """The carrier of one call; when it is paused, httpx2's flow control does the rest."""
 
-    def __init__(self, client: LibraryClient, call: Call, deployment: Deployment, head: bytes) -> None:
-        self._call = call
-        self._gate = asyncio.Event()
-        self._gate.set()
-        call.carrier = self
-        self._task = client._loop.create_task(client.carry(call, deployment, head, self._gate))
-        self._task.add_done_callback(self._ended)
-
-    def cancel(self) -> None:
-        """Stop; httpx2 closes the stream."""
-        self._task.cancel()
-
-    def pause(self) -> None:
-        """Hold the next chunk back; httpx2's flow control does the rest."""
-        self._gate.clear()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._gate.set()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        call = self._call
-        if task.cancelled() or call.cancelled:
-            return
-        call.carrier = None
-        error = task.exception()
-        if error is None:
-            call.on_done()
-        elif isinstance(error, UpstreamBroken):
-            call.on_failure(error)
-        else:
-            call.on_failure(UpstreamBroken("protocol", f"{type(error).__name__}: {error}"))
+    def broken(self, error: BaseException) -> UpstreamBroken:
+        if isinstance(error, UpstreamBroken):
+            return error
+        return UpstreamBroken("protocol", f"{type(error).__name__}: {error}")
 
 
 def _parsed(head: bytes) -> tuple[str, str, list[tuple[bytes, bytes]]]:

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from routeiq.core.errors import BadRequest, GatewayError, UpstreamError
+from routeiq.core.errors import GatewayError, UpstreamError
 from routeiq.core.usage import MOST_TOKENS, Usage
 from routeiq.providers import errors
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.face import EVENTS, Watch
+from routeiq.providers.dialects.invalid import UNREADABLE, invalid_request
 from routeiq.providers.dialects.splice import Piece
 
 _TIERS = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex", "PRIORITY": "priority", "FLEX": "flex"}
@@ -119,18 +120,8 @@ def peek(body: bytes) -> int | None:
         config = request.generation_config
         if config is None and b'"generation_config"' in body:
             config = _decode_snake(body).generation_config
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        path = path.rstrip("`").lstrip(".")
-        raise BadRequest(
-            f"Invalid request body: {message}" + (f" at `{path}`" if path else ""),
-            param=path or None,
-            code="invalid_type",
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-    except RecursionError:
-        raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
+    except UNREADABLE as error:
+        raise invalid_request(error) from None
     if config is None:
         return None
     return config.maxOutputTokens if config.maxOutputTokens is not None else config.max_output_tokens

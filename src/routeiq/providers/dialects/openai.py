@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING
 from routeiq.core.usage import MOST_TOKENS, Usage
+from routeiq.providers.dialects.invalid import UNREADABLE, invalid_request, misplaced
 from routeiq.providers.dialects.splice import Piece, decode_model, replace_members, replace_model
 
 if TYPE_CHECKING:
@@ -106,24 +107,15 @@ def read_request(decode: Callable[[bytes], Request], required: str, body: bytes)
     """The same for any endpoint: `decode` knows its type, `required` is what it can't be without."""
     try:
         request = decode(body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        path = path.rstrip("`").lstrip(".")
+    except UNREADABLE as error:
+        path = misplaced(error)[1] if isinstance(error, msgspec.ValidationError) else ""
         if path in OPERATOR_ONLY:
             raise BadRequest(
                 f"'{path}' can't be set in a request: it is part of the gateway's configuration.",
                 param=path,
                 code="operator_only_parameter",
             ) from None
-        raise BadRequest(
-            f"Invalid request body: {message}" + (f" at `{path}`" if path else ""),
-            param=path or None,
-            code="invalid_type",
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-    except RecursionError:
-        raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
+        raise invalid_request(error) from None
     if getattr(request, required) is UNSET:
         raise BadRequest(
             f"Missing required parameter: '{required}'.", param=required, code="missing_required_parameter"

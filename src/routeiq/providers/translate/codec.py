@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError
+from routeiq.providers.dialects.invalid import UNREADABLE, invalid_request
 from routeiq.providers.translate.chat import Answer, Block, Chat, Delta, Media, Text, Tool, ToolCall, ToolResult
 
 _OPTIONAL = {
@@ -278,18 +279,8 @@ def decode_request(decoder: Decodes, body: bytes) -> Any:
     """Decode a client's body. Raises `BadRequest` with the place of what is wrong."""
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        path = path.rstrip("`").lstrip(".")
-        raise BadRequest(
-            f"Invalid request body: {message}" + (f" at `{path}`" if path else ""),
-            param=path or None,
-            code="invalid_type",
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-    except RecursionError:
-        raise BadRequest("The request body is nested too deeply.", code="invalid_json") from None
+    except UNREADABLE as error:
+        raise invalid_request(error) from None
 
 
 def unknown_members(body: bytes, known: frozenset[str]) -> dict[str, Any]:

@@ -110,10 +110,15 @@ def bare_texts(embed: Embed, fit: Fit) -> list[str]:
     texts = texts_of(embed)
     if embed.dimensions is not None and not fit.leaves_out("dimensions"):
         fit.refuse("dimensions")
+    ignore_hints(embed, fit)
+    return texts
+
+
+def ignore_hints(embed: Embed, fit: Fit) -> None:
+    """Pass over what says more about the inputs than a provider wants to know."""
     for hint in ("task", "title", "user"):
         if getattr(embed, hint):
             fit.ignore(hint)
-    return texts
 
 
 def estimate(embed: Embed) -> Usage:

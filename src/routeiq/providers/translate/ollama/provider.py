@@ -14,7 +14,7 @@ from routeiq.core.usage import Usage
 from routeiq.providers import errors
 from routeiq.providers.translate.chat import Answer, Block, Chat, Choice, Text, Thinking, Tool, ToolCall
 from routeiq.providers.translate.codec import Context, DeltaReader, Fit, Outgoing, portable_tools
-from routeiq.providers.translate.embed import Embed, Embedded, texts_of
+from routeiq.providers.translate.embed import Embed, Embedded, ignore_hints, texts_of
 from routeiq.providers.translate.ollama import wire
 from routeiq.providers.translate.ollama.messages import Conversation
 from routeiq.providers.translate.ollama.reader import LineReader
@@ -96,9 +96,7 @@ class OllamaProvider:
         out: dict[str, Any] = {"model": context.model, "input": texts}
         if embed.dimensions is not None and not fit.leaves_out("dimensions"):
             out["dimensions"] = embed.dimensions
-        for hint in ("task", "title", "user"):
-            if getattr(embed, hint):
-                fit.ignore(hint)
+        ignore_hints(embed, fit)
         return Outgoing("ollama_embed", _encode(out))
 
     def read_embed(self, body: bytes, embed: Embed) -> Embedded:

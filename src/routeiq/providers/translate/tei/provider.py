@@ -18,6 +18,7 @@ from routeiq.providers.translate.embed import (
     complete,
     estimate,
     estimate_rerank,
+    ignore_hints,
     ranking,
 )
 
@@ -45,9 +46,7 @@ class TeiProvider:
         out: dict[str, Any] = {"inputs": embed.inputs}
         if embed.dimensions is not None and not fit.leaves_out("dimensions"):
             out["dimensions"] = embed.dimensions
-        for hint in ("task", "user", "title"):
-            if getattr(embed, hint):
-                fit.ignore(hint)
+        ignore_hints(embed, fit)
         return Outgoing("tei_embed", _encode(out))
 
     def read_embed(self, body: bytes, embed: Embed) -> Embedded:
