@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from routeiq.core import snapshot
-from routeiq.core.messages import Drain, Frames, Invalidate, Publish, Ready, Refused, frame
+from routeiq.core.messages import Drain, Frames, Invalidate, Publish, Ready, Rebuild, Rebuilt, Refused, frame
 
 
 def builder(state: Path) -> None:
@@ -69,6 +69,12 @@ def child(kind: str) -> None:
                     feed.sendall(frame(Ready(revision)))
                 if kind == "control" and (state / "invalidate").exists():
                     feed.sendall(frame(Invalidate(("ab",))))
+                if kind == "control" and (state / "rebuild").exists():
+                    (state / "rebuild").unlink()
+                    feed.sendall(frame(Rebuild(7)))
+            elif isinstance(message, Rebuilt):
+                errors = "; ".join(finding.message for finding in message.errors)
+                say(f"rebuilt {message.id} {message.ok} {message.revision} {errors}")
             elif isinstance(message, Invalidate):
                 say(f"invalidate {','.join(message.keys)}")
             elif isinstance(message, Drain):

@@ -315,3 +315,18 @@ def test_a_signal_during_the_first_build_ends_it(start: Callable[..., Running], 
     begin = time.monotonic()
     assert running.stop()[0] == 0
     assert time.monotonic() - begin < 2
+
+
+def test_the_control_plane_may_ask_for_a_build_and_hears_what_came_of_it(start: Callable[..., Running]) -> None:
+    running = start()
+    running.wait_ready()
+    (running.state / "rebuild").touch()
+    running.set_build("r2")
+    assert running.reload().ok
+    running.wait(lambda: running.said("rebuilt 7 True r2"))
+    (running.state / "build.delay").write_text("0.5")
+    (running.state / "rebuild").touch()
+    assert running.reload().ok
+    running.set_bad_build("nothing good")
+    running.wait(lambda: running.said("rebuilt 7 False r2 nothing good"))
+    assert running.status().revision == "r2"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import logging
 import os
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from routeiq.control.app import create_app
+from routeiq.control.changes import Changes
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.core import snapshot as snapshots
@@ -23,7 +23,7 @@ from routeiq.core.messages import Ready, Refused
 from routeiq.ledger.ingest import Ingester, Observer, Trouble
 from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
-from routeiq.process.feed import follow
+from routeiq.process.feed import Feed
 from routeiq.process.server import listen, make_server
 from routeiq.store.database import engine, handed_over
 from routeiq.store.keys import KeyRepository
@@ -65,7 +65,9 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     table.zero_gauges()
     database = engine(where)
     repositories = KeyRepository(database), RequestRepository(database), ResponseRepository(database)
-    plane = Plane(table, *repositories, database=DatabaseStatus(str(where), "not opened yet"))
+    feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
+    changes = Changes(feed.send)
+    plane = Plane(table, *repositories, database=DatabaseStatus(str(where), "not opened yet"), changes=changes)
     journal = args.state / "journal"
     journal.mkdir(mode=0o700, exist_ok=True)
     ingester = Ingester(journal, _migrated(where), observe=_observer(plane, table), trouble=_noted(plane, table))
@@ -77,7 +79,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     renewing = asyncio.create_task(plane.credentials.run())
     purging = asyncio.create_task(purge(plane))
     writer.start()
-    seconds = await follow(args.feed, functools.partial(_adopt, plane), serving)
+    seconds = await feed.follow(serving)
     renewing.cancel()
     purging.cancel()
     stop.set()

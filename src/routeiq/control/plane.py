@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
+from routeiq.core.messages import Message
 from routeiq.core.snapshot import Key, Snapshot
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -41,6 +43,11 @@ class DatabaseStatus:
     """`None` when all is well."""
 
 
+def _nobody(_: Message) -> bool:
+    """Where there is no supervisor."""
+    return False
+
+
 @dataclass(slots=True)
 class Plane:
     """The objects of one control plane; `snapshot` is replaced at every reload."""
@@ -53,6 +60,7 @@ class Plane:
     database: DatabaseStatus = field(default_factory=DatabaseStatus)
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)
+    changes: Changes = field(default_factory=lambda: Changes(_nobody))
     started: float = field(default_factory=time.time)
 
     def current(self) -> Snapshot:

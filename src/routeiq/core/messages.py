@@ -2,13 +2,15 @@
 
 A frame is four bytes of length, big endian, and a msgpack map with a `type` tag.
 
-    supervisor ─► process   Publish, Drain, Invalidate
-    process ─► supervisor   Ready, Refused, Invalidate (from the control plane, passed on to every worker)
+    supervisor ─► process   Publish, Drain, Invalidate, Rebuilt
+    process ─► supervisor   Ready, Refused, Rebuild, Invalidate (from the control plane, passed on to every worker)
 """
 
 from __future__ import annotations
 
 import msgspec
+
+from routeiq.core.settings import Finding
 
 FEED_FD = "ROUTEIQ_FEED_FD"
 """Environment variable with the number of the inherited socket."""
@@ -45,7 +47,24 @@ class Invalidate(msgspec.Struct, tag="invalidate", frozen=True):
     keys: tuple[str, ...] = ()
 
 
-Message = Publish | Drain | Ready | Refused | Invalidate
+class Rebuild(msgspec.Struct, tag="rebuild", frozen=True):
+    """The control plane asks for a new build, because what the database says about deployments has changed."""
+
+    id: int
+    """Of its own choice; the answer has it too."""
+
+
+class Rebuilt(msgspec.Struct, tag="rebuilt", frozen=True):
+    """What came of a `Rebuild`: every process has been given the Snapshot, or nothing has changed."""
+
+    id: int
+    ok: bool
+    revision: str
+    """The one served now."""
+    errors: tuple[Finding, ...] = ()
+
+
+Message = Publish | Drain | Ready | Refused | Invalidate | Rebuild | Rebuilt
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -18,7 +18,7 @@ from routeiq.longtail.calls import Caller
 from routeiq.longtail.face import Face
 from routeiq.longtail.sdk import Sdk, SdkMissing
 from routeiq.observe import logs
-from routeiq.process.feed import follow
+from routeiq.process.feed import Feed
 from routeiq.process.server import listen, make_server
 
 THREADS = 64
@@ -49,7 +49,7 @@ async def _serve(args: argparse.Namespace) -> int:
     server = make_server(face)
     serving = asyncio.create_task(server.serve(sockets=[listen(args.socket)]))
     loading = asyncio.create_task(_load(sdk))
-    seconds = await follow(args.feed, lambda encoded: _adopt(sdk, face, encoded), serving)
+    seconds = await Feed(args.feed, lambda encoded: _adopt(sdk, face, encoded)).follow(serving)
     loading.cancel()
     server.drain(seconds)
     await serving

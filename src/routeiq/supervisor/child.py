@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from routeiq.core.messages import Drain, Frames, Invalidate, Message, Publish, Ready, Refused, frame
+from routeiq.core.messages import Drain, Frames, Invalidate, Message, Publish, Ready, Rebuild, Refused, frame
 
 BACKOFF_FIRST = 0.1
 BACKOFF_MOST = 10.0
@@ -25,7 +25,8 @@ class Child:
     """A program that is kept running.
 
     `command(feed_fd)` gives the command line and `inherit` more descriptors to pass. `changed` is called whenever
-    `pid`, `running`, `behind`, `revision` or `refusal` may have changed, `relay` with each `Invalidate` it sends.
+    `pid`, `running`, `behind`, `revision` or `refusal` may have changed, `relay` with each `Invalidate` it sends,
+    `asked` with each `Rebuild`.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Child:
         environment: Mapping[str, str],
         changed: Callable[[], None],
         relay: Callable[[Invalidate], None],
+        asked: Callable[[Rebuild], None] | None = None,
     ) -> None:
         self.name = name
         self.restarts = 0
@@ -54,6 +56,7 @@ class Child:
         self._environment = environment
         self._changed = changed
         self._relay = relay
+        self._asked = asked
         self._snapshot = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._feed: asyncio.StreamWriter | None = None
@@ -218,6 +221,8 @@ class Child:
             self._changed()
         elif isinstance(message, Invalidate):
             self._relay(message)
+        elif isinstance(message, Rebuild) and self._asked is not None:
+            self._asked(message)
 
 
 def ending(code: int) -> str:

@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from routeiq.core.database import DATABASE_URL_ENV
-from routeiq.core.messages import Invalidate
+from routeiq.core.messages import Invalidate, Rebuild, Rebuilt
 from routeiq.core.settings import ERROR, BuildResult, Finding, ServerSettings
 from routeiq.observe import logs
 from routeiq.supervisor.admin import serve_admin
@@ -61,7 +62,8 @@ class Supervisor:
         self._signals = 0
         self._reload_running: asyncio.Task[Reload] | None = None
         self._reload_queued: asyncio.Task[Reload] | None = None
-        self._signalled: set[asyncio.Task[Reload]] = set()
+        self._asked: set[asyncio.Task[Any]] = set()
+        """Reloads that a signal or the control plane has asked for."""
         self._url = ""
         self._started = time.time()
         self._server: ServerSettings
@@ -169,8 +171,9 @@ class Supervisor:
             )  # fmt: skip
 
         self._control = Child(
-            "control plane", control, environment=keeping, changed=self._changed.set, relay=self._invalidate
-        )
+            "control plane", control, environment=keeping, changed=self._changed.set, relay=self._invalidate,
+            asked=self._rebuild,
+        )  # fmt: skip
         self._workers = [
             Child(
                 f"worker {column}",
@@ -204,9 +207,7 @@ class Supervisor:
 
     def _hang_up(self) -> None:
         if self._url and not self._signals:
-            task = asyncio.create_task(self.reload())
-            self._signalled.add(task)
-            task.add_done_callback(self._signalled.discard)
+            self._keep(asyncio.create_task(self.reload()))
 
     def _terminate(self) -> None:
         self._signals += 1
@@ -220,6 +221,18 @@ class Supervisor:
     def _invalidate(self, message: Invalidate) -> None:
         for worker in self._workers:
             worker.send(message)
+
+    def _rebuild(self, message: Rebuild) -> None:
+        self._keep(asyncio.create_task(self._answer_rebuild(message)))
+
+    async def _answer_rebuild(self, message: Rebuild) -> None:
+        done = await self.reload()
+        if self._control is not None:
+            self._control.send(Rebuilt(message.id, done.ok, done.revision, done.errors))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
 
     # --- reload
 

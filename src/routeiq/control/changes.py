@@ -1,0 +1,42 @@
+"""Tells the rest of the gateway that the database has changed."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from routeiq.core.messages import Message, Rebuild, Rebuilt
+
+
+class Changes:
+    """The control plane's way to the other processes. Every method may be called from any thread."""
+
+    def __init__(self, send: Callable[[Message], bool]) -> None:
+        """`send` gives a message to the supervisor, and False where there is none to give it to."""
+        self._send = send
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[Rebuilt]] = {}
+
+    def rebuild(self) -> Future[Rebuilt]:
+        """Ask for the Snapshot to be built again, after the transaction has committed.
+
+        The future ends when every process serves by the new one, or when the build was refused.
+        """
+        future: Future[Rebuilt] = Future()
+        with self._lock:
+            id = next(self._numbers)
+            self._waiting[id] = future
+        if not self._send(Rebuild(id)):
+            self.received(Rebuilt(id, ok=False, revision=""))
+        return future
+
+    def received(self, message: Message) -> None:
+        """What the supervisor says."""
+        if isinstance(message, Rebuilt):
+            with self._lock:
+                future = self._waiting.pop(message.id, None)
+            if future is not None:
+                future.set_result(message)
