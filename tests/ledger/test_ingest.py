@@ -141,18 +141,19 @@ def test_every_field_arrives(state: State, ingester: Ingester) -> None:
         overhead=9, retries=10, fallbacks=11, hedged=True, user="ü\u2028\x00", tags=("x", "y"), revision="v", worker=2,
         written_tokens=12, written_1h_tokens=13, audio_in_tokens=14, audio_out_tokens=15, cached_audio_tokens=16,
         image_in_tokens=17, image_out_tokens=18, cached_image_tokens=19, images_in=20, images=21, requests=22,
-        searches=23, searches_low=24, searches_high=25, units=26, seconds=0.1, service_tier="batch",
+        searches=23, searches_low=24, searches_high=25, units=26, seconds=0.1, service_tier="batch", run_id="run",
+        request_tags=("ü", "z"), user_id="u1", team_id="t1", organization_id="o1",
     )  # fmt: skip
     os.write(writer.fd, encode_line(full) + b"\n")
     writer.write("b")
     ingester.drain(5)
     newest, oldest = RequestRepository(state.engine).page()
-    expected = msgspec.structs.asdict(full) | {"tags": '["x","y"]', "seq": 1}
+    expected = msgspec.structs.asdict(full) | {"tags": '["x","y"]', "request_tags": '["ü","z"]', "seq": 1}
     if isinstance(state.database, Postgres):
         expected["user"] = kept_as(full.user)
     assert oldest == expected
     assert newest["cost"] is None
-    assert newest["tags"] is None
+    assert newest["tags"] is newest["request_tags"] is None
     assert newest["status"] == 200
 
 
@@ -165,7 +166,8 @@ COUNT = st.integers(0, 2**40)
 CONSTANTS = st.builds(
     Event, id=st.just(""), at=st.just(0), endpoint=st.sampled_from(["chat", "embeddings", ""]), key=TEXT, key_name=TEXT,
     group=TEXT, deployment=TEXT, provider=TEXT, upstream_model=TEXT, strategy=TEXT,
-    tags=st.lists(TEXT, max_size=2).map(tuple), revision=TEXT, worker=st.integers(0, 9),
+    tags=st.lists(TEXT, max_size=2).map(tuple), revision=TEXT, worker=st.integers(0, 9), user_id=TEXT, team_id=TEXT,
+    organization_id=TEXT,
 )  # fmt: skip
 PLAIN = st.fixed_dictionaries(
     {
@@ -179,7 +181,8 @@ DETAILS = st.fixed_dictionaries(
     {},
     optional={
         "request_id": TEXT, "status": st.integers(200, 599), "error": TEXT, "retries": COUNT, "fallbacks": COUNT,
-        "hedged": st.booleans(), "user": TEXT, "written_1h_tokens": COUNT, "audio_in_tokens": COUNT, "requests": COUNT,
+        "hedged": st.booleans(), "user": TEXT, "run_id": TEXT, "request_tags": st.lists(TEXT, max_size=2).map(tuple),
+        "written_1h_tokens": COUNT, "audio_in_tokens": COUNT, "requests": COUNT,
         "seconds": st.floats(0, 1e6), "service_tier": TEXT,
     },
 )  # fmt: skip
@@ -207,8 +210,11 @@ def test_all_kinds_of_lines_give_their_events_in_order(empty: Database, groups: 
         )  # fmt: skip
         lines.append(template if details is None else encode_line(event))
         assert decode_line(lines[-1]) == event
-        tags = msgspec.json.encode(event.tags).decode() if event.tags else None
-        row = {"seq": len(lines), **msgspec.structs.asdict(event), "tags": tags}
+        lists = {
+            name: msgspec.json.encode(value).decode() if value else None
+            for name, value in (("tags", event.tags), ("request_tags", event.request_tags))
+        }
+        row = {"seq": len(lines), **msgspec.structs.asdict(event), **lists}
         expected.append({name: kept_as(value) if postgres else value for name, value in row.items()})
     with tempfile.TemporaryDirectory() as name:
         state = Path(name)

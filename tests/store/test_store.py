@@ -99,6 +99,25 @@ def test_positions_are_taken_along(database: Database, opened: Engine) -> None:
         assert connection.execute(text("SELECT * FROM journal_offsets")).all() == [("w1-1-1-0.jsonl", 77)]
 
 
+CONTEXT = """INSERT INTO event_contexts (endpoint, "key", key_name, "group", deployment, provider, upstream_model,
+strategy, stream, estimated, tags, revision, worker{}) VALUES ('chat', 'k', '', '', 'd', '', '', '', false, false, '',
+'r', 1{})"""
+
+
+def test_contexts_that_differ_in_who_they_are_for_stay_apart(database: Database, opened: Engine) -> None:
+    migrations.migrate(database)
+    execute(opened, *(CONTEXT.format(", user_id, team_id", f", '{user}', 't'") for user in ("", "u1", "u2")))
+    migrations.migrate(database, "0005")
+    with opened.connect() as connection:
+        found = connection.execute(text("SELECT revision FROM event_contexts ORDER BY id")).all()
+    assert [row[0] for row in found] == ["r", "r#2", "r#3"]
+    execute(opened, CONTEXT.replace("'r'", "'older'").format("", ""))
+    migrations.migrate(database)
+    with opened.connect() as connection:
+        found = connection.execute(text("SELECT user_id, team_id, organization_id FROM event_contexts")).all()
+    assert found == [("", "", "")] * 4
+
+
 def test_a_child_process_migrates_and_a_newer_schema_is_refused(database: Database, opened: Engine) -> None:
     migrations.ensure_schema(database)
     migrations.ensure_schema(database)

@@ -93,7 +93,8 @@ def database_of(named: str | None, state_dir: Path | None) -> Database:
 def as_json(row: dict[str, Any]) -> str:
     """A row as one line of JSON: money in nano-dollars, durations in microseconds."""
     shown = dict(row)
-    shown["tags"] = msgspec.Raw((row["tags"] or "[]").encode())
+    for name in ("tags", "request_tags"):
+        shown[name] = msgspec.Raw((row[name] or "[]").encode())
     for name in ("stream", "estimated", "hedged"):
         shown[name] = bool(row[name])
     return msgspec.json.encode(shown).decode()

@@ -71,7 +71,8 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         """Requests from the ledger, newest first; `before` is the `seq` to go on from."""
         rows = plane.requests.page(limit=limit, before=before, model=model, key=key, status=status)
         for row in rows:
-            row["tags"] = msgspec.Raw((row["tags"] or "[]").encode())
+            for name in ("tags", "request_tags"):
+                row[name] = msgspec.Raw((row[name] or "[]").encode())
         return _json({"data": rows, "next": rows[-1]["seq"] if len(rows) == limit else None})
 
     def get_status() -> Response:

@@ -84,6 +84,10 @@ class Exchange(msgspec.Struct, eq=False):
     carried_cost: int = 0
     """What the attempts before used and cost (nano-dollars), when an answer went on elsewhere."""
     request_id: bytes = b""
+    run_id: str = ""
+    """The agent's run the client says this is of."""
+    request_tags: tuple[str, ...] = ()
+    """The client's own, beside those of the key."""
     status: int = 200
     error: GatewayError | None = None
     usage: Usage | None = None

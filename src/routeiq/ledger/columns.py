@@ -12,7 +12,8 @@ HEAD = (
 )  # fmt: skip
 """What `LineTemplate` writes in front, in its order: the columns of `event_rows` after `context`."""
 DETAILS = (
-    "request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "continued", "user",
+    "request_id", "upstream_model", "status", "error", "retries", "fallbacks", "hedged", "continued", "user", "run_id",
+    "request_tags",
 )  # fmt: skip
 """Columns of `event_details` after `seq`. `upstream_model` stands in for that of the context, where it has none."""
 USAGE = tuple(RARE_USAGE.values())

@@ -49,6 +49,10 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Times a stream that broke was gone on with by another deployment."""
     user: str = ""
     """The body's `user`: the end user."""
+    run_id: str = ""
+    """The agent's run the client says this request is of."""
+    request_tags: tuple[str, ...] = ()
+    """The client's own, beside those of the key."""
     written_1h_tokens: int = 0
     """From here to `service_tier`: what few requests use, each as in `Usage`."""
     audio_in_tokens: int = 0
@@ -80,6 +84,10 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     tags: tuple[str, ...] = ()
     revision: str = ""
     worker: int = 0
+    user_id: str = ""
+    """The internal user the key belongs to; `user` is the end user."""
+    team_id: str = ""
+    organization_id: str = ""
 
 
 COMMON_USAGE = {name: f"{name}_tokens" for name in ("prompt", "completion", "cached", "written", "reasoning")} | {

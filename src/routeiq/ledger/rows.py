@@ -107,7 +107,7 @@ class Ledger:
             details = [(seq, row[: len(DETAILS)]) for seq, row in written]
             usage = [(seq, row[len(DETAILS) :]) for seq, row in written]
             self._target.insert_sides(
-                [(seq, *row) for seq, row in details if row != _NO_DETAILS],
+                [(seq, *row[:-1], _listed(row[-1])) for seq, row in details if row != _NO_DETAILS],
                 [(seq, *row) for seq, row in usage if row != _NO_USAGE],
             )
         return count
@@ -161,15 +161,18 @@ class Ledger:
 
     def _find(self, context: Row) -> tuple[int]:
         """The id of a context, inserted when new."""
-        tags = context[_TAGS]
-        text = msgspec.json.encode(tags).decode() if tags else ""
-        values = (*context[:_TAGS], text, *context[_TAGS + 1 :])
+        values = (*context[:_TAGS], _listed(context[_TAGS]), *context[_TAGS + 1 :])
         known = self._target.find_context(values)
         found = (self._target.insert_context(values) if known is None else known,)
         if len(self._contexts) >= KNOWN:
             self._contexts.clear()
         self._contexts[context] = found
         return found
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    """As the ledger keeps a list: JSON, empty for none."""
+    return msgspec.json.encode(words).decode() if words else ""
 
 
 def _decoded(decode: Any, lines: list[bytes], end: bytes = b"") -> list[Any]:

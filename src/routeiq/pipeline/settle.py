@@ -198,6 +198,8 @@ def _is_plain(exchange: Exchange) -> bool:
         or exchange.request_id
         or exchange.path_model is not None
         or exchange.peek.user
+        or exchange.run_id
+        or exchange.request_tags
         or exchange.route.wildcard
     )
 
@@ -261,6 +263,8 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
         event.request_id = exchange.request_id.decode("latin-1")
     if exchange.peek is not None and exchange.peek.user:
         event.user = exchange.peek.user
+    event.run_id = exchange.run_id
+    event.request_tags = exchange.request_tags
     return event
 
 

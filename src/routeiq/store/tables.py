@@ -106,10 +106,15 @@ events = Table(
     Column("hedged", Boolean(create_constraint=False), nullable=False),
     Column("continued", Number, nullable=False),
     Column("user", Words, nullable=False),
+    Column("run_id", Words, nullable=False),
+    Column("request_tags", Text, comment="JSON array; NULL when empty"),
     *_usage_columns(),
     Column("tags", Text, comment="JSON array; NULL when empty"),
     Column("revision", Words, nullable=False),
     Column("worker", Number, nullable=False),
+    Column("user_id", Words, nullable=False),
+    Column("team_id", Words, nullable=False),
+    Column("organization_id", Words, nullable=False),
 )
 """The ledger: one row an Event, put together from the four tables below."""
 
@@ -136,7 +141,7 @@ written far more often than read."""
 
 _CONTEXT = (
     "key", "deployment", "revision", "worker", "endpoint", "stream", "estimated", "key_name", "group", "provider",
-    "upstream_model", "strategy", "tags",
+    "upstream_model", "strategy", "tags", "user_id", "team_id", "organization_id",
 )  # fmt: skip
 
 event_contexts = Table(
@@ -156,6 +161,9 @@ event_contexts = Table(
     Column("tags", Text, nullable=False, comment="JSON array; empty without tags"),
     Column("revision", Words, nullable=False),
     Column("worker", Number, nullable=False),
+    Column("user_id", Words, nullable=False, server_default=""),
+    Column("team_id", Words, nullable=False, server_default=""),
+    Column("organization_id", Words, nullable=False, server_default=""),
     UniqueConstraint(*_CONTEXT, name="uq_event_contexts").ddl_if(dialect="sqlite"),
     # All columns together may be longer than PostgreSQL's indexes take; transactions of one at a time keep them apart.
     Index("ix_event_contexts_key", "key", "revision", "worker").ddl_if(dialect="postgresql"),
@@ -175,6 +183,8 @@ event_details = Table(
     Column("hedged", Boolean(create_constraint=False), nullable=False),
     Column("continued", Number, nullable=False),
     Column("user", Words, nullable=False),
+    Column("run_id", Words, nullable=False, server_default=""),
+    Column("request_tags", Text, nullable=False, server_default="", comment="JSON array; empty without tags"),
 )
 """What most Events have nothing to say about; no row when all of it is as usual (status 200, the rest empty)."""
 
