@@ -1,4 +1,4 @@
-"""The control plane's application: scopes, errors, endpoints."""
+"""The control plane's application: access, errors, endpoints."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from routeiq.control.access import Access
 from routeiq.control.app import create_app
-from routeiq.control.auth import Scope
 from routeiq.control.endpoints import routes
 from routeiq.control.plane import Plane
 from routeiq.core.counters import GAUGE, CounterTable
@@ -93,7 +93,7 @@ def control(tmp_path: Path) -> Iterator[Fixture]:
         yield Fixture(plane, client, tmp_path)
 
 
-def test_every_route_declares_its_scope(control: Fixture) -> None:
+def test_every_route_declares_its_access(control: Fixture) -> None:
     app = control.client.app
     declared = {(route.method, route.path) for route in routes(control.plane, app)}  # type: ignore[arg-type]
     found = set()
@@ -107,13 +107,13 @@ def test_every_route_declares_its_scope(control: Fixture) -> None:
 def test_the_matrix_of_keys_and_routes(control: Fixture) -> None:
     control.set_auth()
     for route in routes(control.plane, control.client.app):  # type: ignore[arg-type]
-        if route.scope is Scope.INTERNAL:
+        if route.access is Access.INTERNAL:
             continue
         for key in (None, STRANGER, EXPIRED, "", "sk-master-1x", sha(MASTER)):
             assert control.get(route.path, key)[0] == 401, (route.path, key)
         assert control.get(route.path, BLOCKED)[0] == 403
         for key in (STATIC, VIRTUAL):
-            assert control.get(route.path, key)[0] == (200 if route.scope is Scope.KEY else 403), (route.path, key)
+            assert control.get(route.path, key)[0] == (200 if route.access is Access.KEY else 403), (route.path, key)
         assert control.get(route.path, MASTER)[0] == 200
 
 
@@ -179,6 +179,18 @@ def test_without_lookup_only_the_configuration_counts(control: Fixture) -> None:
     assert control.get("/metrics", MASTER)[0] == 401
     control.set_auth(open=True)
     assert control.get("/metrics", None)[0] == 200
+
+
+def test_an_open_gateway_can_be_looked_at_only(control: Fixture) -> None:
+    control.set_auth(open=True, lookup=False, master_key=None, keys={})
+    for route in routes(control.plane, control.client.app):  # type: ignore[arg-type]
+        if route.access is not Access.INTERNAL:
+            answer = control.client.request(route.method, route.path)
+            if route.open or route.access is Access.KEY:
+                assert answer.status_code == 200, route
+            else:
+                assert answer.status_code == 403, route
+                assert answer.json()["error"]["code"] == "control_plane_not_configured"
 
 
 def test_public_metrics_are_only_metrics(control: Fixture) -> None:

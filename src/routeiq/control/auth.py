@@ -1,8 +1,8 @@
-"""Who may ask the control plane what. Everything is refused that is not allowed by name."""
+"""Who asks the control plane. Everything is refused that is not allowed by name."""
 
 from __future__ import annotations
 
-import enum
+import dataclasses
 import hashlib
 import hmac
 import time
@@ -13,65 +13,72 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from routeiq.control.access import Access, Caller, check
 from routeiq.control.plane import Plane
 from routeiq.core.errors import Forbidden, Unauthorized, UnknownPath
-from routeiq.core.snapshot import Key
+from routeiq.core.keys import PROXY_ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from routeiq.core.snapshot import Auth
+    from routeiq.core.snapshot import Auth, Key
 
 INTERNAL_PREFIX = b"/internal/"
-
-
-class Scope(enum.Enum):
-    """What a route asks of its caller."""
-
-    INTERNAL = "internal"
-    """Only processes of ours, which reach the socket directly; workers pass nothing on that begins so."""
-    METRICS = "metrics"
-    """An admin, or anyone where `auth.metrics_public`."""
-    ADMIN = "admin"
-    KEY = "key"
-    """Any valid key."""
-
-
-OPEN = Key(id="", name="open", admin=True)
+OPEN = Caller(digest="", name="open", open=True)
 """The caller where the configuration asks for no key."""
 
 
-def require(scope: Scope, plane: Plane) -> Callable[[Request], Coroutine[Any, Any, None]]:
-    """A dependency that lets a request through or raises; leaves the caller in `request.state.key`."""
+def require(
+    access: Access, plane: Plane, *, operation: str = "", serve_open: bool = False
+) -> Callable[[Request], Coroutine[Any, Any, None]]:
+    """A dependency that lets a request through or raises; leaves a `Caller` in `request.state.caller`."""
 
     async def guard(request: Request) -> None:
-        if scope is Scope.INTERNAL:
+        if access is Access.INTERNAL:
             # As sent, undecoded: `/%69nternal/…` is not what a worker refuses to pass on, so it is refused here.
             if not request.scope.get("raw_path", b"").startswith(INTERNAL_PREFIX):
                 raise UnknownPath("There is no such path here.")
             return
         auth = plane.current().auth
-        if scope is Scope.METRICS and auth.metrics_public:
+        if access is Access.METRICS and auth.metrics_public:
             return
-        key = await authenticate(request, plane, auth)
-        if scope is not Scope.KEY and not key.admin:
-            raise Forbidden("This needs an admin key.", code="admin_required")
-        request.state.key = key
+        caller = await identify(request, plane, auth)
+        if caller.open:
+            if access is not Access.KEY and not serve_open:
+                raise Forbidden(
+                    "This gateway asks for no key, so nobody can be known to be its admin. Set "
+                    "general_settings.master_key (or LITELLM_MASTER_KEY) to manage it.",
+                    code="control_plane_not_configured",
+                )
+        else:
+            if access is Access.MANAGE and caller.user_id:
+                standing = await run_in_threadpool(plane.standings, caller.user_id)
+                caller = dataclasses.replace(caller, standing=standing)
+            check(caller, access, operation)
+        request.state.caller = caller
 
     return guard
 
 
-async def authenticate(request: Request, plane: Plane, auth: Auth) -> Key:
-    """The caller's key. Raises `Unauthorized` or `Forbidden`."""
+def admin_name(digest: str, auth: Auth) -> str | None:
+    """The name of the admin's key with this hex SHA-256, where the configuration has it as one."""
+    if auth.master_key is not None and hmac.compare_digest(digest, auth.master_key):
+        return "master"
+    return None
+
+
+async def identify(request: Request, plane: Plane, auth: Auth) -> Caller:
+    """The caller of a request. Raises `Unauthorized` or `Forbidden`."""
     if auth.open:
         return OPEN
     token = token_of(request.scope["headers"], auth.key_header)
     if not token:
         raise Unauthorized("Authentication Error, No api key passed in.", code="no_api_key")
     digest = hashlib.sha256(token).hexdigest()
-    if auth.master_key is not None and hmac.compare_digest(digest, auth.master_key):
-        return Key(id=digest, name="master", admin=True)
+    name = admin_name(digest, auth)
+    if name is not None:
+        return Caller(digest=digest, name=name, role=PROXY_ADMIN)
     key = auth.keys.get(digest)
     if key is None and auth.lookup:
         key = await run_in_threadpool(plane.keys.find, digest)
@@ -81,7 +88,12 @@ async def authenticate(request: Request, plane: Plane, auth: Auth) -> Key:
         raise Forbidden("This key is blocked.", code="key_blocked")
     if key.expires is not None and time.time() >= key.expires:
         raise Unauthorized("This key has expired.", code="expired_key")
-    return key
+    return caller_of(key)
+
+
+def caller_of(key: Key) -> Caller:
+    """What a key says about who uses it."""
+    return Caller(digest=key.id, name=key.name, role=PROXY_ADMIN if key.admin else "", models=key.models)
 
 
 def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> bytes:
@@ -96,6 +108,8 @@ def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> byte
     return (found.get(b"x-api-key") or found.get(b"api-key") or found.get(b"x-goog-api-key") or b"").strip()
 
 
-def may_see(key: Key, name: str) -> bool:
-    """Whether a key's list of models has this name or a pattern for it."""
-    return not key.models or key.admin or any(fnmatchcase(name, pattern) for pattern in key.models)
+def may_see(caller: Caller, name: str) -> bool:
+    """Whether a caller's list of models has this name or a pattern for it."""
+    if not caller.models or caller.sees_all:
+        return True
+    return any(fnmatchcase(name, pattern) for pattern in caller.models)

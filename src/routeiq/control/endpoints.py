@@ -1,21 +1,20 @@
-"""The control plane's endpoints and the scope each asks for, in one table."""
+"""The control plane's endpoints and the access each asks for, in one table."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 
 import routeiq
 from routeiq.control import responses
-from routeiq.control.auth import Scope, require
+from routeiq.control.access import Access
 from routeiq.control.health import health
 from routeiq.control.plane import Plane
+from routeiq.control.routes import Route, add
 from routeiq.core.errors import UnknownPath
 from routeiq.observe.exposition import CONTENT_TYPE, render
 
@@ -23,27 +22,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One endpoint."""
-
-    method: str
-    path: str
-    scope: Scope
-    endpoint: Callable[..., Any]
-
-
 def mount(app: FastAPI, plane: Plane) -> None:
-    """Put every route of the table on the app, behind the guard of its scope."""
-    for route in routes(plane, app):
-        app.add_api_route(
-            route.path,
-            route.endpoint,
-            methods=[route.method],
-            dependencies=[Depends(require(route.scope, plane))],
-            include_in_schema=route.scope is not Scope.INTERNAL,
-            response_model=None,
-        )
+    """Put every route of the table on the app."""
+    add(app, plane, routes(plane, app))
 
 
 def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
@@ -51,7 +32,7 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
 
     def get_health(request: Request, model: str | None = None) -> Response:
         """Deployments that are served and that are held out."""
-        return _json(health(plane.current(), plane.table, request.state.key, model))
+        return _json(health(plane.current(), plane.table, request.state.caller, model))
 
     def get_metrics() -> Response:
         """Prometheus text, summed over all processes."""
@@ -116,14 +97,14 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         raise UnknownPath("There are no such credentials.")
 
     return (
-        Route("GET", "/health", Scope.KEY, get_health),
-        Route("GET", "/metrics", Scope.METRICS, get_metrics),
-        Route("GET", "/openapi.json", Scope.ADMIN, get_openapi),
-        Route("GET", "/api/v1/routeiq/requests", Scope.ADMIN, get_requests),
-        Route("GET", "/api/v1/routeiq/status", Scope.ADMIN, get_status),
-        Route("GET", "/internal/credentials/{id}", Scope.INTERNAL, get_credentials),
-        Route("GET", "/internal/keys/{digest}", Scope.INTERNAL, get_key),
-        *(Route(method, path, Scope.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
+        Route("GET", "/health", Access.KEY, get_health),
+        Route("GET", "/metrics", Access.METRICS, get_metrics, open=True),
+        Route("GET", "/openapi.json", Access.ADMIN_VIEW, get_openapi, open=True),
+        Route("GET", "/api/v1/routeiq/requests", Access.ADMIN_VIEW, get_requests, open=True),
+        Route("GET", "/api/v1/routeiq/status", Access.ADMIN_VIEW, get_status, open=True),
+        Route("GET", "/internal/credentials/{id}", Access.INTERNAL, get_credentials),
+        Route("GET", "/internal/keys/{digest}", Access.INTERNAL, get_key),
+        *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
     )
 
 

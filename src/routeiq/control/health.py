@@ -8,21 +8,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from routeiq.control.access import Caller
 from routeiq.control.auth import may_see
 from routeiq.core.counters import CounterTable
-from routeiq.core.snapshot import Deployment, Key, Snapshot
+from routeiq.core.snapshot import Deployment, Snapshot
 from routeiq.observe.metrics import ATTEMPTS, UNAVAILABLE
 
 _LABELS = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
 
-def health(snapshot: Snapshot, table: CounterTable, key: Key, model: str | None = None) -> dict[str, Any]:
-    """What the key may see, narrowed to a public or upstream model name."""
+def health(snapshot: Snapshot, table: CounterTable, caller: Caller, model: str | None = None) -> dict[str, Any]:
+    """What the caller may see, narrowed to a public or upstream model name."""
     held, attempts = _counts(table)
     healthy: list[dict[str, Any]] = []
     unhealthy: list[dict[str, Any]] = []
     for deployment in snapshot.deployments:
-        if not may_see(key, deployment.group):
+        if not may_see(caller, deployment.group):
             continue
         if model is not None and model not in (deployment.group, deployment.litellm_model):
             continue

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from routeiq.control.access import NOBODY, Standing
 from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
 from routeiq.core.counters import CounterTable
@@ -48,6 +50,11 @@ def _nobody(_: Message) -> bool:
     return False
 
 
+def _unknown(_: str) -> Standing:
+    """Where there are no users."""
+    return NOBODY
+
+
 @dataclass(slots=True)
 class Plane:
     """The objects of one control plane; `snapshot` is replaced at every reload."""
@@ -61,6 +68,8 @@ class Plane:
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)
     changes: Changes = field(default_factory=lambda: Changes(_nobody))
+    standings: Callable[[str], Standing] = _unknown
+    """What a user is where, by its id. May block."""
     started: float = field(default_factory=time.time)
 
     def current(self) -> Snapshot:

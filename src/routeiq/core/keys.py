@@ -1,0 +1,103 @@
+"""Callers and what limits them: a key, and the subjects its requests count for.
+
+    key ── its user ── the user's membership of the team ── team ── organization      (and shares of single models)
+
+Each of them is a `Subject` with limits of its own; a request is let through when all of them have room.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+PROXY_ADMIN = "proxy_admin"
+PROXY_ADMIN_VIEWER = "proxy_admin_viewer"
+ORG_ADMIN = "org_admin"
+INTERNAL_USER = "internal_user"
+INTERNAL_USER_VIEWER = "internal_user_viewer"
+TEAM = "team"
+CUSTOMER = "customer"
+ROLES = (PROXY_ADMIN, PROXY_ADMIN_VIEWER, ORG_ADMIN, INTERNAL_USER, INTERNAL_USER_VIEWER, TEAM, CUSTOMER)
+"""LiteLLM's names: https://docs.litellm.ai/docs/proxy/access_control"""
+
+
+class BudgetLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What may be spent in one period. Money in nano-dollars."""
+
+    amount: int
+    duration: str = ""
+    """`30s`, `5m`, `2h`, `1d`, `7d`, `30d`, `1mo`: periods by the calendar (`core.periods`); empty is one for ever."""
+    extra: int = 0
+    """A temporary increase, until `extra_until` (Unix seconds)."""
+    extra_until: float = 0.0
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody or something requests count for. Limits of `None` are no limits."""
+
+    kind: str
+    """`key`, `user`, `member` (a user in a team), `team`, `organization`, `end_user`, `tag`, `run`."""
+    id: str
+    """Of a member: `<team_id>/<user_id>`."""
+    share: str = ""
+    """Of the subject's requests only those for this public model or pattern are counted; empty counts all."""
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    budgets: tuple[BudgetLimit, ...] = ()
+    slot: int = -1
+    """Where workers count for it in `subjects.bin`, and under which lease; -1 where nothing is counted."""
+    lease: int = 0
+
+    @property
+    def name(self) -> str:
+        """Unique: `team:abc`, `key:<digest>:gpt-4o`."""
+        return f"{self.kind}:{self.id}:{self.share}" if self.share else f"{self.kind}:{self.id}"
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is anything to look at before a request."""
+        return not (self.rpm is None and self.tpm is None and self.max_parallel_requests is None and not self.budgets)
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a key may not be used, whatever it asks."""
+
+    message: str
+    code: str
+    """`team_blocked`, `organization_blocked`, …"""
+
+
+class ModelRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Public names or patterns (`gpt-*`) one of the owners of a key may use; a request needs the leave of all rules."""
+
+    kind: str
+    """Whose rule it is: `key`, `user`, `team`, `organization`."""
+    models: tuple[str, ...]
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A caller: what a key digest resolves to."""
+
+    id: str
+    """Lower-case hex SHA-256 of the key."""
+    name: str = ""
+    admin: bool = False
+    """May manage everything: the master key, admin keys, and keys of a `proxy_admin`."""
+    role: str = ""
+    """Of its user, one of `ROLES`; empty for a key without a user."""
+    rules: tuple[ModelRule, ...] = ()
+    """None allow all models."""
+    expires: float | None = None
+    """Unix seconds."""
+    blocked: bool = False
+    refused: Refusal | None = None
+    calls: bool = True
+    """Whether it may call models, tools and agents: a key of type `management` may not."""
+    routes: tuple[str, ...] = ()
+    """`allowed_routes` of the management API: paths, `/key/*`, or LiteLLM's groups; empty is what its role may."""
+    tags: tuple[str, ...] = ()
+    user_id: str = ""
+    team_id: str = ""
+    organization_id: str = ""
+    subjects: tuple[Subject, ...] = ()
+    """What its requests count for, itself first; more than one subject of a kind where single models have limits."""
