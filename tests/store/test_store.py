@@ -20,6 +20,7 @@ from sqlalchemy import Engine, inspect, text
 from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
 from routeiq.core.snapshot import Key
 from routeiq.store import migrate as migrations
+from routeiq.store import tables_models  # noqa: F401 - tables of METADATA
 from routeiq.store.database import HEAD, connect, connect_readonly, engine, revision
 from routeiq.store.keys import KeyRepository
 from routeiq.store.tables import METADATA, events
