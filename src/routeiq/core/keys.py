@@ -101,3 +101,12 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     organization_id: str = ""
     subjects: tuple[Subject, ...] = ()
     """What its requests count for, itself first; more than one subject of a kind where single models have limits."""
+
+
+class EndUser(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A customer of a key's owner: the `user` a request names."""
+
+    id: str
+    blocked: bool = False
+    subjects: tuple[Subject, ...] = ()
+    rules: tuple[ModelRule, ...] = ()

@@ -12,11 +12,11 @@ from routeiq.core.database import DATABASE_URL_ENV, Database, parse_database
 
 if TYPE_CHECKING:
     import psycopg
-    from sqlalchemy import Engine, Table
+    from sqlalchemy import Connection, Engine, Table
 
     from routeiq.core.database import Postgres
 
-HEAD = "0007"
+HEAD = "0008"
 """The schema this version reads and writes: the newest revision in `migrations/`."""
 BUSY_SECONDS = 10.0
 POSTGRES_DEFAULTS = {
@@ -128,7 +128,7 @@ def engine(database: Database) -> Engine:
     return made
 
 
-def insert_into(opened: Engine, table: Table) -> Any:
+def insert_into(opened: Engine | Connection, table: Table) -> Any:
     """An INSERT that knows what to do on a conflict, which both databases say in the same words."""
     from sqlalchemy.dialects import postgresql, sqlite
 

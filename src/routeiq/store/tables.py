@@ -214,8 +214,18 @@ virtual_keys = Table(
     "virtual_keys",
     METADATA,
     Column("digest", Words(64), primary_key=True, comment="Lower-case hex SHA-256 of the key"),
-    Column("key", Text, nullable=False, comment="core.snapshot.Key as JSON"),
+    Column("key", Text, nullable=False, comment="What versions before 0008 read: name and limits as JSON"),
     Column("updated_at", Float, nullable=False, comment="Unix seconds"),
+    Column("alias", Words),
+    Column("name", Words, comment="sk-...wxyz"),
+    Column("user_id", Words, index=True),
+    Column("team_id", Words, index=True),
+    Column("organization_id", Words, index=True),
+    Column("budget_id", Words, index=True),
+    Column("expires", Float, comment="Unix seconds"),
+    Column("created_at", Float, index=True, comment="Unix seconds"),
+    Column("data", Text, comment="store.records.VirtualKey as JSON; NULL where an older version wrote the row"),
+    Index("ux_virtual_keys_alias", "alias", unique=True),
 )
 
 responses = Table(
