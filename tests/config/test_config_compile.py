@@ -10,6 +10,7 @@ from config_helpers import ENVIRON, Compile
 
 from routeiq.config.schema.routeiq import JournalSettings, LimitSettings, TimeoutSettings
 from routeiq.core import snapshot as snapshots
+from routeiq.core.keys import BudgetLimit
 from routeiq.core.money import Prices
 from routeiq.core.snapshot import MODEL_MARK, Journal, Limits, Timeouts, Wildcard
 
@@ -499,14 +500,17 @@ def test_keys(compiled: Compile) -> None:
     assert "no model is called gpt-*" in result.warning("routeiq.keys[0].models[1]").message
     keys = result.snapshot.auth.keys
     key = keys[hashlib.sha256(b"sk-ci-0123456789abcdef").hexdigest()]
-    assert (key.name, key.models, key.rpm, key.tpm, key.max_parallel_requests) == ("ci", ("m", "gpt-*"), 10, 20, 3)
-    assert (key.max_budget, key.budget_seconds, key.expires) == (12_500_000_000, 30 * 86400, 1798761600.0)
+    (own,) = key.subjects
+    assert (key.name, key.rules[0].models, key.expires) == ("ci", ("m", "gpt-*"), 1798761600.0)
+    assert (own.name, own.rpm, own.tpm, own.max_parallel_requests) == (f"key:{key.id}", 10, 20, 3)
+    assert own.budgets == (BudgetLimit(amount=12_500_000_000, duration="30d"),)
     assert (keys[hashed].admin, keys[hashed].blocked) == (True, True)
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ("[{name: a, hash: HASH, max_budget: 1, budget_duration: 36h}]", "whole number of days"),
         ("[{name: a, key: x, hash: HASH}]", "has both key and hash"),
         ("[{name: a}]", "needs a key or a hash"),
         ("[{name: a, hash: abc}]", "must match pattern"),

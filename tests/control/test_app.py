@@ -19,7 +19,8 @@ from routeiq.control.app import create_app
 from routeiq.control.endpoints import routes
 from routeiq.control.plane import Plane
 from routeiq.core.counters import GAUGE, CounterTable
-from routeiq.core.snapshot import Auth, Deployment, Group, Key, Snapshot
+from routeiq.core.keys import Key, ModelRule
+from routeiq.core.snapshot import Auth, Deployment, Group, Snapshot
 from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.target import opener
@@ -59,7 +60,7 @@ class Fixture:
 
 def snapshot(**auth: Any) -> Snapshot:
     keys = (
-        Key(id=sha(STATIC), models=("gpt-*",)),
+        Key(id=sha(STATIC), rules=(ModelRule(kind="key", models=("gpt-*",)),)),
         Key(id=sha(BLOCKED), blocked=True, admin=True),
         Key(id=sha(EXPIRED), expires=1.0, admin=True),
     )

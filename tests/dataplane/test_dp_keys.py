@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from routeiq.core.snapshot import Key
+from routeiq.core.keys import Key, ModelRule, Subject
 from support.gateway import config_for, deployment
 from support.raw import request
 from support.upstream import Script, Upstream
@@ -39,7 +39,9 @@ def with_keys(
     upstream: Upstream, *keys: dict[str, Any], models: tuple[str, ...] = ("gpt-4o",), **own: Any
 ) -> dict[str, Any]:
     return config_for(
-        upstream, *models, routeiq={"keys": [{"name": f"k{n}", **key} for n, key in enumerate(keys)], **own}
+        upstream,
+        *models,
+        routeiq={"keys": [{"name": f"k{n}", **key} for n, key in enumerate(keys)], **own},
     )
 
 
@@ -354,7 +356,9 @@ def looking_up(upstream: Upstream) -> dict[str, Any]:
 def test_a_key_is_asked_for_once(serve: Serve, upstream: Upstream, control: Control) -> None:
     key, unknown = secret(), secret()
     worker = serve(looking_up(upstream))
-    control.keys[digest(key)] = Key(id=digest(key), name="stored", models=("gpt-4o",), tags=("t",))
+    control.keys[digest(key)] = Key(
+        id=digest(key), name="stored", rules=(ModelRule(kind="key", models=("gpt-4o",)),), tags=("t",)
+    )
     assert [ask(worker, key)[0] for _ in range(3)] == [200] * 3
     assert ask(worker, key, model="gpt-4o-mini")[0] == 403
     assert [ask(worker, unknown)[0] for _ in range(3)] == [401] * 3
@@ -371,7 +375,9 @@ def test_a_key_is_asked_for_once(serve: Serve, upstream: Upstream, control: Cont
 def test_simultaneous_requests_ask_once(serve: Serve, upstream: Upstream, control: Control) -> None:
     key = secret()
     worker = serve(looking_up(upstream))
-    control.keys[digest(key)] = Key(id=digest(key), name="stored", rpm=30)
+    control.keys[digest(key)] = Key(
+        id=digest(key), name="stored", subjects=(Subject(kind="key", id=digest(key), rpm=30),)
+    )
     control.delay = 0.1
     assert Counter(many(worker, key, 40)) == {200: 30, 429: 10}
     assert control.asked == [digest(key)]

@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routeiq.core.counters import CounterTable
+from routeiq.core.counters import BUDGET, GAUGE, CounterTable
+from routeiq.core.periods import Period
 from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
 
 
@@ -29,7 +30,11 @@ def tables(columns: int = 3) -> Iterator[list[CounterTable]]:
 @contextmanager
 def windows() -> Iterator[list[Window]]:
     with tables() as made:
-        yield [Window(table, "w") for table in made[1:]]
+        yield [Window(table.place("w", f"w{BUCKETS + 2}")) for table in made[1:]]
+
+
+def budgets(made: list[CounterTable], duration: str) -> list[Budget]:
+    return [Budget(table.place("b", BUDGET), Period(duration)) for table in made[1:]]
 
 
 def tick(now: float) -> int:
@@ -140,7 +145,7 @@ def test_a_clock_set_back_does_not_shut_anybody_out() -> None:
 
 def test_budget_of_a_period() -> None:
     with tables() as made:
-        first, second = Budget(made[1], "b", 3600), Budget(made[2], "b", 3600)
+        first, second = budgets(made, "1h")
         assert first.add(100, 3600.0) == 100
         assert second.add(50, 3601.0) == 150
         assert first.add(0, 7199.0) == 150
@@ -150,31 +155,43 @@ def test_budget_of_a_period() -> None:
 
 def test_a_budget_settled_after_its_period_leaves_the_new_one_alone() -> None:
     with tables() as made:
-        first, second = Budget(made[1], "b", 3600), Budget(made[2], "b", 3600)
-        first.add(100, 7199.0)
+        first, second = budgets(made, "1h")
+        first.reserve(100, 7199.0)
         first.add(40, 7200.0)
         second.add(2, 7200.0)
-        first.correct(-60, 7199.0, 7201.0)
-        assert first.add(0, 7202.0) == 42
-        first.correct(5, 7199.0, 7203.0)
-        assert second.add(0, 7204.0) == 47
+        first.settle(100, 105, 7199.0)
+        assert first.spent(7202.0) == second.spent(7202.0) == 42
+        assert first.add(9, 7199.0) == 42  # too late to count, and nothing is lost by it
+        assert second.spent(7203.0) == 42
 
 
 def test_budget_for_ever() -> None:
     with tables() as made:
-        budget = Budget(made[1], "b", 0)
-        budget.add(7, 1.0)
-        assert budget.add(5, 1e10) == 12
-        budget.correct(-2, 1.0, 1e10)
-        assert budget.add(0, 2e10) == 10
+        budget, other = budgets(made, "")
+        budget.reserve(7, 1.0)
+        assert budget.add(5, 1e9) == 12
+        budget.settle(7, 5, 1.0)
+        assert budget.spent(2e9) == other.spent(2e9) == 10
+
+
+def test_what_a_dead_worker_had_reserved_is_given_back() -> None:
+    with tables() as made:
+        first, second = budgets(made, "1d")
+        first.add(10, 100.0)
+        first.reserve(500, 100.0)
+        second.reserve(30, 100.0)
+        made[1].forget_flying()
+        assert second.spent(101.0) == 40
+        made[2].forget_flying()
+        assert second.spent(101.0) == 10
 
 
 def test_gauge_over_workers() -> None:
     with tables() as made:
-        first, second = Gauge(made[1], "g"), Gauge(made[2], "g")
+        first, second = (Gauge(table.place("g", GAUGE)) for table in made[1:])
         assert [first.enter(), second.enter(), first.enter()] == [1, 2, 3]
         first.leave()
         second.leave()
         assert second.enter() == 2
-        made[1].zero_gauges()
+        made[1].forget_flying()
         assert second.enter() == 2

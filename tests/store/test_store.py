@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
-from routeiq.core.snapshot import Key
+from routeiq.core.keys import Key
 from routeiq.store import migrate as migrations
 from routeiq.store import tables_models  # noqa: F401 - tables of METADATA
 from routeiq.store.database import HEAD, connect, connect_readonly, engine, revision
@@ -205,7 +205,7 @@ def test_readonly_means_it(tmp_path: Path) -> None:
 def test_keys(database: Database, opened: Engine) -> None:
     migrations.migrate(database)
     repository = KeyRepository(opened, clock=lambda: 5.0)
-    key = Key(id="ab" * 32, name="team \x00 ü", models=("gpt-*",), rpm=7)
+    key = Key(id="ab" * 32, name="team \x00 ü", tags=("x",))
     assert repository.find(key.id) is None
     repository.put(key)
     assert repository.find(key.id) == key

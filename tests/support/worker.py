@@ -99,6 +99,7 @@ class Worker(Gateway):
         full = deepcopy(config)
         if self.key is not None:
             full.setdefault("general_settings", {}).setdefault("master_key", self.key)
+        full.setdefault("routeiq", {}).setdefault("key_lookup", False)  # there is nobody to ask
         self.file.write_text(yaml.safe_dump(full, sort_keys=False))
         now = datetime.datetime.now(datetime.UTC)
         result = build([str(self.file)], self.env, Overrides(state_dir=str(self.state_dir)), now=now, cpus=2)

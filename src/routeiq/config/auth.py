@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
+from zoneinfo import ZoneInfoNotFoundError
 
 from routeiq.config.address import is_loopback
 from routeiq.config.context import Context
 from routeiq.config.groups import Names, matches_any
 from routeiq.config.report import NOWHERE, Path, did_you_mean
 from routeiq.config.schema.routeiq import KeySettings
+from routeiq.core.keys import BudgetLimit, Key, ModelRule, Subject
 from routeiq.core.money import nano
-from routeiq.core.snapshot import Auth, Key
+from routeiq.core.periods import Period
+from routeiq.core.snapshot import Auth
 
 MASTER_KEY_ENV = "LITELLM_MASTER_KEY"
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")
@@ -26,26 +28,39 @@ SHORT = 16
 """A key of fewer characters is called weak."""
 
 
-def compile_auth(ctx: Context, names: Names, access_groups: Container[str], host: str) -> Auth:
+def compile_auth(ctx: Context, names: Names, host: str) -> Auth:
     """Authentication for a server that listens on `host`. Starting open beyond this machine is an error."""
     general, own = ctx.config.general, ctx.config.routeiq
     master = _master(ctx)
-    keys = _keys(ctx, names, access_groups, master)
+    keys = _keys(ctx, names, master)
     header = general.litellm_key_header_name
     if header is not None and not _HEADER.fullmatch(header):
         ctx.error(("general_settings", "litellm_key_header_name"), "is not a header name")
     status = own.budget_exceeded_status or ctx.config.litellm.budget_exceeded_status_code or 422
     if not 400 <= status <= 499:
         ctx.error(("litellm_settings", "budget_exceeded_status_code"), "must be from 400 to 499")
+    guarded = bool(master or keys or own.keys or own.key_lookup)
     return Auth(
         master_key=master,
-        open=_open(ctx, host, guarded=bool(master or keys or own.keys or own.key_lookup)),
+        open=_open(ctx, host, guarded=guarded),
         keys=keys,
-        lookup=own.key_lookup,
+        lookup=guarded if own.key_lookup is None else own.key_lookup,
         key_header=header.lower() if header is not None else None,
         budget_exceeded_status=status,
         metrics_public=own.metrics_public,
+        timezone=_timezone(ctx),
     )
+
+
+def _timezone(ctx: Context) -> str:
+    """The zone whose calendar budgets go by."""
+    name = ctx.config.litellm.timezone
+    try:
+        Period("", name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        ctx.error(("litellm_settings", "timezone"), "is no time zone", "write one such as Europe/Berlin or UTC")
+        return "UTC"
+    return name
 
 
 def digest(key: str) -> str:
@@ -94,7 +109,7 @@ def _open(ctx: Context, host: str, *, guarded: bool) -> bool:
     return False
 
 
-def _keys(ctx: Context, names: Names, access_groups: Container[str], master: str | None) -> dict[str, Key]:
+def _keys(ctx: Context, names: Names, master: str | None) -> dict[str, Key]:
     out: dict[str, Key] = {}
     called: set[str] = set()
     for index, settings in enumerate(ctx.config.routeiq.keys):
@@ -109,7 +124,7 @@ def _keys(ctx: Context, names: Names, access_groups: Container[str], master: str
             other = "the master key" if id == master else out[id].name
             ctx.error(path, f"is the same key as {other}")
             continue
-        out[id] = _key(ctx, settings, names, access_groups, id, path)
+        out[id] = _key(ctx, settings, names, id, path)
     return out
 
 
@@ -131,25 +146,30 @@ def _key_id(ctx: Context, settings: KeySettings, path: Path) -> str | None:
     return digest(settings.key)
 
 
-def _key(ctx: Context, settings: KeySettings, names: Names, access_groups: Container[str], id: str, path: Path) -> Key:
+def _key(ctx: Context, settings: KeySettings, names: Names, id: str, path: Path) -> Key:
     for index, pattern in enumerate(settings.models):
-        if pattern not in access_groups and not matches_any(pattern, names):
+        if not matches_any(pattern, names):
             hint = did_you_mean(pattern, names.all())
             ctx.warning((*path, "models", index), f"no model is called {pattern}", hint)
     if settings.budget_duration is not None and settings.max_budget is None:
         ctx.error((*path, "budget_duration"), "needs max_budget")
-    if settings.budget_duration is not None and settings.budget_duration < 1:
-        ctx.error((*path, "budget_duration"), "must be one second or more")
+    budgets: tuple[BudgetLimit, ...] = ()
+    if settings.max_budget is not None:
+        budgets = (BudgetLimit(amount=nano(settings.max_budget), duration=settings.budget_duration or ""),)
+    subject = Subject(
+        kind="key",
+        id=id,
+        rpm=settings.rpm,
+        tpm=settings.tpm,
+        max_parallel_requests=settings.max_parallel_requests,
+        budgets=budgets,
+    )
     return Key(
         id=id,
         name=settings.name,
         admin=settings.admin,
-        models=tuple(settings.models),
-        rpm=settings.rpm,
-        tpm=settings.tpm,
-        max_parallel_requests=settings.max_parallel_requests,
-        max_budget=nano(settings.max_budget) if settings.max_budget is not None else None,
-        budget_seconds=int(settings.budget_duration or 0),
+        rules=(ModelRule(kind="key", models=tuple(settings.models)),) if settings.models else (),
+        subjects=(subject,),
         expires=settings.expires,
         blocked=settings.blocked,
         tags=tuple(settings.tags),

@@ -23,6 +23,7 @@ from routeiq.core.keys import (
     PROXY_ADMIN,
     PROXY_ADMIN_VIEWER,
     TEAM,
+    ModelRule,
 )
 
 if TYPE_CHECKING:
@@ -130,8 +131,8 @@ class Caller:
     """Of its key."""
     organization_id: str = ""
     """Of its key."""
-    models: tuple[str, ...] = ()
-    """Its key's; empty are all."""
+    rules: tuple[ModelRule, ...] = ()
+    """Its key's, about models; none allow all."""
     routes: tuple[str, ...] = ()
     """Its key's `allowed_routes`; empty are all that the role may."""
     standing: Standing = NOBODY

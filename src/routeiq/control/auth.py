@@ -16,13 +16,13 @@ from starlette.requests import Request
 from routeiq.control.access import Access, Caller, check
 from routeiq.control.plane import Plane
 from routeiq.core.errors import Forbidden, Unauthorized, UnknownPath
-from routeiq.core.keys import PROXY_ADMIN
+from routeiq.core.keys import PROXY_ADMIN, Key
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from routeiq.core.snapshot import Auth, Key
+    from routeiq.core.snapshot import Auth
 
 INTERNAL_PREFIX = b"/internal/"
 OPEN = Caller(digest="", name="open", open=True)
@@ -87,13 +87,24 @@ async def identify(request: Request, plane: Plane, auth: Auth) -> Caller:
     if key.blocked:
         raise Forbidden("This key is blocked.", code="key_blocked")
     if key.expires is not None and time.time() >= key.expires:
-        raise Unauthorized("This key has expired.", code="expired_key")
+        raise Unauthorized("This key has expired.", type="expired_key", code="expired_key")
+    if key.refused is not None:
+        raise Forbidden(key.refused.message, code=key.refused.code)
     return caller_of(key)
 
 
 def caller_of(key: Key) -> Caller:
     """What a key says about who uses it."""
-    return Caller(digest=key.id, name=key.name, role=PROXY_ADMIN if key.admin else "", models=key.models)
+    return Caller(
+        digest=key.id,
+        name=key.name,
+        role=PROXY_ADMIN if key.admin else key.role,
+        user_id=key.user_id,
+        team_id=key.team_id,
+        organization_id=key.organization_id,
+        rules=key.rules,
+        routes=key.routes,
+    )
 
 
 def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> bytes:
@@ -109,7 +120,7 @@ def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> byte
 
 
 def may_see(caller: Caller, name: str) -> bool:
-    """Whether a caller's list of models has this name or a pattern for it."""
-    if not caller.models or caller.sees_all:
+    """Whether all of a caller's rules have this public name or a pattern for it."""
+    if caller.sees_all:
         return True
-    return any(fnmatchcase(name, pattern) for pattern in caller.models)
+    return all(any(fnmatchcase(name, pattern) for pattern in rule.models) for rule in caller.rules)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from routeiq.core.messages import Message, Rebuild, Rebuilt
+from routeiq.core.messages import Invalidate, Message, Rebuild, Rebuilt
+
+MOST_NAMES = 10_000
+"""Keys and subjects named in one message; more are told as "everything"."""
 
 
 class Changes:
@@ -19,6 +22,21 @@ class Changes:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Rebuilt]] = {}
+
+    def publish(self, keys: Iterable[str] = (), subjects: Iterable[str] = ()) -> None:
+        """Have every worker forget these keys (hex SHA-256) and those that count for these subjects (`Subject.name`).
+
+        To be called after the transaction has committed.
+        """
+        digests, names = tuple(keys), tuple(subjects)
+        if len(digests) + len(names) > MOST_NAMES:
+            self.everything()
+        elif digests or names:
+            self._send(Invalidate(digests, names))
+
+    def everything(self) -> None:
+        """Have every worker forget all keys of the database."""
+        self._send(Invalidate())
 
     def rebuild(self) -> Future[Rebuilt]:
         """Ask for the Snapshot to be built again, after the transaction has committed.

@@ -87,7 +87,7 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         key = plane.keys.find(digest) if _DIGEST.fullmatch(digest) else None
         if key is None:
             raise UnknownPath("There is no such key.")
-        return _json(key)
+        return _json(plane.leases.grant(key, plane.current().auth.timezone) if plane.leases is not None else key)
 
     async def get_credentials(id: str) -> Response:
         """Credentials by the id of their `Signing`, for a worker that signs with them."""

@@ -14,12 +14,14 @@ import msgspec
 
 from routeiq.control.app import create_app
 from routeiq.control.changes import Changes
+from routeiq.control.leases import SWEEP_SECONDS, Leases, NothingSpent
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
 from routeiq.core.database import Database
 from routeiq.core.messages import Ready, Refused
+from routeiq.core.slots import SlotTable
 from routeiq.ledger.ingest import Ingester, Observer, Trouble
 from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
@@ -62,12 +64,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _serve(args: argparse.Namespace, where: Database) -> int:
     table = CounterTable(args.state, column=0, columns=args.columns)
-    table.zero_gauges()
+    table.forget_flying()
     database = engine(where)
     repositories = KeyRepository(database), RequestRepository(database), ResponseRepository(database)
     feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
     changes = Changes(feed.send)
-    plane = Plane(table, *repositories, database=DatabaseStatus(str(where), "not opened yet"), changes=changes)
+    slots = SlotTable(args.state, column=0, columns=args.columns)
+    plane = Plane(
+        table,
+        *repositories,
+        database=DatabaseStatus(str(where), "not opened yet"),
+        changes=changes,
+        leases=Leases(slots, NothingSpent()),
+    )
     journal = args.state / "journal"
     journal.mkdir(mode=0o700, exist_ok=True)
     ingester = Ingester(journal, _migrated(where), observe=_observer(plane, table), trouble=_noted(plane, table))
@@ -78,10 +87,12 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     renewing = asyncio.create_task(plane.credentials.run())
     purging = asyncio.create_task(purge(plane))
+    sweeping = asyncio.create_task(_sweep(plane))
     writer.start()
     seconds = await feed.follow(serving)
     renewing.cancel()
     purging.cancel()
+    sweeping.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:
@@ -91,6 +102,15 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     ingester.close()
     database.dispose()
     return 0
+
+
+async def _sweep(plane: Plane) -> None:
+    """Take back the slots of who is idle, for as long as the process lives."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        # What is counted and not in the ledger yet would be missing from the next lease.
+        if plane.leases is not None and plane.database.trouble is None and not plane.ingest.backlog:
+            await asyncio.to_thread(plane.leases.sweep)
 
 
 def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:

@@ -10,10 +10,12 @@ from typing import Protocol
 from routeiq.control.access import NOBODY, Standing
 from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
+from routeiq.control.leases import Leases
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
+from routeiq.core.keys import Key
 from routeiq.core.messages import Message
-from routeiq.core.snapshot import Key, Snapshot
+from routeiq.core.snapshot import Snapshot
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
 
@@ -68,6 +70,8 @@ class Plane:
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)
     changes: Changes = field(default_factory=lambda: Changes(_nobody))
+    leases: Leases | None = None
+    """Of the counters workers share; `None` where there are no workers."""
     standings: Callable[[str], Standing] = _unknown
     """What a user is where, by its id. May block."""
     started: float = field(default_factory=time.time)

@@ -18,11 +18,33 @@ import fcntl
 import mmap
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 MAGIC = b"RIQCNT01"
 HEADER = 64
-COUNTER, GAUGE = "c", "g"
-"""Kinds: a counter only grows; a gauge is zeroed when its process starts; `w<rows>` is the state of a limit."""
+COUNTER, GAUGE, BUDGET = "c", "g", "b3"
+"""Kinds: a counter only grows; a gauge is zeroed when its process starts; `w<rows>` is the state of a limit, the first
+of them naming a period; a budget is one too, whose last row has what is only reserved."""
+
+
+class Row(NamedTuple):
+    """Where a process finds one counter: `cells[base]` is its first word in its own column."""
+
+    cells: memoryview[int]
+    base: int
+    step: int
+    """From one word of a column to its next."""
+    column: int
+    first: int
+    """The first column that counts: 1 where the control plane writes none."""
+
+
+def release(cells: memoryview[int], at: int, step: int) -> None:
+    """Take back what of a budget is only reserved: its words are `step` apart, the first at `at`."""
+    reserved = at + 2 * step
+    if cells[reserved]:
+        cells[at + step] -= cells[reserved]
+        cells[reserved] = 0
 
 
 class TableFull(RuntimeError):
@@ -82,6 +104,13 @@ class CounterTable:
         """
         return self.row(name, kind) * self.columns + self.column
 
+    def place(self, name: str, kind: str, *, shared: bool = False) -> Row:
+        """The place of a counter of several words. `shared`: other machines use it too, which is in column 0."""
+        base = self.slot(name, kind)
+        # What earlier workers used before their number changed is in column 0 as well.
+        first = 0 if shared or self.cells[base - self.column] else 1
+        return Row(self.cells, base, self.columns, self.column, first)
+
     def row(self, name: str, kind: str = COUNTER) -> int:
         """The row of a counter, made when new. `name` holds no newline."""
         row = self._rows.get(name)
@@ -130,12 +159,15 @@ class CounterTable:
         self.refresh()
         return [(name, self._kinds[row], row) for name, row in self._rows.items()]
 
-    def zero_gauges(self) -> None:
+    def forget_flying(self) -> None:
         """Forget what this column's process of before had in flight: called once at the start of a process."""
         self.refresh()
         for row, kind in self._kinds.items():
+            at = row * self.columns + self.column
             if kind == GAUGE:
-                self.cells[row * self.columns + self.column] = 0
+                self.cells[at] = 0
+            elif kind == BUDGET:
+                release(self.cells, at, self.columns)
 
     def close(self) -> None:
         """Unmap. The file stays."""

@@ -42,9 +42,11 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
 
 
 class Invalidate(msgspec.Struct, tag="invalidate", frozen=True):
-    """Forget what is cached about these keys (hex SHA-256), or about all when empty."""
+    """Forget what is cached about these keys (hex SHA-256) and about those that count for these subjects
+    (`Subject.name`), or about all when both are empty."""
 
     keys: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
 
 class Rebuild(msgspec.Struct, tag="rebuild", frozen=True):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from routeiq.core.keys import Subject
+from routeiq.core.keys import Key
 from routeiq.core.money import Prices
 
 CHAT = "chat"
@@ -117,8 +117,6 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prices: Prices | None = None
     mock_response: str | None = None
     mode: str = CHAT
-    blocked: bool = False
-    """In no group: an admin has taken it out."""
     info: bytes = b"{}"
     """`model_info` as `/v1/model/info` shows it: a JSON object."""
 
@@ -145,27 +143,6 @@ class Wildcard(msgspec.Struct, frozen=True):
     prefix: str
     suffix: str
     group: str
-
-
-class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A caller: what a key digest resolves to. Limits of `None` are no limits."""
-
-    id: str
-    """Lower-case hex SHA-256 of the key."""
-    name: str = ""
-    admin: bool = False
-    models: tuple[str, ...] = ()
-    """Allowed public names or patterns (`gpt-*`); empty allows all."""
-    rpm: int | None = None
-    tpm: int | None = None
-    max_parallel_requests: int | None = None
-    max_budget: int | None = None
-    """Nano-dollars per `budget_seconds`, or for ever when that is 0."""
-    budget_seconds: int = 0
-    expires: float | None = None
-    """Unix seconds."""
-    blocked: bool = False
-    tags: tuple[str, ...] = ()
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,6 +224,8 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     key_header: str | None = None
     """`litellm_key_header_name`, lower case."""
     budget_exceeded_status: int = 422
+    timezone: str = "UTC"
+    """By whose calendar budgets begin anew."""
     metrics_public: bool = False
 
 
@@ -296,14 +275,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
     mock_testing: bool = False
     """`dangerously_allow_mock_testing_request_params`: honour `mock_response`, `mock_testing_fallbacks` in bodies."""
-    tags: dict[str, Subject] = {}
-    """What requests with a tag count for, by the tag's name; tags without limits are not in it."""
-    access_groups: dict[str, tuple[str, ...]] = {}
-    """Public model names by the group's name, which lists of models may have in their place: `core.access_groups`."""
-    store_models: bool = False
-    """`store_model_in_db`: deployments in the database are served and may be changed."""
-    stored: int = -1
-    """The revision of the database this was built with; -1 when it could not be read."""
     drop_unpriced: bool = False
     """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
 

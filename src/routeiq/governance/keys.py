@@ -1,23 +1,28 @@
-"""Callers: from the digest of a key to what it may do, with the limits it shares across workers."""
+"""Callers: from the digest of a key to what it may do and whom its requests count for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 
-from routeiq.core.counters import TableFull
 from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded, Unauthorized
-from routeiq.core.money import dollars
-from routeiq.core.snapshot import Auth, Key
-from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, LimitBook, Window
+from routeiq.core.keys import Key, ModelRule, Subject
+from routeiq.core.snapshot import Auth
+from routeiq.governance.accounts import Account, LimitBook, Reservation, reserve
+from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS
 
 Lookup = Callable[[str], Awaitable[Key | None]]
 """Asks the control plane for the key with that hex SHA-256. Raises `OSError` when it can't be asked."""
 
-POSITIVE_SECONDS = 60.0
+FRESH_SECONDS = 60.0
+"""How long an answer is good without asking again."""
+STALE_SECONDS = 6 * 3600.0
+"""How long a known key is still served where nobody can be asked."""
+RETRY_SECONDS = 5.0
+"""How soon it is asked again then."""
 NEGATIVE_SECONDS = 10.0
 CACHED_KEYS = 10_000
 CACHED_MODELS = 1_000
@@ -25,75 +30,89 @@ CACHED_MODELS = 1_000
 ANONYMOUS = Key(id="", name="anonymous")
 
 
-class Reservation:
-    """What one request has taken from its key; settled once."""
-
-    __slots__ = ("cost", "requests_used", "settled", "tokens", "tokens_used")
-
-    def __init__(self, tokens: int, cost: int, requests_used: int, tokens_used: int) -> None:
-        self.tokens = tokens
-        self.cost = cost
-        self.requests_used = requests_used
-        """Of the minute, over all workers, this request included; so with the tokens."""
-        self.tokens_used = tokens_used
-        self.settled = False
-
-
 class Caller:
-    """A key with its windows, gauge and budget."""
+    """A key with the accounts of everyone its requests count for."""
 
     __slots__ = (
         "_allowed",
-        "_header_lines",
-        "budget",
+        "_by_model",
+        "_groups",
+        "_shares",
+        "accounts",
         "digest",
         "key",
+        "leased",
         "limited",
         "name",
-        "parallel",
-        "requests",
+        "priced",
         "spend",
-        "tokens",
         "windowed",
-    )
+    )  # fmt: skip
 
-    def __init__(self, key: Key, book: LimitBook) -> None:
+    def __init__(self, key: Key, book: LimitBook, groups: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """`groups` are access groups: names that a rule may have in place of public models."""
         self.key = key
         self.name = key.name
         self.digest = bytes.fromhex(key.id)
         self._allowed: dict[str, bool] = {}
-        prefix = f"limit:key:{key.id[:32]}:"
-        try:
-            self.requests = book.window(prefix + "rpm") if key.rpm is not None else None
-            self.tokens = book.window(prefix + "tpm") if key.tpm is not None else None
-            self.parallel = book.gauge(prefix + "parallel") if key.max_parallel_requests is not None else None
-            self.spend = book.budget(prefix + "spend", 0) if key.id else None
-            self.budget = book.budget(prefix + "budget", key.budget_seconds) if key.max_budget is not None else None
-        except TableFull as error:
-            raise Overloaded(f"No room to count for another key: {error}.") from None
-        self._header_lines = b"".join(
-            f"x-ratelimit-limit-{what}: {limit}\r\n"
-            f"x-ratelimit-remaining-{what}: %d\r\nx-ratelimit-reset-{what}: %ds\r\n".encode()
-            for what, limit in (("requests", key.rpm), ("tokens", key.tpm))
-            if limit is not None
-        )
-        self.windowed = self.requests is not None or self.tokens is not None
-        self.limited = not (
-            self.requests is None and self.tokens is None and self.parallel is None and self.budget is None
-        )
+        self._groups = groups or {}
+        accounts = [book.account(subject) for subject in key.subjects]
+        own = next((one for one in accounts if one.spend is not None), None)
+        self.spend = own.spend if own is not None else None
+        self.leased = tuple(one for one in accounts if one.subject.slot >= 0)
+        limited = [one for one in accounts if one.subject.limited]
+        self.accounts = tuple(one for one in limited if not one.subject.share)
+        """Of those with limits, the ones every request counts for."""
+        self._shares = tuple(one for one in limited if one.subject.share)
+        self._by_model: dict[str, tuple[Account, ...]] = {}
+        self.limited = bool(limited)
+        self.windowed = any(one.requests is not None or one.tokens is not None for one in limited)
+        self.priced = any(one.budgets for one in limited)
+        """Whether the cost of a request has to be expected."""
 
     def may_use(self, model: str) -> bool:
-        """Whether the key's list of models has this name or a pattern for it."""
-        models = self.key.models
-        if not models:
-            return True
+        """Whether all rules allow this public name."""
+        return not self.key.rules or self.forbidding(model) is None
+
+    def forbidding(self, model: str) -> ModelRule | None:
+        """The first rule that does not allow this public name."""
         allowed = self._allowed.get(model)
-        if allowed is None:
-            allowed = any(model == pattern or ("*" in pattern and fnmatchcase(model, pattern)) for pattern in models)
-            if len(self._allowed) >= CACHED_MODELS:
-                self._allowed.clear()
-            self._allowed[model] = allowed
-        return allowed
+        if allowed:
+            return None
+        for rule in self.key.rules:
+            if not self._allows(rule, model):
+                return rule
+        if len(self._allowed) >= CACHED_MODELS:
+            self._allowed.clear()
+        self._allowed[model] = True
+        return None
+
+    def _allows(self, rule: ModelRule, model: str) -> bool:
+        groups = self._groups
+        for pattern in rule.models:
+            names = groups.get(pattern)
+            if pattern == model or ("*" in pattern and fnmatchcase(model, pattern)):
+                return True
+            if names is not None and any(name == model or ("*" in name and fnmatchcase(model, name)) for name in names):
+                return True
+        return False
+
+    def accounts_for(self, model: str) -> tuple[Account, ...]:
+        """Those a request for this public name counts for."""
+        if not self._shares:
+            return self.accounts
+        found = self._by_model.get(model)
+        if found is None:
+            shares = (one for one in self._shares if fnmatchcase(model, one.subject.share))
+            if len(self._by_model) >= CACHED_MODELS:
+                self._by_model.clear()
+            found = self._by_model[model] = (*self.accounts, *shares)
+        return found
+
+    @property
+    def fresh(self) -> bool:
+        """Whether all that is counted for it is still counted where it was."""
+        return all(account.fresh for account in self.leased)
 
     def check(self, now: float) -> None:
         """Raise when the key is blocked or expired. `now` in Unix seconds."""
@@ -101,125 +120,108 @@ class Caller:
         if key.blocked:
             raise Forbidden("This key is blocked.", code="key_blocked")
         if key.expires is not None and now >= key.expires:
-            raise Unauthorized("This key has expired.", code="expired_key")
+            raise Unauthorized("This key has expired.", type="expired_key", code="expired_key")
+        if key.refused is not None:
+            raise Forbidden(key.refused.message, code=key.refused.code)
+        if not key.calls:
+            raise Forbidden("This key may manage, not call models.", code="key_not_for_calls")
 
-    def reserve(self, tokens: int, cost: int, now: float, budget_status: int) -> Reservation:
-        """Take one request, `tokens` and `cost` (nano-dollars) from every limit, or from none and raise.
+    def reserve(
+        self, accounts: tuple[Account, ...], tokens: int, cost: int, now: float, book: LimitBook, budget_status: int
+    ) -> Reservation:
+        """Take one request, `tokens` and `cost` (nano-dollars) from every account, or from none and raise.
 
-        Raises `LimitExceeded` or `BudgetExceeded` with `retry_after` and the rate-limit headers.
+        Raises `LimitExceeded`, or `BudgetExceeded` with `budget_status`; both with the rate-limit headers.
         """
-        key = self.key
-        tick = int(now) // BUCKET_SECONDS
-        requests_used = tokens_used = 0
-        parallel, requests, window, budget = self.parallel, self.requests, self.tokens, self.budget
-        if parallel is not None and parallel.enter() > (key.max_parallel_requests or 0):
-            parallel.leave()
-            raise LimitExceeded(
-                f"Too many parallel requests: this key may have {key.max_parallel_requests} in flight.",
-                retry_after=1.0,
-                headers=self.headers(now),
-            )
-        if requests is not None:
-            requests_used = requests.add(1, tick)
-            if requests_used > (key.rpm or 0):
-                self._give_back(tick, 1, 0)
-                raise self._exceeded("requests", key.rpm or 0, requests, 1, now)
-        if window is not None:
-            tokens_used = window.add(tokens, tick)
-            if tokens_used > (key.tpm or 0):
-                self._give_back(tick, 1, tokens)
-                raise self._exceeded("tokens", key.tpm or 0, window, tokens, now)
-        if budget is not None:
-            limit = key.max_budget or 0
-            spent = budget.add(cost, now)
-            if spent > limit or spent - cost >= limit:
-                budget.add(-cost, now)
-                self._give_back(tick, 1, tokens)
-                raise BudgetExceeded(
-                    f"Budget has been exceeded! Current cost: {dollars(spent - cost)}, Max budget: {dollars(limit)}",
-                    status=budget_status,
-                )
-        return Reservation(tokens, cost, requests_used, tokens_used)
+        try:
+            return reserve(accounts, tokens, cost, now, book.turns)
+        except BudgetExceeded as error:
+            error.status = budget_status
+            raise
+        except LimitExceeded as error:
+            error.headers = rate_headers(accounts, now)
+            raise
 
-    def settle(self, reservation: Reservation, tokens: int, cost: int, then: float, now: float) -> None:
-        """Replace the reservation made at `then` by what was used; the second call does nothing."""
-        if reservation.settled:
-            return
-        reservation.settled = True
-        if self.parallel is not None:
-            self.parallel.leave()
-        if self.tokens is not None and tokens != reservation.tokens:
-            more = tokens - reservation.tokens
-            self.tokens.correct(more, int(then) // BUCKET_SECONDS, int(now) // BUCKET_SECONDS)
-        if self.budget is not None and cost != reservation.cost:
-            self.budget.correct(cost - reservation.cost, then, now)
 
-    def headers(self, now: float, reservation: Reservation | None = None) -> bytes:
-        """OpenAI's `x-ratelimit-*` headers as lines, for the limits the key has.
+def rate_headers(accounts: tuple[Account, ...], now: float, *, reserved: bool = False) -> bytes:
+    """OpenAI's `x-ratelimit-*` headers as lines, of the account that is nearest to its limit.
 
-        What is used is as the reservation saw it, or looked up without one. `reset` is when the minute is empty again
-        at the latest. https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
-        """
-        if not self.windowed:
-            return b""
-        tick = int(now) // BUCKET_SECONDS
-        reset = (tick + BUCKETS) * BUCKET_SECONDS - int(now)
-        key = self.key
-        values: list[int] = []
-        if self.requests is not None:
-            used = reservation.requests_used if reservation is not None else self.requests.used(tick)
-            values += (max(0, (key.rpm or 0) - used), reset if used else 0)
-        if self.tokens is not None:
-            used = reservation.tokens_used if reservation is not None else self.tokens.used(tick)
-            values += (max(0, (key.tpm or 0) - used), reset if used else 0)
-        return self._header_lines % tuple(values)
+    What is used is as the last reservation saw it (`reserved`), or looked up. `reset` is when the minute is empty again
+    at the latest. https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+    """
+    tick = int(now) // BUCKET_SECONDS
+    reset = (tick + BUCKETS) * BUCKET_SECONDS - int(now)
+    requests_left = tokens_left = -1
+    requests_limit = tokens_limit = 0
+    for account in accounts:
+        limit = account.subject.rpm
+        if limit is not None:
+            left = limit - (account.requests_used if reserved else account.requests_now(tick))
+            if requests_left < 0 or left < requests_left:
+                requests_left, requests_limit = max(left, 0), limit
+        limit = account.subject.tpm
+        if limit is not None:
+            left = limit - (account.tokens_used if reserved else account.tokens_now(tick))
+            if tokens_left < 0 or left < tokens_left:
+                tokens_left, tokens_limit = max(left, 0), limit
+    lines = b""
+    if requests_left >= 0:
+        lines = (
+            b"x-ratelimit-limit-requests: %d\r\n"
+            b"x-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %ds\r\n"
+        ) % (requests_limit, requests_left, reset if requests_left < requests_limit else 0)
+    if tokens_left >= 0:
+        lines += (
+            b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %ds\r\n"
+        ) % (tokens_limit, tokens_left, reset if tokens_left < tokens_limit else 0)
+    return lines
 
-    def _give_back(self, tick: int, requests: int, tokens: int) -> None:
-        if self.parallel is not None:
-            self.parallel.leave()
-        if self.requests is not None:
-            self.requests.add(-requests, tick)
-        if self.tokens is not None and tokens:
-            self.tokens.add(-tokens, tick)
 
-    def _exceeded(self, what: str, limit: int, window: Window, amount: int, now: float) -> LimitExceeded:
-        if amount > limit:
-            return LimitExceeded(
-                f"Rate limit exceeded: this request needs about {amount} {what}, the key may use {limit} a minute.",
-                headers=self.headers(now),
-            )
-        return LimitExceeded(
-            f"Rate limit exceeded: this key may use {limit} {what} a minute.",
-            retry_after=max(1.0, window.seconds_until_free(amount, limit, now)),
-            headers=self.headers(now),
-        )
+class _Known:
+    """What was found for one digest. Times are monotonic seconds."""
+
+    __slots__ = ("caller", "due", "until")
+
+    def __init__(self, caller: Caller | None, due: float, until: float) -> None:
+        self.caller = caller
+        self.due = due
+        """When it is asked again, while this answer still serves."""
+        self.until = until
 
 
 class KeyRing:
     """Finds the caller of a key: the configuration's at once, others from a cache filled by `lookup`.
 
-    The cache holds what was found for a minute and what was not for ten seconds, at most `CACHED_KEYS` of them;
-    `forget` drops entries as soon as the control plane says that they changed.
+    A key that was found is asked for again after a minute, and served meanwhile; where nobody can be asked it is
+    served for hours. What was not found is remembered for ten seconds. `forget` drops entries as soon as the control
+    plane says that they changed.
     """
 
     def __init__(self, book: LimitBook) -> None:
         self._book = book
+        self._groups: Mapping[str, tuple[str, ...]] = {}
         self._static: dict[bytes, Caller] = {}
-        self._cached: dict[bytes, tuple[float, Caller | None]] = {}
+        self._cached: dict[bytes, _Known] = {}
         self._asking: dict[bytes, asyncio.Future[Caller | None]] = {}
         self.anonymous = Caller(ANONYMOUS, book)
 
-    def adopt(self, auth: Auth) -> None:
+    def adopt(self, auth: Auth, groups: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Take the keys of a new Snapshot; callers whose key did not change keep their object."""
         keys = dict(auth.keys)
         if auth.master_key is not None:
-            keys[auth.master_key] = Key(id=auth.master_key, name="master", admin=True)
+            subject = Subject(kind="key", id=auth.master_key)
+            keys[auth.master_key] = Key(id=auth.master_key, name="master", admin=True, subjects=(subject,))
+        changed = self._book.zone != auth.timezone or self._groups != (groups or {})
+        self._book.zone = auth.timezone
+        self._groups = groups or {}
+        if changed:
+            self.forget((), ())
         callers: dict[bytes, Caller] = {}
         for hexdigest, key in keys.items():
             digest = bytes.fromhex(hexdigest)
             caller = self._static.get(digest)
-            if caller is None or caller.key != key:
-                caller = Caller(key, self._book)
+            if changed or caller is None or caller.key != key:
+                caller = Caller(key, self._book, self._groups)
             callers[digest] = caller
         self._static = callers
 
@@ -232,12 +234,12 @@ class KeyRing:
             return caller
         return None
 
-    def cached(self, token: bytes, now: float) -> tuple[bool, Caller | None]:
-        """(known, caller) of a key looked up before."""
-        entry = self._cached.get(sha256(token).digest())
-        if entry is None or entry[0] <= now:
-            return False, None
-        return True, entry[1]
+    def cached(self, token: bytes, now: float) -> tuple[bool, bool, Caller | None]:
+        """(known, whether to ask again meanwhile, caller) of a key looked up before."""
+        known = self._cached.get(sha256(token).digest())
+        if known is None or known.until <= now or (known.caller is not None and not known.caller.fresh):
+            return False, False, None
+        return True, known.due <= now, known.caller
 
     async def look_up(self, token: bytes, lookup: Lookup, now: float) -> Caller | None:
         """Ask, once for all who wait for the same key, and remember the answer.
@@ -250,13 +252,23 @@ class KeyRing:
             asking = self._asking[digest] = asyncio.ensure_future(self._ask(digest, lookup, now))
         return await asyncio.shield(asking)
 
+    async def refresh(self, token: bytes, lookup: Lookup, now: float) -> None:
+        """Ask again about a key that is known; where nobody can be asked, what is known goes on to serve."""
+        known = self._cached.get(sha256(token).digest())
+        if known is not None:
+            known.due = now + RETRY_SECONDS
+        try:
+            await self.look_up(token, lookup, now)
+        except Overloaded:
+            pass
+
     async def _ask(self, digest: bytes, lookup: Lookup, now: float) -> Caller | None:
         this = asyncio.current_task()
         try:
             key = await lookup(digest.hex())
             if key is not None and not compare_digest(key.id, digest.hex()):
                 key = None
-            caller = Caller(key, self._book) if key is not None else None
+            caller = Caller(key, self._book, self._groups) if key is not None else None
         except OSError as error:
             raise Overloaded(
                 "The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0
@@ -267,18 +279,30 @@ class KeyRing:
             if current:
                 del self._asking[digest]
         if current:
+            self._cached.pop(digest, None)
             while len(self._cached) >= CACHED_KEYS:
                 self._cached.pop(next(iter(self._cached)))
-            seconds = POSITIVE_SECONDS if caller is not None else NEGATIVE_SECONDS
-            self._cached[digest] = (now + seconds, caller)
+            if caller is not None:
+                self._cached[digest] = _Known(caller, now + FRESH_SECONDS, now + STALE_SECONDS)
+            else:
+                self._cached[digest] = _Known(None, now + NEGATIVE_SECONDS, now + NEGATIVE_SECONDS)
         return caller
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """Drop cached keys (hex SHA-256), or all of them when `keys` is empty."""
+    def forget(self, keys: Iterable[str], subjects: Iterable[str]) -> None:
+        """Drop cached keys: these (hex SHA-256) and who counts for one of `subjects`; all where both are empty."""
         digests = [bytes.fromhex(key) for key in keys]
-        if not digests:
+        names = set(subjects)
+        if not digests and not names:
             self._cached.clear()
             self._asking.clear()
+        if names:
+            # An answer that is under way may be older than the change.
+            self._asking.clear()
+            digests += [
+                digest
+                for digest, known in self._cached.items()
+                if known.caller is not None and any(one.name in names for one in known.caller.key.subjects)
+            ]
         for digest in digests:
             self._cached.pop(digest, None)
             self._asking.pop(digest, None)

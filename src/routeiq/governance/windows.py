@@ -6,19 +6,18 @@ be refused but never both admitted over the limit.
 
 from __future__ import annotations
 
-from routeiq.core.counters import GAUGE, CounterTable
+from routeiq.core.counters import Row
+from routeiq.core.periods import Period
 
 BUCKET_SECONDS = 5
 BUCKETS = 60 // BUCKET_SECONDS + 1
 """A minute touches one bucket more than fit into it."""
 
 
-def _others(table: CounterTable, base: int) -> tuple[int, ...]:
-    """The first cells of the other processes' columns. The control plane's counts only if something is in it: what
-    earlier workers used before their number changed."""
-    row = base - table.column
-    columns = range(0 if table.cells[row] else 1, table.columns)
-    return tuple(row + column for column in columns if column != table.column)
+def _others(row: Row) -> tuple[int, ...]:
+    """The first cells of the other processes' columns."""
+    start = row.base - row.column
+    return tuple(start + column for column in range(row.first, row.step) if column != row.column)
 
 
 class Window:
@@ -32,11 +31,11 @@ class Window:
 
     __slots__ = ("_base", "_bucket", "_bucket_at", "_cells", "_others", "_step", "_tick", "_total", "_total_at")
 
-    def __init__(self, table: CounterTable, name: str) -> None:
-        self._base = table.slot(name, f"w{BUCKETS + 2}")
-        self._cells = cells = table.cells
-        self._step = table.columns
-        self._others = _others(table, self._base)
+    def __init__(self, row: Row) -> None:
+        self._cells = cells = row.cells
+        self._base = row.base
+        self._step = row.step
+        self._others = _others(row)
         # This process is the only writer of its column, so it need not read back what it wrote.
         self._tick = cells[self._base]
         self._total_at = self._base + self._step
@@ -120,93 +119,84 @@ class Window:
 class Gauge:
     """How many are at it right now, over all workers."""
 
-    __slots__ = ("_cells", "_columns", "_own", "_row")
+    __slots__ = ("_cells", "_own", "_range")
 
-    def __init__(self, table: CounterTable, name: str) -> None:
-        self._own = table.slot(name, GAUGE)
-        self._row = self._own - table.column
-        self._columns = table.columns
-        self._cells = table.cells
+    def __init__(self, row: Row) -> None:
+        self._cells = row.cells
+        self._own = row.base
+        start = row.base - row.column
+        self._range = slice(start, start + row.step)
 
     def enter(self) -> int:
         """One more; the number over all workers, this one included."""
         self._cells[self._own] += 1
-        return sum(self._cells[self._row : self._row + self._columns])
+        return sum(self._cells[self._range])
 
     def leave(self) -> None:
         """One less."""
         self._cells[self._own] -= 1
 
+    def used(self) -> int:
+        """The number over all workers."""
+        return sum(self._cells[self._range])
+
 
 class Budget:
-    """Nano-dollars spent in the present period of `seconds` (0: one period for ever), over all workers.
+    """Nano-dollars spent in the present period, over all workers. A request belongs to the period it came in.
 
-    Periods are aligned to multiples of their length since the epoch: a day's budget begins at 00:00 UTC.
-    Words: the period's number, the amount.
+    Words: the period's number, the amount, and what of it is only reserved: should this process die, the next one in
+    its column takes that back (`core.counters.forget_flying`).
     """
 
-    __slots__ = ("_amount", "_base", "_cells", "_others", "_period", "_step", "seconds")
+    __slots__ = ("_base", "_cells", "_others", "_step", "period")
 
-    def __init__(self, table: CounterTable, name: str, seconds: int) -> None:
-        self.seconds = seconds
-        self._base = table.slot(name, "w2")
-        self._cells = table.cells
-        self._step = table.columns
-        self._others = _others(table, self._base)
-        self._period = self._cells[self._base]
-        self._amount = self._cells[self._base + self._step]
+    def __init__(self, row: Row, period: Period) -> None:
+        self.period = period
+        self._cells = row.cells
+        self._base = row.base
+        self._step = row.step
+        self._others = _others(row)
+
+    def spent(self, now: float) -> int:
+        """The period's sum over all workers, reservations included."""
+        return self._sum(self._begin(now))
 
     def add(self, amount: int, now: float) -> int:
-        """Spend `amount` (or take it back at once); the period's sum over all workers."""
-        cells = self._cells
-        period = int(now) // self.seconds + 1 if self.seconds else 1
-        if self._period != period:
-            cells[self._base + self._step] = self._amount = 0
-            cells[self._base] = self._period = period
-        total = self._amount
-        if amount:
-            self._amount = cells[self._base + self._step] = total = total + amount
+        """Spend `amount` for good, unless that was in a period that is over; the sum over all workers."""
+        number = self._begin(now)
+        if self.period.number(now) == number:
+            self._cells[self._base + self._step] += amount
+        return self._sum(number)
+
+    def reserve(self, amount: int, now: float) -> int:
+        """Spend `amount` until it is settled or released; the period's sum over all workers."""
+        number = self._begin(now)
+        cells, own = self._cells, self._base + self._step
+        cells[own] += amount
+        cells[own + self._step] += amount
+        return self._sum(number)
+
+    def settle(self, reserved: int, amount: int, then: float) -> None:
+        """Spend `amount` instead of what was reserved at `then`; nothing where that period is over."""
+        cells, own = self._cells, self._base + self._step
+        if cells[self._base] == self.period.number(then):
+            cells[own] += amount - reserved
+            cells[own + self._step] -= reserved
+
+    def _begin(self, now: float) -> int:
+        """The number of the newest period; what was counted in an earlier one is forgotten."""
+        cells, base = self._cells, self._base
+        number = self.period.number(now)
+        if cells[base] >= number:
+            return cells[base]
+        cells[base + self._step] = cells[base + 2 * self._step] = 0
+        cells[base] = number
+        return number
+
+    def _sum(self, number: int) -> int:
+        cells, step = self._cells, self._step
+        total = cells[self._base + step]
         for other in self._others:
-            if cells[other] == period:
-                total += cells[other + self._step]
+            if cells[other] == number:
+                total += cells[other + step]
         return total
-
-    def correct(self, amount: int, then: float, now: float) -> None:
-        """Settle what was spent at `then`: more is spent now, less is given back to the period it was taken from."""
-        if amount >= 0 or not self.seconds or int(then) // self.seconds == int(now) // self.seconds:
-            self.add(amount, now)
-
-
-class LimitBook:
-    """The windows, gauges and budgets of one process, one object a name: they remember what they wrote.
-
-    Names are bounded by the shared table (`TableFull`).
-    """
-
-    def __init__(self, table: CounterTable) -> None:
-        self._table = table
-        self._windows: dict[str, Window] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._budgets: dict[str, Budget] = {}
-
-    def window(self, name: str) -> Window:
-        """The window of that name."""
-        found = self._windows.get(name)
-        if found is None:
-            found = self._windows[name] = Window(self._table, name)
-        return found
-
-    def gauge(self, name: str) -> Gauge:
-        """The gauge of that name."""
-        found = self._gauges.get(name)
-        if found is None:
-            found = self._gauges[name] = Gauge(self._table, name)
-        return found
-
-    def budget(self, name: str, seconds: int) -> Budget:
-        """The budget of that name with periods of `seconds`."""
-        name = f"{name}:{seconds}"
-        found = self._budgets.get(name)
-        if found is None:
-            found = self._budgets[name] = Budget(self._table, name, seconds)
-        return found

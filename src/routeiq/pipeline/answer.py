@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange, Header
 from routeiq.core.money import NANO_PER_DOLLAR
-from routeiq.governance.keys import Caller
+from routeiq.governance.keys import Caller, rate_headers
 
 if TYPE_CHECKING:
     from routeiq.pipeline.plan import Route
@@ -46,7 +46,7 @@ def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byte
         b""
         if caller.spend is None
         else b"x-litellm-key-spend: %d.%09d\r\n" % divmod(exchange.key_spend, NANO_PER_DOLLAR),
-        caller.headers(exchange.at / 1e6, exchange.reservation) if caller.windowed else b"",
+        _rates(exchange) if caller.windowed else b"",
         _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),
     )
@@ -73,11 +73,20 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header], contin
         b"x-litellm-key-spend: %d.%09d\r\n" % divmod(caller.spend.add(0, exchange.at / 1e6), NANO_PER_DOLLAR)
         if caller.spend is not None
         else b"",
-        caller.headers(exchange.at / 1e6, exchange.reservation),
+        _rates(exchange) if caller.windowed else b"",
         b"x-routeiq-stream-failover: on\r\n" if continuable else b"",
         _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),
     )
+
+
+def _rates(exchange: Exchange) -> bytes:
+    """The rate-limit headers: as the reservation saw them, or as they are now."""
+    reservation = exchange.reservation
+    if reservation is not None:
+        return rate_headers(reservation.accounts, exchange.at / 1e6, reserved=True)
+    caller: Caller = exchange.key
+    return rate_headers(caller.accounts, exchange.at / 1e6) if caller.windowed else b""
 
 
 def _dropped(exchange: Exchange) -> bytes:
@@ -103,7 +112,7 @@ def error_head(exchange: Exchange | None, error: GatewayError) -> bytes:
         if exchange.route is not None:
             lines.append(exchange.route.static_headers)
         if exchange.key is not None and not error.headers:
-            lines.append(exchange.key.headers(exchange.at / 1e6, exchange.reservation))
+            lines.append(_rates(exchange))
     return b"".join(lines)
 
 

@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 
 from routeiq.core.counters import CounterTable
+from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
+from routeiq.governance.accounts import LimitBook, Turns
 from routeiq.governance.keys import KeyRing, Lookup
-from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import EventSink
 from routeiq.pipeline.meters import Meters
 from routeiq.pipeline.services import ResponseStore, Services
@@ -29,10 +30,13 @@ def assemble(
     worker: int,
     sources: Callable[[Pool], tuple[Lookup, CredentialSource, ResponseStore | None]],
     longtail: str = "",
+    slots: SlotTable | None = None,
+    turns: Turns | None = None,
 ) -> Services:
     """The services of one event loop. `worker` names it in Events; `sources` may ask over the pool it is given.
 
     `longtail` is the Unix socket of the process with LiteLLM's SDK; without one `Services.library` gets its calls.
+    `slots` are for the keys of the database, `turns` for other workers that share the counters.
     """
     meters = Meters(table)
 
@@ -45,7 +49,7 @@ def assemble(
     outbox = Outbox(loop, commit)
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
-    book = LimitBook(table)
+    book = LimitBook(table, slots, turns)
     lookup, credentials, responses = sources(pool)
     return Services(
         loop=loop,

@@ -40,12 +40,12 @@ def authenticate(exchange: Exchange) -> bool:
         token = token_of(headers, auth)
     caller = services.keys.find(token)
     if caller is None and auth.lookup:
-        known, caller = services.keys.cached(token, services.now())
+        known, again, caller = services.keys.cached(token, services.now())
         if not known:
-            task = services.loop.create_task(_look_up(exchange, token))
-            services.tasks.add(task)
-            task.add_done_callback(services.tasks.discard)
+            services.start(_look_up(exchange, token))
             return True
+        if again:
+            services.start(services.keys.refresh(token, services.lookup, services.now()))
     exchange.key = admitted(caller, exchange.at / 1e6)
     return False
 
@@ -71,7 +71,8 @@ def admitted(caller: Caller | None, now: float) -> Caller:
     """The caller, if there is one and it may come in. `now` in Unix seconds."""
     if caller is None:
         raise Unauthorized("Authentication Error, Invalid api key: it is not known to this gateway.")
-    if caller.key.blocked or caller.key.expires is not None:
+    key = caller.key
+    if key.blocked or key.expires is not None or key.refused is not None or not key.calls:
         caller.check(now)
     return caller
 

@@ -118,9 +118,7 @@ def _sign_and_send(exchange: Exchange, attempt: Attempt, head: bytes, body: tupl
     if signer is not None:
         send(attempt, head + signature(signer, head, body), body)
         return
-    task = services.loop.create_task(_fetch_and_send(services, attempt, head, body))
-    services.tasks.add(task)
-    task.add_done_callback(services.tasks.discard)
+    services.start(_fetch_and_send(services, attempt, head, body))
 
 
 async def _fetch_and_send(services: Services, attempt: Attempt, head: bytes, body: tuple[Piece, ...]) -> None:

@@ -49,9 +49,7 @@ def begin(exchange: Exchange) -> bool:
             _leave_to_provider(exchange, thread)
         return False
     if thread.previous or thread.background or REFERENCE in exchange.body:
-        task = services.loop.create_task(_recall(exchange, store))
-        services.tasks.add(task)
-        task.add_done_callback(services.tasks.discard)
+        services.start(_recall(exchange, store))
         return True
     if thread.stored:
         exchange.client = Keeping(exchange.client, store, exchange.body)

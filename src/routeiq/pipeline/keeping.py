@@ -70,10 +70,7 @@ class Keeping:
     def _keep(self, exchange: Exchange, response: bytes, send: Callable[[], None]) -> asyncio.Task[None]:
         services: Services = exchange.plan.services
         services.outbox.commit()  # the Event does not wait
-        task = services.loop.create_task(self._put(exchange, response, send))
-        services.tasks.add(task)
-        task.add_done_callback(services.tasks.discard)
-        return task
+        return services.start(self._put(exchange, response, send))
 
     async def _put(self, exchange: Exchange, response: bytes, send: Callable[[], None]) -> None:
         try:

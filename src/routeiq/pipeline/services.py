@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from routeiq.core.counters import CounterTable
+from routeiq.governance.accounts import LimitBook
 from routeiq.governance.keys import KeyRing, Lookup
-from routeiq.governance.windows import LimitBook
 from routeiq.ledger.journal import EventSink
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
@@ -118,6 +118,13 @@ class Services:
         """Tasks that must not be garbage-collected while they run."""
         self._health: dict[str, Health] = {}
         self._held: dict[str, Target] = {}
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something that nobody has to wait for."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     def health(self, deployment: str) -> Health:
         """The state of a deployment by id, kept over reloads."""

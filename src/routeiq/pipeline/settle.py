@@ -166,7 +166,7 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
     if caller.spend is not None:
         exchange.key_spend = caller.spend.add(cost or 0, then)
     if exchange.reservation is not None:
-        caller.settle(exchange.reservation, tokens, cost or 0, then, then + (now - started))
+        exchange.reservation.settle(tokens, cost or 0, then, then + (now - started))
     try:
         if _is_plain(exchange) and usage is not None and route is not None and not rare:
             line = _template(exchange, caller, route).line(

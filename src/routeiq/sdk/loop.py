@@ -14,7 +14,8 @@ import uvloop
 
 from routeiq.core.counters import CounterTable
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import Journal, Key, Snapshot
+from routeiq.core.keys import Key
+from routeiq.core.snapshot import Journal, Snapshot
 from routeiq.governance.keys import Lookup
 from routeiq.ledger.event import Event
 from routeiq.pipeline import stages

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import delete, select
 
-from routeiq.core.snapshot import Key
+from routeiq.core.keys import Key
 from routeiq.store.database import insert_into
 from routeiq.store.tables import virtual_keys
 

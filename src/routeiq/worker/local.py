@@ -93,11 +93,9 @@ class Answer:
         caller = services.keys.find(token)
         known = True
         if caller is None and auth.lookup:
-            known, caller = services.keys.cached(token, services.now())
+            known, _, caller = services.keys.cached(token, services.now())
         if not known:
-            task = services.loop.create_task(self._look_up(name, token))
-            services.tasks.add(task)
-            task.add_done_callback(services.tasks.discard)
+            services.start(self._look_up(name, token))
             return
         self._answer(name, admitted(caller, services.wall()))
 

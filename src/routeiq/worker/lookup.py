@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from routeiq.core.snapshot import Key
+from routeiq.core.keys import Key
 from routeiq.transport.pool import Origin
 from routeiq.worker.ask import ask
 

@@ -18,7 +18,9 @@ import uvloop
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Drain, Invalidate, Message, Publish, Ready, Refused
+from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
+from routeiq.governance.accounts import Turns
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
 from routeiq.pipeline.assembly import assemble
@@ -82,7 +84,7 @@ async def serve(args: argparse.Namespace) -> int:
         if isinstance(message, Publish):
             feed.send(_adopt(worker, message.snapshot))
         elif isinstance(message, Invalidate):
-            worker.services.keys.forget(message.keys)
+            worker.services.keys.forget(message.keys, message.subjects)
         elif message is None or isinstance(message, Drain):
             snapshot = worker.plan.snapshot
             seconds = message.seconds if message is not None else snapshot.limits.drain_seconds
@@ -95,7 +97,11 @@ async def serve(args: argparse.Namespace) -> int:
 def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEventLoop) -> Worker:
     """Put a worker together."""
     table = CounterTable(args.state, column=args.column, columns=args.columns)
-    table.zero_gauges()
+    table.forget_flying()
+    slots = SlotTable(args.state, column=args.column, columns=args.columns)
+    slots.forget_flying()
+    # One worker alone has nobody to take turns with; the control plane reserves nothing.
+    turns = Turns(args.state / "limits.lock") if args.columns > 2 else None
     journal = JournalWriter(args.state / "journal", args.column, snapshot.journal)
     address = Address(path=args.control)
 
@@ -103,7 +109,10 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         control = pool.origin(address)
         return KeyLookup(control), Credentials(control), ControlResponses(control)
 
-    services = assemble(loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail)
+    services = assemble(
+        loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail,
+        slots=slots, turns=turns,
+    )  # fmt: skip
     return Worker(services, snapshot, services.pool.origin(address))
 
 

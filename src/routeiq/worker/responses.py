@@ -64,9 +64,7 @@ class ResponseAnswer(Answer):
 
     def _answer(self, name: str, caller: Caller) -> None:
         services = self._worker.services
-        task = services.loop.create_task(self._tell(caller))
-        services.tasks.add(task)
-        task.add_done_callback(services.tasks.discard)
+        services.start(self._tell(caller))
 
     async def _tell(self, caller: Caller) -> None:
         store = self._worker.services.responses

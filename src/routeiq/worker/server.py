@@ -16,7 +16,8 @@ from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import RESPONSES, Limits, Snapshot, Timeouts
 from routeiq.core.usage import Usage
-from routeiq.governance.keys import Caller, Reservation
+from routeiq.governance.accounts import late
+from routeiq.governance.keys import Caller
 from routeiq.observe import metrics
 from routeiq.pipeline import background, stages
 from routeiq.pipeline.answer import error_head
@@ -220,9 +221,7 @@ class Worker:
         exchange.upstream_model = plan.upstream_model(route, model)[0]
         if caller.limited:
             # What asked for it was counted as a request then; tokens and cost are known now.
-            if caller.parallel is not None:
-                caller.parallel.enter()
-            exchange.reservation = Reservation(0, 0, 0, 0)
+            exchange.reservation = late(caller.accounts_for(model))
         services.in_flight += 1
         settle(exchange, 200, self.now())
 

@@ -21,5 +21,6 @@ class LitellmSettings(Section):
     ssl_verify: Verify | None = None
     budget_exceeded_status_code: Positive | None = None
     json_logs: Flag = False
+    timezone: Name = "UTC"
     drop_params: Flag = False
     enable_azure_ad_token_refresh: Flag = False

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from routeiq.config.schema.types import (
     Amount,
+    BudgetDuration,
     Bytes,
     Count,
     Flag,
@@ -36,7 +37,7 @@ class KeySettings(Section):
     tpm: Positive | None = None
     max_parallel_requests: Positive | None = None
     max_budget: Amount | None = None
-    budget_duration: PositiveSeconds | None = None
+    budget_duration: BudgetDuration | None = None
     expires: Moment | None = None
     blocked: Flag = False
     tags: list[Name] = Field(default_factory=list)
@@ -141,7 +142,7 @@ class RouteiqSettings(Section):
     log_level: Literal["debug", "info", "warning", "error"] | None = None
     allow_unauthenticated: Flag = False
     keys: list[KeySettings] = Field(default_factory=list)
-    key_lookup: Flag = False
+    key_lookup: Flag | None = None
     metrics_public: Flag = False
     budget_exceeded_status: Annotated[int, BeforeValidator(_whole), Field(ge=400, le=499)] | None = None
     timeout_status: Annotated[Literal[408, 504], BeforeValidator(_whole)] = 504

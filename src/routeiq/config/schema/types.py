@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from routeiq.core.periods import check_duration
+
 DAY = 86_400
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY, "mo": 30 * DAY}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|mo|s|m|h|d|w)")
@@ -65,6 +67,15 @@ def seconds(value: Any) -> float:
     return _number(value)
 
 
+def budget_duration(value: Any) -> str:
+    """A period of a budget as `core.periods` has it: text such as `1d`, or a number of seconds."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or _NUMBER.fullmatch(text):
+        text = f"{_whole(value)}s"
+    check_duration(text)
+    return text
+
+
 def size(value: Any) -> int:
     """Bytes from a number or text such as `10MB` (10^7) or `10MiB` (10 * 2^20)."""
     if isinstance(value, str):
@@ -110,6 +121,7 @@ Amount = Annotated[float, BeforeValidator(_number), Field(ge=0)]
 Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
 PositiveSeconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+BudgetDuration = Annotated[str, BeforeValidator(budget_duration)]
 Bytes = Annotated[int, BeforeValidator(size), Field(ge=1)]
 Port = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=65_535)]
 Moment = Annotated[float, BeforeValidator(moment)]

@@ -1,0 +1,183 @@
+"""Leases workers the slots they count subjects of the database in.
+
+A slot begins with what the ledger says was spent in each period. It is taken back when its subject was idle for a
+while, and given to another one some seconds after nobody may use it any more. So a million keys take as much room as
+those of them that were used in the last minutes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from routeiq.core.errors import Overloaded
+from routeiq.core.keys import Key, Subject
+from routeiq.core.periods import Period
+from routeiq.core.slots import (
+    BUDGET_WORDS,
+    BUDGETS,
+    MOST_BUDGETS,
+    PARALLEL,
+    SPEND,
+    SlotTable,
+    digest_of,
+)
+
+IDLE_SECONDS = 120.0
+"""How long nothing may have been counted before a slot is taken back: longer than any window."""
+REST_SECONDS = 5.0
+"""From then on until it is given away: longer than a worker may take from the look at its lease to the count."""
+SWEEP_SECONDS = 15.0
+
+log = logging.getLogger("routeiq.control")
+
+
+class Spent(Protocol):
+    """What the ledger knows."""
+
+    def spent(self, kind: str, id: str, since: float = 0.0, share: str = "") -> int:
+        """Nano-dollars of a subject since a Unix time; `share` is one public model."""
+
+
+class NothingSpent:
+    """Where there is no ledger."""
+
+    def spent(self, kind: str, id: str, since: float = 0.0, share: str = "") -> int:
+        """Nothing."""
+        return 0
+
+
+class _Lease:
+    """One slot that is in use. `ready` is set once it can be counted in."""
+
+    __slots__ = ("changed", "error", "number", "ready", "slot", "sum")
+
+    def __init__(self, slot: int, number: int, now: float) -> None:
+        self.slot = slot
+        self.number = number
+        self.ready = threading.Event()
+        self.error: Exception | None = None
+        self.sum = 0
+        """Checksum of its counts when they were looked at last."""
+        self.changed = now
+        """When they were seen to have changed last."""
+
+
+class Leases:
+    """All leases of one gateway. Methods may be called from any thread; `grant` blocks while the ledger is asked."""
+
+    def __init__(self, table: SlotTable, spend: Spent, clock: Callable[[], float] = time.time) -> None:
+        """Takes up the leases a control plane before has made. `clock` gives Unix seconds."""
+        self._table = table
+        self._spend = spend
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._leases: dict[bytes, _Lease] = {}
+        self._free: list[int] = []
+        self._resting: list[tuple[float, int]] = []
+        self._next = table.used()
+        self._number = 0
+        now = clock()
+        for slot in range(self._next):
+            digest, number = table.owner(slot)
+            self._number = max(self._number, number)
+            if number:
+                lease = self._leases[digest] = _Lease(slot, number, now)
+                lease.ready.set()
+            else:
+                self._resting.append((now, slot))
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def grant(self, key: Key, zone: str) -> Key:
+        """The key with a slot for each of its subjects that is counted. Raises `Overloaded` when there is none left."""
+        subjects = tuple(self.grant_subject(subject, zone) for subject in key.subjects)
+        return msgspec.structs.replace(key, subjects=subjects)
+
+    def grant_subject(self, subject: Subject, zone: str) -> Subject:
+        """The subject with a slot, where it has limits or is a key."""
+        if not subject.limited and (subject.kind != "key" or subject.share):
+            return subject
+        durations = [limit.duration for limit in subject.budgets]
+        digest = digest_of("\n".join((subject.name, zone, *durations)))
+        with self._lock:
+            lease = self._leases.get(digest)
+            mine = lease is None
+            if lease is None:
+                lease = self._leases[digest] = self._allot()
+            lease.changed = self._clock()
+        if mine:
+            try:
+                self._seed(lease, digest, subject, zone)
+            except Exception as error:
+                lease.error = error
+                with self._lock:
+                    self._leases.pop(digest, None)
+                    self._free.append(lease.slot)
+                raise
+            finally:
+                lease.ready.set()
+        lease.ready.wait()
+        if lease.error is not None:
+            raise lease.error
+        return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
+
+    def sweep(self) -> None:
+        """Take back what is idle; to be called every `SWEEP_SECONDS`, while the ledger has all that was counted."""
+        now = self._clock()
+        with self._lock:
+            leases = list(self._leases.items())
+        for digest, lease in leases:
+            if not lease.ready.is_set():
+                continue
+            found = zlib.crc32(self._table.counts(lease.slot))
+            if found != lease.sum or self._table.total(lease.slot, PARALLEL):
+                lease.sum, lease.changed = found, now
+            elif now - lease.changed >= IDLE_SECONDS:
+                with self._lock:
+                    if now - lease.changed < IDLE_SECONDS:
+                        continue  # asked for in this very moment
+                    self._table.take_back(lease.slot)
+                    del self._leases[digest]
+                    self._resting.append((now, lease.slot))
+        with self._lock:
+            while self._resting and self._resting[0][0] + REST_SECONDS <= now:
+                self._free.append(self._resting.pop(0)[1])
+
+    def _allot(self) -> _Lease:
+        """A slot nobody uses, under a new number; with the lock held."""
+        if self._free:
+            slot = self._free.pop()
+        elif self._next < self._table.capacity:
+            slot = self._next
+            self._next += 1
+            self._table.note_used(self._next)
+        else:
+            raise Overloaded(
+                f"No room to count for another key, user or team: {self._table.capacity} are active.", retry_after=5.0
+            )
+        self._number += 1
+        return _Lease(slot, self._number, self._clock())
+
+    def _seed(self, lease: _Lease, digest: bytes, subject: Subject, zone: str) -> None:
+        """Begin to count from what the ledger has."""
+        now = self._clock()
+        periods = [Period(limit.duration, zone) for limit in subject.budgets[:MOST_BUDGETS]]
+        seeds = {BUDGETS + BUDGET_WORDS * place: period for place, period in enumerate(periods)}
+        if subject.kind == "key" and not subject.share:
+            seeds[SPEND] = periods[0] if periods else Period("", zone)
+        known: dict[float, int] = {}
+        words: dict[int, tuple[int, int]] = {}
+        for word, period in seeds.items():
+            begin, _ = period.bounds(now)
+            if begin not in known:
+                known[begin] = self._spend.spent(subject.kind, subject.id, begin, subject.share)
+            words[word] = (period.number(now), known[begin])
+        self._table.begin(lease.slot, lease.number, digest, words)

@@ -1,0 +1,319 @@
+"""What a request takes from everyone it counts for: from all of them at once, or from none.
+
+Reserve, then settle. A worker first adds to its own column and then reads the sum, so two workers that race are never
+both admitted over a limit. Near a limit they take turns, by a lock on a file, so that they are not both refused either.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from routeiq.core.counters import BUDGET, GAUGE, CounterTable, Row, TableFull
+from routeiq.core.errors import BudgetExceeded, GatewayError, LimitExceeded, Overloaded
+from routeiq.core.keys import BudgetLimit, Subject
+from routeiq.core.money import dollars
+from routeiq.core.periods import Period
+from routeiq.core.slots import BUDGET_WORDS, BUDGETS, PARALLEL, REQUESTS, SPEND, TOKENS, SlotTable
+from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
+
+NEAR = 8
+"""A limit is near where less than this many requests like the one at hand fit."""
+
+_WINDOW = f"w{BUCKETS + 2}"
+_WHO = {"key": "this key", "member": "the user in its team", "global": "the gateway"}
+
+
+class Spent(NamedTuple):
+    """One budget of an account."""
+
+    meter: Budget
+    limit: BudgetLimit
+
+    def most(self, now: float) -> int:
+        """Nano-dollars that may be spent in the period."""
+        limit = self.limit
+        return limit.amount + limit.extra if limit.extra and now < limit.extra_until else limit.amount
+
+
+class Counters:
+    """Where one subject is counted. Windows remember what they wrote, so there is one object for each subject."""
+
+    __slots__ = ("__weakref__", "_place", "_windows")
+
+    def __init__(self, place: Callable[[str, int, str], Row]) -> None:
+        """`place` finds the words of a kind by their offset in a slot, or by a name."""
+        self._place = place
+        self._windows: dict[int, Window] = {}
+
+    def gauge(self) -> Gauge:
+        """Requests in flight."""
+        return Gauge(self._place(GAUGE, PARALLEL, "parallel"))
+
+    def window(self, word: int, name: str) -> Window:
+        """What was used in the last minute."""
+        found = self._windows.get(word)
+        if found is None:
+            found = self._windows[word] = Window(self._place(_WINDOW, word, name))
+        return found
+
+    def budget(self, word: int, name: str, period: Period) -> Budget:
+        """What was spent in the present period."""
+        return Budget(self._place(BUDGET, word, f"{name}:{period.duration}"), period)
+
+
+class Account:
+    """A subject with the counters of its limits."""
+
+    __slots__ = ("_counters", "_slots", "budgets", "parallel", "requests", "requests_used", "spend", "subject",
+                 "tokens", "tokens_used")  # fmt: skip
+
+    def __init__(self, subject: Subject, counters: Counters, slots: SlotTable | None, zone: str) -> None:
+        self.subject = subject
+        self._counters = counters
+        self._slots = slots if subject.slot >= 0 else None
+        self.requests = counters.window(REQUESTS, "rpm") if subject.rpm is not None else None
+        self.tokens = counters.window(TOKENS, "tpm") if subject.tpm is not None else None
+        self.budgets = tuple(
+            Spent(counters.budget(BUDGETS + BUDGET_WORDS * place, "budget", Period(limit.duration, zone)), limit)
+            for place, limit in enumerate(subject.budgets)
+        )
+        self.parallel = counters.gauge() if subject.max_parallel_requests is not None else None
+        period = self.budgets[0].meter.period if self.budgets else Period("", zone)
+        self.spend = counters.budget(SPEND, "spend", period) if subject.kind == "key" and not subject.share else None
+        """What the key has spent in the period of its (first) budget, for ever without one."""
+        self.requests_used = self.tokens_used = 0
+        """Of the minute over all workers, as the last reservation has seen it."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its counters are still its own."""
+        slots = self._slots
+        return slots is None or slots.lease(self.subject.slot) == self.subject.lease
+
+    def near(self, tokens: int, cost: int, now: float, tick: int) -> bool:
+        """Whether a limit is so close that who else is at it must wait."""
+        subject = self.subject
+        if self.parallel is not None and self.parallel.used() + NEAR > (subject.max_parallel_requests or 0):
+            return True
+        if self.requests is not None and self.requests.used(tick) + NEAR > (subject.rpm or 0):
+            return True
+        if self.tokens is not None and self.tokens.used(tick) + NEAR * tokens > (subject.tpm or 0):
+            return True
+        return any(spent.meter.spent(now) + NEAR * cost >= spent.most(now) for spent in self.budgets)
+
+    def take(self, tokens: int, cost: int, now: float, tick: int) -> Callable[[], GatewayError] | None:
+        """Take a request, `tokens` and `cost` (nano-dollars); nothing is taken where the reason why not is returned."""
+        subject = self.subject
+        parallel, requests, window = self.parallel, self.requests, self.tokens
+        if parallel is not None and parallel.enter() > (subject.max_parallel_requests or 0):
+            parallel.leave()
+            return self._crowded
+        if requests is not None:
+            self.requests_used = used = requests.add(1, tick)
+            if used > (subject.rpm or 0):
+                self._give_back(tick, 1, 0)
+                return lambda: self._exceeded("requests", subject.rpm or 0, requests, 1, now)
+        if window is not None:
+            self.tokens_used = used = window.add(tokens, tick)
+            if used > (subject.tpm or 0):
+                self._give_back(tick, 1, tokens)
+                return lambda: self._exceeded("tokens", subject.tpm or 0, window, tokens, now)
+        for place, (meter, _) in enumerate(self.budgets):
+            spent = meter.reserve(cost, now)
+            most = self.budgets[place].most(now)
+            if spent > most or spent - cost >= most:
+                for before in self.budgets[: place + 1]:
+                    before.meter.settle(cost, 0, now)
+                self._give_back(tick, 1, tokens)
+                return lambda: self._spent(spent - cost, most, meter, now)
+        return None
+
+    def undo(self, tokens: int, cost: int, now: float, tick: int) -> None:
+        """Give back what `take` has just taken."""
+        for meter, _ in self.budgets:
+            meter.settle(cost, 0, now)
+        self._give_back(tick, 1, tokens)
+
+    def settle(self, reservation: Reservation, tokens: int, cost: int, then: float, now: float) -> None:
+        """Replace what was taken at `then` by what was used."""
+        if not self.fresh:
+            return  # the next lease begins with what the ledger says
+        if self.parallel is not None:
+            self.parallel.leave()
+        if self.tokens is not None and tokens != reservation.tokens:
+            more = tokens - reservation.tokens
+            self.tokens.correct(more, int(then) // BUCKET_SECONDS, int(now) // BUCKET_SECONDS)
+        for meter, _ in self.budgets:
+            meter.settle(reservation.cost, cost, then)
+
+    def requests_now(self, tick: int) -> int:
+        """Requests of the last minute."""
+        return self.requests.used(tick) if self.requests is not None else 0
+
+    def tokens_now(self, tick: int) -> int:
+        """Tokens of the last minute."""
+        return self.tokens.used(tick) if self.tokens is not None else 0
+
+    def _give_back(self, tick: int, requests: int, tokens: int) -> None:
+        if self.parallel is not None:
+            self.parallel.leave()
+        if self.requests is not None:
+            self.requests.add(-requests, tick)
+        if self.tokens is not None and tokens:
+            self.tokens.add(-tokens, tick)
+
+    def _who(self) -> str:
+        subject = self.subject
+        who = _WHO.get(subject.kind) or f"the {subject.kind.replace('_', ' ')} '{subject.id[:100]}'"
+        return f"{who} with the model '{subject.share}'" if subject.share else who
+
+    def _crowded(self) -> GatewayError:
+        most = self.subject.max_parallel_requests
+        return LimitExceeded(f"Too many parallel requests: {self._who()} may have {most} in flight.", retry_after=1.0)
+
+    def _exceeded(self, what: str, limit: int, window: Window, amount: int, now: float) -> GatewayError:
+        if amount > limit:
+            return LimitExceeded(
+                f"Rate limit exceeded: this request needs about {amount} {what},"
+                f" {self._who()} may use {limit} a minute."
+            )
+        return LimitExceeded(
+            f"Rate limit exceeded: {self._who()} may use {limit} {what} a minute.",
+            retry_after=max(1.0, window.seconds_until_free(amount, limit, now)),
+        )
+
+    def _spent(self, spent: int, most: int, meter: Budget, now: float) -> GatewayError:
+        who = "" if self.subject.kind == "key" and not self.subject.share else f" of {self._who()}"
+        _, end = meter.period.bounds(now)
+        return BudgetExceeded(
+            f"Budget{who} has been exceeded! Current cost: {dollars(spent)}, Max budget: {dollars(most)}",
+            retry_after=max(1.0, end - now) if meter.period.duration else None,
+        )
+
+
+class Reservation:
+    """What one request has taken from each of its accounts; settled once."""
+
+    __slots__ = ("accounts", "cost", "settled", "tokens")
+
+    def __init__(self, accounts: tuple[Account, ...], tokens: int, cost: int) -> None:
+        self.accounts = accounts
+        self.tokens = tokens
+        self.cost = cost
+        self.settled = False
+
+    def settle(self, tokens: int, cost: int, then: float, now: float) -> None:
+        """Replace the reservation made at `then` by what was used; the second call does nothing."""
+        if self.settled:
+            return
+        self.settled = True
+        for account in self.accounts:
+            account.settle(self, tokens, cost, then, now)
+
+
+class Turns:
+    """A lock that workers of one gateway take near a limit. It ends with the process that holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+
+def reserve(accounts: tuple[Account, ...], tokens: int, cost: int, now: float, turns: Turns | None) -> Reservation:
+    """Take one request, `tokens` and `cost` (nano-dollars) from every account, or from none and raise.
+
+    Raises `LimitExceeded` or `BudgetExceeded` with `retry_after`, where waiting helps.
+    """
+    tick = int(now) // BUCKET_SECONDS
+    if turns is not None and any(account.near(tokens, cost, now, tick) for account in accounts):
+        with turns:
+            refused = _take(accounts, tokens, cost, now, tick)
+    else:
+        refused = _take(accounts, tokens, cost, now, tick)
+    if refused is not None:
+        raise refused()
+    return Reservation(accounts, tokens, cost)
+
+
+def late(accounts: tuple[Account, ...]) -> Reservation:
+    """The reservation of a request that was counted before, and whose tokens and cost are known only now."""
+    for account in accounts:
+        if account.parallel is not None:
+            account.parallel.enter()
+    return Reservation(accounts, 0, 0)
+
+
+def _take(
+    accounts: tuple[Account, ...], tokens: int, cost: int, now: float, tick: int
+) -> Callable[[], GatewayError] | None:
+    for place, account in enumerate(accounts):
+        refused = account.take(tokens, cost, now, tick)
+        if refused is not None:
+            for taken in accounts[:place]:
+                taken.undo(tokens, cost, now, tick)
+            return refused
+    return None
+
+
+class LimitBook:
+    """The accounts of one process.
+
+    Subjects of the configuration are counted by name, in a table that has room for all of them (`TableFull`
+    otherwise); those of the database where the control plane has leased them a slot.
+    """
+
+    def __init__(
+        self, table: CounterTable, slots: SlotTable | None = None, turns: Turns | None = None, *, shared: bool = False
+    ) -> None:
+        """`turns` where other workers share the counters; `shared` where other machines do."""
+        self.turns = turns
+        self.zone = "UTC"
+        self._table = table
+        self._slots = slots
+        self._shared = shared
+        self._named: dict[str, Counters] = {}
+        self._leased: WeakValueDictionary[tuple[int, int], Counters] = WeakValueDictionary()
+        self._windows: dict[str, Window] = {}
+
+    def account(self, subject: Subject) -> Account:
+        """The subject's account. Raises `Overloaded` where there is no room to count."""
+        try:
+            return Account(subject, self._counters(subject), self._slots, self.zone)
+        except (TableFull, ValueError) as error:
+            raise Overloaded(f"No room to count for another {subject.kind}: {error}.") from None
+
+    def window(self, name: str) -> Window:
+        """The window of that name, of something that is no subject."""
+        found = self._windows.get(name)
+        if found is None:
+            found = self._windows[name] = Window(self._table.place(name, _WINDOW, shared=self._shared))
+        return found
+
+    def _counters(self, subject: Subject) -> Counters:
+        slot, lease = subject.slot, subject.lease
+        if slot >= 0:
+            slots = self._slots
+            if slots is None:
+                raise ValueError("nobody leases slots here")
+            found = self._leased.get((slot, lease))
+            if found is None:
+                found = self._leased[slot, lease] = Counters(lambda _, word, __: slots.row(slot, word))
+            return found
+        prefix = f"limit:{subject.name}:"
+        known = self._named.get(prefix)
+        if known is None:
+            table, shared = self._table, self._shared
+            known = self._named[prefix] = Counters(
+                lambda kind, _, name: table.place(prefix + name, kind, shared=shared)
+            )
+        return known
