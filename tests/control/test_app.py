@@ -30,6 +30,7 @@ from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
+from routeiq.store.spend import SpendRepository
 
 
 def sha(text: str) -> str:
@@ -88,6 +89,7 @@ def control(tmp_path: Path) -> Iterator[Fixture]:
         keys,
         RequestRepository(database),
         ResponseRepository(database),
+        SpendRepository(database),
         snapshot(),
     )
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:

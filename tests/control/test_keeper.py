@@ -26,6 +26,7 @@ from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
+from routeiq.store.spend import SpendRepository
 
 TOKEN = "vErySecretToken123"
 
@@ -234,6 +235,7 @@ def control(tmp_path: Path) -> Iterator[tuple[TestClient, Source]]:
         KeyRepository(database),
         RequestRepository(database),
         ResponseRepository(database),
+        SpendRepository(database),
         snapshot,
         credentials=Keeper(source, clock),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sqlite3
 import subprocess
 import sys
@@ -17,10 +19,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
+from routeiq import store
 from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
 from routeiq.core.keys import Key
 from routeiq.store import migrate as migrations
-from routeiq.store import tables_models  # noqa: F401 - tables of METADATA
 from routeiq.store.database import HEAD, connect, connect_readonly, engine, revision
 from routeiq.store.keys import KeyRepository
 from routeiq.store.tables import METADATA, events
@@ -45,6 +47,9 @@ def differences(opened: Engine) -> list[Any]:
     """Between the database and the declared tables. Comments are for readers of the code; an index or a constraint
     of one database only is told apart by its name."""
     elsewhere = "uq_event_contexts" if opened.dialect.name == "postgresql" else "ix_event_contexts_key"
+    for module in pkgutil.iter_modules(store.__path__):
+        if module.name.startswith("tables"):
+            importlib.import_module(f"routeiq.store.{module.name}")
     with opened.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"include_object": lambda _, name, *__: name != elsewhere}

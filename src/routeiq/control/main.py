@@ -32,6 +32,7 @@ from routeiq.store.keys import KeyRepository
 from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
+from routeiq.store.spend import SpendRepository
 
 log = logging.getLogger("routeiq.control")
 
@@ -66,7 +67,12 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     table = CounterTable(args.state, column=0, columns=args.columns)
     table.forget_flying()
     database = engine(where)
-    repositories = KeyRepository(database), RequestRepository(database), ResponseRepository(database)
+    repositories = (
+        KeyRepository(database),
+        RequestRepository(database),
+        ResponseRepository(database),
+        SpendRepository(database),
+    )
     feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
     changes = Changes(feed.send)
     slots = SlotTable(args.state, column=0, columns=args.columns)

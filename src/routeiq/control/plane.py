@@ -18,6 +18,7 @@ from routeiq.core.messages import Message
 from routeiq.core.snapshot import Snapshot
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
+from routeiq.store.spend import SpendRepository
 
 
 class KeySource(Protocol):
@@ -65,6 +66,7 @@ class Plane:
     keys: KeySource
     requests: RequestRepository
     responses: ResponseRepository
+    spend: SpendRepository
     snapshot: Snapshot | None = None
     database: DatabaseStatus = field(default_factory=DatabaseStatus)
     ingest: IngestStatus = field(default_factory=IngestStatus)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from routeiq.ledger.reader import Segment, segment_names
+from routeiq.ledger.rollup import MOST_ROWS
 from routeiq.ledger.rows import UNREADABLE, Ledger, salvage
 from routeiq.ledger.target import Opener, Target
 
@@ -26,6 +27,8 @@ IDLE_SECONDS = 0.25
 RETRY_SECONDS, RETRY_MOST = 0.5, 8.0
 """From a failure to the next try, doubled each time."""
 
+ROLL_SECONDS = 1.0
+"""Between two times that what came since is added up."""
 PING_SECONDS = 5.0
 """How often an idle ingester looks whether the database is still there."""
 
@@ -61,6 +64,7 @@ class Ingester:
         self._offsets: dict[str, int] = {}
         self._counts = [0, 0]
         self._backlog = 0
+        self._roll_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Ingest until `stop`, surviving every error of disk and database: the Journal waits meanwhile."""
@@ -97,6 +101,8 @@ class Ingester:
         try:
             while time.monotonic() < deadline:
                 if not self.step():
+                    while self._target is not None and self._target.roll(MOST_ROWS):
+                        pass
                     return True
         except Exception as error:
             log.error("the rest of the journal stays for the next start: %s", _said(error))
@@ -115,6 +121,7 @@ class Ingester:
                 moved += segment.offset - before
             self._backlog = backlog
             self._report()
+            self._roll(target)
             return moved
         except BaseException:
             self._forget()
@@ -227,6 +234,12 @@ class Ingester:
         self._segments.pop(segment.name).close()
         self._offsets.pop(segment.name, None)
         target.forget(segment.name)
+
+    def _roll(self, target: Target) -> None:
+        """Add up what came since, now and then; at once again while there is more than fits."""
+        now = time.monotonic()
+        if now >= self._roll_at and target.roll(MOST_ROWS) < MOST_ROWS:
+            self._roll_at = now + ROLL_SECONDS
 
     def _ping(self, target: Target) -> None:
         try:

@@ -12,11 +12,14 @@ from typing import Any
 
 import psycopg
 
+from routeiq.ledger import rollup
 from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, USAGE
 from routeiq.ledger.target import Moved, Row
 
 LOCK = 0x726F757465697102
 """PostgreSQL's advisory lock for writing to the ledger: "routeiq", 2."""
+ADDING = 0x726F757465697103
+"""The same for adding up: "routeiq", 3. Other nodes go on writing meanwhile."""
 WAIT_MILLISECONDS = 60_000
 """How long a statement may take, the wait for another node with it, and how long a node that fell silent is held."""
 
@@ -46,6 +49,29 @@ _FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}"
 _INSERT_CONTEXT = (
     f"INSERT INTO event_contexts ({_names(CONTEXT)}) VALUES ({', '.join(['%s'] * len(CONTEXT))}) RETURNING id"  # noqa: S608
 )
+
+
+def _parameter(name: str) -> str:
+    return f"%({name})s::bigint"
+
+
+def _adding() -> str:
+    """One statement for all of it: what is added up first is its own, and seen by no one else."""
+    parts = [
+        f"delta ({', '.join(rollup.DELTA)}) AS MATERIALIZED ({rollup.delta(_parameter)})",
+        f"labels ({', '.join(rollup.LABELS)}) AS MATERIALIZED ({rollup.labels(_parameter, 'postgresql')})",
+        *(f"a{number} AS ({text})" for number, text in enumerate(rollup.additions())),
+    ]
+    return f"WITH {', '.join(parts)} UPDATE ledger_positions SET seq = %(hi)s WHERE name = '{rollup.SPEND}'"  # noqa: S608
+
+
+_ADD = _adding()
+_BEGIN_ADDING = (
+    f"BEGIN; SET LOCAL statement_timeout = {WAIT_MILLISECONDS};"
+    f" SET LOCAL idle_in_transaction_session_timeout = {WAIT_MILLISECONDS}"
+)
+# Rows become visible in the order of `seq`, so up to the newest there is none that comes late.
+_POSITION = "SELECT seq, (SELECT coalesce(max(seq), 0) FROM event_rows) FROM ledger_positions WHERE name = %s"
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -115,6 +141,24 @@ class PostgresTarget:
     def insert_sides(self, details: list[Row], usage: list[Row]) -> None:
         self._copy(_COPY_DETAILS, details)
         self._copy(_COPY_USAGE, usage)
+
+    def roll(self, most: int) -> int:
+        run = self._connection
+        run.execute(_BEGIN_ADDING)
+        try:
+            # A statement of its own: the next one sees what was committed before the lock was there.
+            mine = run.execute(f"SELECT pg_try_advisory_xact_lock({ADDING})").fetchone()
+            at, newest = run.execute(_POSITION, (rollup.SPEND,)).fetchone() or (0, 0)
+            hi = min(newest, at + most)
+            if not (mine and mine[0]) or hi <= at:
+                run.execute("ROLLBACK")
+                return 0
+            run.execute(_ADD, {"lo": at, "hi": hi})
+            run.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+        return int(hi - at)
 
     def ping(self) -> None:
         self._connection.execute("SELECT 1")

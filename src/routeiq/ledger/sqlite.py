@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from routeiq.ledger import rollup
 from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, USAGE
 from routeiq.ledger.target import Row
 
@@ -25,6 +26,16 @@ _REACH = (
 )
 
 
+def _parameter(name: str) -> str:
+    return f":{name}"
+
+
+_DELTA = f"INSERT INTO temp.delta {rollup.delta(_parameter)}"
+_LABELS = f"INSERT INTO temp.labels {rollup.labels(_parameter, 'sqlite')}"
+_ADDITIONS = rollup.additions()
+_POSITION = "SELECT seq, (SELECT coalesce(max(seq), 0) FROM event_rows) FROM ledger_positions WHERE name = :name"
+
+
 class SqliteTarget:
     """A `Target` over a connection in autocommit, which it closes."""
 
@@ -33,6 +44,7 @@ class SqliteTarget:
     def __init__(self, connection: sqlite3.Connection, node: str) -> None:
         self._connection = connection
         self._node = node
+        self._staged = False
 
     def offsets(self, segments: Iterable[str]) -> dict[str, int]:
         run, there = self._connection, set(segments)
@@ -83,6 +95,33 @@ class SqliteTarget:
     def insert_sides(self, details: list[Row], usage: list[Row]) -> None:
         self._connection.executemany(_INSERT_DETAILS, details)
         self._connection.executemany(_INSERT_USAGE, usage)
+
+    def roll(self, most: int) -> int:
+        run = self._connection
+        if not self._staged:
+            run.execute("PRAGMA temp_store = MEMORY")
+            for table, columns in (("delta", rollup.DELTA), ("labels", rollup.LABELS)):
+                run.execute(f"CREATE TEMP TABLE {table} ({', '.join(columns)})")
+            self._staged = True
+        # Nobody else adds up, so what is read before the transaction holds in it.
+        at, newest = run.execute(_POSITION, {"name": rollup.SPEND}).fetchone()
+        reach = {"lo": at, "hi": min(newest, at + most)}
+        if reach["hi"] <= at:
+            return 0
+        run.execute("BEGIN IMMEDIATE")
+        try:
+            run.execute(_DELTA, reach)
+            run.execute(_LABELS, reach)
+            for statement in _ADDITIONS:
+                run.execute(statement)
+            run.execute("DELETE FROM temp.delta")
+            run.execute("DELETE FROM temp.labels")
+            run.execute("UPDATE ledger_positions SET seq = ? WHERE name = ?", (reach["hi"], rollup.SPEND))
+            run.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+        return int(reach["hi"] - at)
 
     def ping(self) -> None:
         pass  # a file does not go away while it is open

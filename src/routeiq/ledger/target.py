@@ -48,6 +48,11 @@ class Target(Protocol):
     def insert_sides(self, details: list[Row], usage: list[Row]) -> None:
         """Insert into `event_details` and `event_usage`, `seq` first."""
 
+    def roll(self, most: int) -> int:
+        """Add up to `most` rows that came since to the sums, in a transaction of its own; how many. 0 also where
+        another node is at it.
+        """
+
     def ping(self) -> None:
         """Raises the driver's error when the database is no longer there."""
 

@@ -161,9 +161,9 @@ event_contexts = Table(
     Column("tags", Text, nullable=False, comment="JSON array; empty without tags"),
     Column("revision", Words, nullable=False),
     Column("worker", Number, nullable=False),
-    Column("user_id", Words, nullable=False, server_default=""),
-    Column("team_id", Words, nullable=False, server_default=""),
-    Column("organization_id", Words, nullable=False, server_default=""),
+    Column("user_id", Words, nullable=False, server_default="", index=True),
+    Column("team_id", Words, nullable=False, server_default="", index=True),
+    Column("organization_id", Words, nullable=False, server_default="", index=True),
     UniqueConstraint(*_CONTEXT, name="uq_event_contexts").ddl_if(dialect="sqlite"),
     # All columns together may be longer than PostgreSQL's indexes take; transactions of one at a time keep them apart.
     Index("ix_event_contexts_key", "key", "revision", "worker").ddl_if(dialect="postgresql"),
