@@ -63,7 +63,7 @@ genral_settings: {}
     [
         ("litellm_settings: {telemetry: true}", "litellm_settings.telemetry"),
         ("litellm_settings: {cache: true}", "litellm_settings.cache"),
-        ("general_settings: {store_model_in_db: true}", "general_settings.store_model_in_db"),
+        ("general_settings: {alerting: [slack]}", "general_settings.alerting"),
         ("router_settings: {enable_pre_call_checks: true}", "router_settings.enable_pre_call_checks"),
         ("router_settings: {retry_policy: {DefaultRetries: 1}}", "router_settings.retry_policy.DefaultRetries"),
         ("guardrails: [{api_key: os.environ/NOT_SET}]", "guardrails"),
@@ -107,9 +107,9 @@ def test_every_general_setting_of_litellm_is_served_or_known() -> None:
 
 
 def test_model_info_fields_with_a_meaning_elsewhere_are_named(compiled: Compile) -> None:
-    result = compiled(MODEL + "    model_info: {access_groups: [a], my_own_note: hello}\n")
+    result = compiled(MODEL + "    model_info: {tier: paid, my_own_note: hello}\n")
     assert not result.errors
-    assert "only shown" in result.warning("model_list[0].model_info.access_groups").message
+    assert "only shown" in result.warning("model_list[0].model_info.tier").message
     assert b'"my_own_note":"hello"' in result.only.info
 
 

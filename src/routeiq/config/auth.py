@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Container
 from zoneinfo import ZoneInfoNotFoundError
 
 from routeiq.config.address import is_loopback
@@ -28,11 +29,11 @@ SHORT = 16
 """A key of fewer characters is called weak."""
 
 
-def compile_auth(ctx: Context, names: Names, host: str) -> Auth:
+def compile_auth(ctx: Context, names: Names, access_groups: Container[str], host: str) -> Auth:
     """Authentication for a server that listens on `host`. Starting open beyond this machine is an error."""
     general, own = ctx.config.general, ctx.config.routeiq
     master = _master(ctx)
-    keys = _keys(ctx, names, master)
+    keys = _keys(ctx, names, access_groups, master)
     header = general.litellm_key_header_name
     if header is not None and not _HEADER.fullmatch(header):
         ctx.error(("general_settings", "litellm_key_header_name"), "is not a header name")
@@ -109,7 +110,7 @@ def _open(ctx: Context, host: str, *, guarded: bool) -> bool:
     return False
 
 
-def _keys(ctx: Context, names: Names, master: str | None) -> dict[str, Key]:
+def _keys(ctx: Context, names: Names, access_groups: Container[str], master: str | None) -> dict[str, Key]:
     out: dict[str, Key] = {}
     called: set[str] = set()
     for index, settings in enumerate(ctx.config.routeiq.keys):
@@ -124,7 +125,7 @@ def _keys(ctx: Context, names: Names, master: str | None) -> dict[str, Key]:
             other = "the master key" if id == master else out[id].name
             ctx.error(path, f"is the same key as {other}")
             continue
-        out[id] = _key(ctx, settings, names, id, path)
+        out[id] = _key(ctx, settings, names, access_groups, id, path)
     return out
 
 
@@ -146,9 +147,9 @@ def _key_id(ctx: Context, settings: KeySettings, path: Path) -> str | None:
     return digest(settings.key)
 
 
-def _key(ctx: Context, settings: KeySettings, names: Names, id: str, path: Path) -> Key:
+def _key(ctx: Context, settings: KeySettings, names: Names, access_groups: Container[str], id: str, path: Path) -> Key:
     for index, pattern in enumerate(settings.models):
-        if not matches_any(pattern, names):
+        if pattern not in access_groups and not matches_any(pattern, names):
             hint = did_you_mean(pattern, names.all())
             ctx.warning((*path, "models", index), f"no model is called {pattern}", hint)
     if settings.budget_duration is not None and settings.max_budget is None:

@@ -14,8 +14,9 @@ import msgspec
 from routeiq.config.auth import compile_auth
 from routeiq.config.context import Context
 from routeiq.config.deployments import compile_deployments, wildcard_prices
-from routeiq.config.groups import compile_names
+from routeiq.config.groups import compile_access_groups, compile_names
 from routeiq.config.report import Path
+from routeiq.config.stored import stores_models, subjects
 from routeiq.core.money import nano
 from routeiq.core.snapshot import (
     Auth,
@@ -29,19 +30,22 @@ from routeiq.core.snapshot import (
     Snapshot,
     Timeouts,
 )
+from routeiq.core.stored import Stored
 
+NOTHING = Stored()
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 MEGABYTE = 1024 * 1024
 
 
-def compile_snapshot(ctx: Context, *, host: str | None, now: float) -> Snapshot:
+def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stored = NOTHING) -> Snapshot:
     """Everything a worker needs. Only to be used when the report holds no errors afterwards.
 
     `host` is where the server listens; `None` when nobody listens, so that nobody is asked for a key. `now` is the
-    time of creation in Unix seconds.
+    time of creation in Unix seconds. Deployments and credentials of `stored` are in the Context already.
     """
     own, general = ctx.config.routeiq, ctx.config.general
     deployments = compile_deployments(ctx)
+    access_groups = compile_access_groups(ctx, stored.access_groups)
     names = compile_names(ctx, deployments)
     if not ctx.config.models and not ctx.report.errors:
         ctx.warning(("model_list",), "no models are configured")
@@ -58,11 +62,15 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float) -> Snapshot:
         timeouts=_timeouts(ctx),
         limits=_limits(ctx),
         resilience=_resilience(ctx),
-        auth=compile_auth(ctx, names, host) if host is not None else Auth(open=True),
+        auth=compile_auth(ctx, names, access_groups, host) if host is not None else Auth(open=True),
         journal=_journal(ctx),
         responses=Responses(**_given(ctx.config.routeiq.responses)),
         timeout_status=own.timeout_status,
         mock_testing=general.dangerously_allow_mock_testing_request_params,
+        tags=subjects(stored.tags),
+        access_groups=access_groups,
+        store_models=stores_models(ctx),
+        stored=stored.revision,
         drop_unpriced=own.unpriced_models == "reject",
     )
     return msgspec.structs.replace(snapshot, revision=revision_of(snapshot), created=now)
@@ -80,7 +88,7 @@ def revision_of(snapshot: Snapshot) -> str:
         )
         for deployment in snapshot.deployments
     )
-    plain = msgspec.structs.replace(snapshot, revision="", created=0.0, deployments=deployments)
+    plain = msgspec.structs.replace(snapshot, revision="", created=0.0, stored=0, deployments=deployments)
     return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
 
 

@@ -156,6 +156,7 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         prices=prices,
         mock_response=params.mock_response,
         mode=mode,
+        blocked=info.blocked,
         info=_info(ctx, path, id, mode, prices),
     )
 

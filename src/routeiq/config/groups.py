@@ -9,7 +9,9 @@ from fnmatch import fnmatchcase
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.router import KNOWN_STRATEGIES, STRATEGIES, STRATEGY_ALIASES, Fallbacks
+from routeiq.config.stored import stores_models
 from routeiq.core.snapshot import Deployment, Group, Wildcard
+from routeiq.core.stored import StoredAccessGroup
 
 DEFAULT_RETRIES = 2
 ANY = "*"
@@ -85,8 +87,20 @@ def _members(ctx: Context, deployments: Sequence[Deployment]) -> dict[str, list[
             if node is not None and isinstance(node.value, str):
                 members.setdefault(node.value, [])
     for position, deployment in enumerate(deployments):
-        members.setdefault(deployment.group, []).append(position)
+        if not deployment.blocked:
+            members.setdefault(deployment.group, []).append(position)
     return members
+
+
+def compile_access_groups(ctx: Context, stored: Iterable[StoredAccessGroup]) -> dict[str, tuple[str, ...]]:
+    """Public model names by the group's name: what `model_info.access_groups` says, and the database's groups."""
+    found: dict[str, dict[str, None]] = {}
+    for _, entry in ctx.config.models:
+        for group in entry.model_info.access_groups:
+            found.setdefault(group, {})[entry.model_name] = None
+    for item in stored:
+        found.setdefault(item.name, {}).update(dict.fromkeys(item.models))
+    return {name: tuple(models) for name, models in found.items()}
 
 
 def _discoverable(ctx: Context) -> set[str]:
@@ -106,7 +120,7 @@ def _aliases(ctx: Context, names: Names) -> tuple[dict[str, str], tuple[str, ...
         if name in seen:
             ctx.error((*where, alias), f"leads back to {name}: no model is behind it")
         elif not names.known(name):
-            ctx.error((*where, alias), f"no model is called {name}", did_you_mean(name, names.groups))
+            _unknown(ctx, (*where, alias), name, did_you_mean(name, names.groups))
         else:
             if alias in names.groups:
                 ctx.warning((*where, alias), f"hides the model of the same name: requests for {alias} go to {name}")
@@ -132,7 +146,7 @@ def _fallbacks(ctx: Context, names: Names, setting: str) -> dict[str, tuple[str,
             path: Path = (*where, index, source)
             group = names.aliases.get(source, source)
             if group not in names.groups and source != ANY:
-                ctx.error(path, f"no model is called {source}", did_you_mean(source, names.all()))
+                _unknown(ctx, path, source, did_you_mean(source, names.all()))
                 continue
             if group in out:
                 ctx.error(path, f"{source} already has {setting}")
@@ -145,11 +159,17 @@ def _targets(ctx: Context, names: Names, targets: Sequence[str], path: Path, gro
     for index, target in enumerate(targets):
         resolved = names.aliases.get(target, target)
         if not names.known(target):
-            ctx.error((*path, index), f"no model is called {target}", did_you_mean(target, names.all()))
+            _unknown(ctx, (*path, index), target, did_you_mean(target, names.all()))
         elif resolved == group and group != ANY:
             ctx.error((*path, index), f"{group} can't fall back to itself")
         else:
             yield resolved
+
+
+def _unknown(ctx: Context, path: Path, name: str, hint: str) -> None:
+    """A mistake; only a warning where models are in the database, which come and go and may be away."""
+    tell = ctx.warning if stores_models(ctx) else ctx.error
+    tell(path, f"no model is called {name}", hint)
 
 
 def _default_fallbacks(ctx: Context, names: Names) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Literal
 
 from routeiq.config.address import is_host
+from routeiq.config.auth import MASTER_KEY_ENV
 from routeiq.config.context import Context
 from routeiq.config.report import NOWHERE, Path
 from routeiq.core.database import parse_database
@@ -16,6 +17,7 @@ from routeiq.core.settings import Overrides, ServerSettings
 DEFAULT_PORT = 4000
 DEFAULT_HOST = "127.0.0.1"
 HOST_ENV, PORT_ENV, STATE_ENV, DATABASE_ENV = "LITELLM_HOST", "LITELLM_PORT", "ROUTEIQ_STATE_DIR", "DATABASE_URL"
+SALT_ENV = "LITELLM_SALT_KEY"
 LOG_ENV, JSON_LOGS_ENV = "LITELLM_LOG", "JSON_LOGS"
 REDIS_ENV = ("REDIS_URL", "REDIS_HOST")
 LOG_LEVELS = {
@@ -47,11 +49,18 @@ def compile_server(ctx: Context, overrides: Overrides, cpus: int) -> ServerSetti
         workers=_workers(overrides.workers if overrides.workers is not None else own.workers, cpus),
         state_dir=state_dir,
         database_url=_database(ctx, state_dir),
+        secrets_key=secrets_key(ctx),
         ssl_certfile=own.ssl_certfile,
         ssl_keyfile=own.ssl_keyfile,
         log_level=_log_level(ctx),
         json_logs=ctx.config.litellm.json_logs or ctx.environ.get(JSON_LOGS_ENV, "").lower() in ("true", "1"),
     )
+
+
+def secrets_key(ctx: Context) -> str:
+    """What secrets in the database are encrypted under; empty when there is nothing."""
+    found = ctx.environ.get(SALT_ENV) or ctx.config.general.master_key or ctx.environ.get(MASTER_KEY_ENV)
+    return found or ""
 
 
 def _workers(asked: int | Literal["auto"] | None, cpus: int) -> int:

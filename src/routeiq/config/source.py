@@ -214,27 +214,27 @@ def parse(data: bytes, name: str, report: Report) -> Node | None:
 _ODD = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def from_value(value: Any, path: Path, report: Report, depth: int = 0) -> Node | None:
-    """A value of Python's as a tree without places; what has no place in a configuration goes to the report."""
+def from_value(value: Any, path: Path, report: Report, depth: int = 0, mark: Mark = NOWHERE) -> Node | None:
+    """A value of Python's as a tree, all of it at `mark`; what has no place in a configuration goes to the report."""
     if depth > MAX_DEPTH:
-        report.error(NOWHERE, path, f"is nested deeper than {MAX_DEPTH} levels")
+        report.error(mark, path, f"is nested deeper than {MAX_DEPTH} levels")
         return None
     if value is None or isinstance(value, (str, int, float, bool)):
-        return Node(value, NOWHERE)
+        return Node(value, mark)
     if isinstance(value, Mapping):
         children: dict[str, Node] = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                report.error(NOWHERE, path, "has a key that is not text")
+                report.error(mark, path, "has a key that is not text")
                 continue
-            child = from_value(item, (*path, key), report, depth + 1)
+            child = from_value(item, (*path, key), report, depth + 1, mark)
             if child is not None:
                 children[key] = child
-        return Node(children, NOWHERE, dict.fromkeys(children, NOWHERE))
+        return Node(children, mark, dict.fromkeys(children, mark))
     if isinstance(value, (list, tuple)):
-        items = (from_value(item, (*path, index), report, depth + 1) for index, item in enumerate(value))
-        return Node([item for item in items if item is not None], NOWHERE)
-    report.error(NOWHERE, path, f"is a {type(value).__name__}, which no setting takes")
+        items = (from_value(item, (*path, index), report, depth + 1, mark) for index, item in enumerate(value))
+        return Node([item for item in items if item is not None], mark)
+    report.error(mark, path, f"is a {type(value).__name__}, which no setting takes")
     return None
 
 

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from routeiq.config import longtail, references
 from routeiq.config.known import Known, load_known
+from routeiq.config.named import put_credentials
 from routeiq.config.report import Path, Report, did_you_mean
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
@@ -34,6 +35,7 @@ def validate(
     """The configuration and the environment its deployments see. Changes `root`: references are resolved in it."""
     known = load_known()
     _cut(root, (), SECTIONS, known.top_level.__contains__, report)
+    put_credentials(root, report)
     gathered = longtail.gather(root, providers, frozenset(names_of(LitellmParams)), known.is_param)
     for path, model, is_known in _litellm_sections(root, known):
         _cut(root, path, names_of(model), is_known, report)

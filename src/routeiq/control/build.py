@@ -9,21 +9,50 @@ configuration that can't be built never replaces one that works. The exit status
 from __future__ import annotations
 
 import argparse
+import copy
 import datetime
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
 
 from routeiq.config.compile import compile_snapshot
 from routeiq.config.load import find_paths, load, read, read_demo
-from routeiq.config.report import Report
+from routeiq.config.report import NOWHERE, Report
 from routeiq.config.server import compile_server
-from routeiq.core.settings import BuildResult, Overrides, encode
+from routeiq.config.source import Source
+from routeiq.config.stored import join, settings, stores_models
+from routeiq.control.stored import Reading
+from routeiq.control.stored import read as read_stored
+from routeiq.core.provider import ProviderSpec
+from routeiq.core.settings import WARNING, BuildResult, Finding, Overrides, ServerSettings, encode
 from routeiq.core.snapshot import encode as encode_snapshot
+from routeiq.core.stored import Stored
 from routeiq.providers.catalog import load_catalog
 
 INVALID = 2
 """Exit status when the configuration has errors."""
+_MODEL = re.compile(r"model_list\[(\d+)\]")
+
+
+class Reader(Protocol):
+    """Gives what is in the database."""
+
+    def __call__(self, server: ServerSettings, *, models: bool) -> Reading:
+        """`models` says whether deployments and credentials are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One build, with what was left out of it."""
+
+    result: BuildResult
+    left_out: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    """Deployments of the database that can't be served, by id, and why."""
 
 
 def build(
@@ -34,11 +63,27 @@ def build(
     now: datetime.datetime,
     cpus: int,
     demo: bool = False,
+    stored: Reader | None = None,
 ) -> BuildResult:
     """Everything that is wrong, or the Snapshot and the server's settings. Raises nothing of its own.
 
-    `cpus` is what `workers: auto` means; `demo` takes the built-in configuration instead of files.
+    `cpus` is what `workers: auto` means; `demo` takes the built-in configuration instead of files; `stored` reads the
+    database, which is not looked at without it.
     """
+    return try_build(paths, environ, overrides, now=now, cpus=cpus, demo=demo, stored=stored).result
+
+
+def try_build(
+    paths: Sequence[str],
+    environ: Mapping[str, str],
+    overrides: Overrides,
+    *,
+    now: datetime.datetime,
+    cpus: int,
+    demo: bool = False,
+    stored: Reader | None = None,
+) -> Built:
+    """`build`, with what was left out. Rows of the database with mistakes don't keep the rest from being served."""
     report = Report()
     if demo:
         source = read_demo(report)
@@ -46,19 +91,73 @@ def build(
         found = find_paths(paths, environ, report)
         source = read(found, report)
         if not source.files:
-            return BuildResult(ok=False, errors=report.errors, warnings=report.warnings)
-    ctx = load(source, environ, load_catalog(), now, report)
-    server = compile_server(ctx, overrides, cpus)
-    snapshot = compile_snapshot(ctx, host=server.host, now=now.timestamp())
-    ok = not report.errors
-    return BuildResult(
+            return Built(BuildResult(ok=False, errors=report.errors, warnings=report.warnings))
+    catalog = load_catalog()
+    rows = Stored()
+    if stored is not None:
+        reading = _reading(stored, source, environ, overrides, catalog, now, cpus)
+        rows = reading.stored
+        for message in reading.warnings:
+            report.warning(NOWHERE, (), message)
+        for message in reading.errors:
+            report.error(NOWHERE, (), message)
+    left_out: dict[str, tuple[Finding, ...]] = {}
+    while True:
+        attempt = Report(list(report.findings))
+        whole = Source(copy.deepcopy(source.root), source.files)
+        places = join(whole.root, rows, attempt)
+        ctx = load(whole, environ, catalog, now, attempt)
+        server = compile_server(ctx, overrides, cpus)
+        snapshot = compile_snapshot(ctx, host=server.host, now=now.timestamp(), stored=rows)
+        faulty = _faulty(attempt.errors, places)
+        if not faulty:
+            break
+        left_out |= faulty
+        rows = msgspec.structs.replace(
+            rows, deployments=tuple(item for item in rows.deployments if item.id not in faulty)
+        )
+        for findings in faulty.values():
+            report.findings += [
+                msgspec.structs.replace(finding, level=WARNING, message=f"is not served: {finding.message}")
+                for finding in findings
+            ]
+    ok = not attempt.errors
+    result = BuildResult(
         ok=ok,
         snapshot=encode_snapshot(snapshot) if ok else None,
         server=server if ok else None,
-        errors=report.errors,
-        warnings=report.warnings,
+        errors=attempt.errors,
+        warnings=attempt.warnings,
         files=source.files,
     )
+    return Built(result, left_out)
+
+
+def _reading(
+    stored: Reader,
+    source: Source,
+    environ: Mapping[str, str],
+    overrides: Overrides,
+    catalog: Mapping[str, ProviderSpec],
+    now: datetime.datetime,
+    cpus: int,
+) -> Reading:
+    first = settings(source, environ, catalog, now)
+    server = compile_server(first, overrides, cpus)
+    if first.report.errors:
+        return Reading(Stored())  # which are told when all of it is looked at
+    return stored(server, models=stores_models(first))
+
+
+def _faulty(errors: Sequence[Finding], places: Mapping[int, str]) -> dict[str, tuple[Finding, ...]]:
+    """The errors about rows of the database, by the deployment's id."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    for error in errors:
+        place = _MODEL.match(error.path)
+        id = places.get(int(place[1])) if place else None
+        if id is not None:
+            found[id] = (*found.get(id, ()), error)
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,7 +172,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     overrides = Overrides(host=asked.host, port=asked.port, workers=asked.workers, state_dir=asked.state_dir)
     now = datetime.datetime.now(datetime.UTC)
-    result = build(asked.config, os.environ, overrides, now=now, cpus=os.cpu_count() or 1, demo=asked.demo)
+    result = build(
+        asked.config, os.environ, overrides, now=now, cpus=os.cpu_count() or 1, demo=asked.demo, stored=read_stored
+    )
     sys.stdout.buffer.write(encode(result))
     sys.stdout.buffer.flush()
     return 0 if result.ok else INVALID

@@ -9,6 +9,10 @@ import msgspec
 
 ERROR = "error"
 WARNING = "warning"
+SECRETS_KEY_ENV = "ROUTEIQ_SECRETS_KEY"
+"""How `ServerSettings.secrets_key` travels between processes."""
+BUILD_ENV = "ROUTEIQ_BUILD"
+"""The builder's arguments as a JSON array, for the control plane, which tries changes before it stores them."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,11 +56,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute directory of the journal, the counters and the ledger; may not exist yet."""
     database_url: str
     """Where the ledger lives, as `core.database` reads it. May hold a password: never log it."""
+    secrets_key: str = ""
+    """What secrets in the database are encrypted under: LITELLM_SALT_KEY, else the master key; empty without either.
+    Never log it."""
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
     json_logs: bool = False
+
+    def __repr__(self) -> str:
+        return f"ServerSettings(host={self.host!r}, port={self.port!r}, state_dir={self.state_dir!r})"
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from routeiq.core.keys import Key
+from routeiq.core.keys import Key, Subject
 from routeiq.core.money import Prices
 
 CHAT = "chat"
@@ -117,6 +117,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prices: Prices | None = None
     mock_response: str | None = None
     mode: str = CHAT
+    blocked: bool = False
+    """In no group: an admin has taken it out."""
     info: bytes = b"{}"
     """`model_info` as `/v1/model/info` shows it: a JSON object."""
 
@@ -275,6 +277,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
     mock_testing: bool = False
     """`dangerously_allow_mock_testing_request_params`: honour `mock_response`, `mock_testing_fallbacks` in bodies."""
+    tags: dict[str, Subject] = {}
+    """What requests with a tag count for, by the tag's name; tags without limits are not in it."""
+    access_groups: dict[str, tuple[str, ...]] = {}
+    """Public model names by the group's name, which lists of models may have in their place: `core.access_groups`."""
+    store_models: bool = False
+    """`store_model_in_db`: deployments in the database are served and may be changed."""
+    stored: int = -1
+    """The revision of the database this was built with; -1 when it could not be read."""
     drop_unpriced: bool = False
     """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
 

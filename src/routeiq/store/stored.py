@@ -54,8 +54,8 @@ class StoredRepository:
         with self._engine.connect() as connection:
             return _revision(connection)
 
-    def load(self) -> tuple[Stored, tuple[str, ...]]:
-        """All there is, and why single rows are left out: they can't be read.
+    def load(self, *, secrets: bool = True) -> tuple[Stored, tuple[str, ...]]:
+        """All there is, and why single rows are left out: they can't be read. `secrets` asks for what holds them.
 
         Raises `WrongKey` and `NoKey`, which are no matter of single rows.
         """
@@ -63,11 +63,11 @@ class StoredRepository:
         with self._engine.connect() as connection:
             # First: what is changed meanwhile is looked at again.
             number = _revision(connection)
-            models = _whole(connection, deployments, "created_at", self._deployment, damaged)
-            secrets = _whole(connection, credentials, "name", self._credential, damaged)
+            models = _whole(connection, deployments, "created_at", self._deployment, damaged) if secrets else ()
+            named = _whole(connection, credentials, "name", self._credential, damaged) if secrets else ()
             marks = tuple(_tag(row) for row in _rows(connection, tags, "name"))
             groups = tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
-        found = Stored(revision=number, deployments=models, credentials=secrets, tags=marks, access_groups=groups)
+        found = Stored(revision=number, deployments=models, credentials=named, tags=marks, access_groups=groups)
         return found, tuple(damaged)
 
     def deployment(self, id: str) -> StoredDeployment | None:

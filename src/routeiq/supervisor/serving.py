@@ -9,7 +9,7 @@ import msgspec
 from routeiq.core import snapshot as snapshots
 from routeiq.core.settings import WARNING, Finding, ServerSettings
 
-SECRET = ("database_url",)
+SECRET = ("database_url", "secrets_key")
 """Settings that are not to be shown."""
 
 
@@ -40,7 +40,6 @@ def restart_needed(old: ServerSettings, new: ServerSettings) -> tuple[Finding, .
         Finding(
             level=WARNING,
             path=f"routeiq.{name}",
-            # A database's URL may hold a password.
             message=f"{name} changed{'' if name in SECRET else f' from {was[name]} to {value}'}, which takes a restart",
         )
         for name, value in now.items()

@@ -6,6 +6,7 @@ build ─► lock, listen, counters ─► control plane + workers ─► ready 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from typing import Any
 
 from routeiq.core.database import DATABASE_URL_ENV
 from routeiq.core.messages import Invalidate, Rebuild, Rebuilt
-from routeiq.core.settings import ERROR, BuildResult, Finding, ServerSettings
+from routeiq.core.settings import BUILD_ENV, ERROR, SECRETS_KEY_ENV, BuildResult, Finding, ServerSettings
 from routeiq.observe import logs
 from routeiq.supervisor.admin import serve_admin
 from routeiq.supervisor.answers import Process, Reload, Status
@@ -153,7 +154,12 @@ class Supervisor:
         }
         shared = ("--columns", columns, "--state", str(state.path))
         # Never on a command line, which everybody may read; and no business of the others.
-        keeping = {**environment, DATABASE_URL_ENV: server.database_url}
+        keeping = {
+            **environment,
+            DATABASE_URL_ENV: server.database_url,
+            SECRETS_KEY_ENV: server.secrets_key,
+            BUILD_ENV: json.dumps(self._options.builder_arguments()),
+        }
 
         def control(feed: int) -> tuple[str, ...]:
             return (*self._programs.control, "--feed", str(feed), *shared, "--socket", str(state.control_socket))

@@ -122,6 +122,9 @@ class ModelInfo(PriceFields):
     allowed_fails: Count | None = None
     cooldown_time: Seconds | None = None
     discoverable: Flag = True
+    blocked: Flag = False
+    """Not called, though still shown."""
+    access_groups: list[Name] = Field(default_factory=list)
 
 
 class ModelEntry(Section):

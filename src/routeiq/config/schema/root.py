@@ -10,7 +10,10 @@ from routeiq.config.schema.model_list import ModelEntry
 from routeiq.config.schema.routeiq import RouteiqSettings
 from routeiq.config.schema.router import RouterSettings
 
-SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings", "routeiq", "environment_variables")
+SECTIONS = (
+    "model_list", "credential_list", "router_settings", "litellm_settings", "general_settings", "routeiq",
+    "environment_variables",
+)  # fmt: skip
 """Top-level names that are served; `include` is consumed while files are read."""
 
 

@@ -1,0 +1,129 @@
+"""Puts what is in the database beside what is in the files, so that both pass the same checks.
+
+A deployment becomes an entry of `model_list`, a credential one of `credential_list`; where the files have an id or a
+name too, theirs stays. Findings about them have the row in the place of a file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from routeiq.config.context import Context
+from routeiq.config.load import load
+from routeiq.config.named import SECTION as CREDENTIALS
+from routeiq.config.references import PREFIX
+from routeiq.config.report import Mark, Path, Report
+from routeiq.config.source import Node, Source, from_value
+from routeiq.core.keys import BudgetLimit, Subject
+from routeiq.core.provider import ProviderSpec
+from routeiq.core.stored import Stored, StoredCredential, StoredDeployment, StoredTag
+
+_SETTINGS = ("general_settings", "litellm_settings", "routeiq", "environment_variables")
+_OWN = re.compile(r"LITELLM_(MASTER|SALT)_KEY|DATABASE_URL|ADMIN_API_KEYS|REDIS_.*|ROUTEIQ_.*")
+"""Variables of the gateway itself: no row of the database may send them to somebody's server."""
+STORE_ENV = "STORE_MODEL_IN_DB"
+
+
+def settings(
+    source: Source, environ: Mapping[str, str], providers: Mapping[str, ProviderSpec], now: datetime.datetime
+) -> Context:
+    """The sections that say where the database is; what is wrong with them is told when all of it is looked at."""
+    assert isinstance(source.root.value, dict)
+    report = Report()
+    value = source.root.value
+    kept = {name: from_value(value[name].plain(), (name,), report) for name in _SETTINGS if name in value}
+    root = Node({name: node for name, node in kept.items() if node is not None}, source.root.mark)
+    return load(Source(root, ()), environ, providers, now, report)
+
+
+def stores_models(ctx: Context) -> bool:
+    """`store_model_in_db`, which the environment may say as well."""
+    return ctx.config.general.store_model_in_db or ctx.environ.get(STORE_ENV, "").strip().lower() in ("true", "1")
+
+
+def join(root: Node, stored: Stored, report: Report) -> dict[int, str]:
+    """Put the rows into the tree; which of them stand where in `model_list`."""
+    places: dict[int, str] = {}
+    models = _list(root, "model_list") if stored.deployments else None
+    if models is not None:
+        ids = {_text(node.get(("model_info", "id"))) for node in models}
+        for deployment in stored.deployments:
+            if deployment.id in ids:
+                report.warning(_mark(deployment), (), "has the id of a deployment in the files, which is served")
+                continue
+            places[len(models)] = deployment.id
+            where: Path = ("model_list", len(models))
+            models.append(_node(_entry(deployment), where, _mark(deployment), report))
+    secrets = _list(root, CREDENTIALS) if stored.credentials else None
+    if secrets is not None:
+        names = {_text(node.get(("credential_name",))) for node in secrets}
+        for credential in stored.credentials:
+            if credential.name in names:
+                report.warning(_mark(credential), (), "has the name of a credential in the files, which is used")
+                continue
+            value = {"credential_name": credential.name, "credential_values": credential.values}
+            secrets.append(_node(value, (CREDENTIALS, len(secrets)), _mark(credential), report))
+    return places
+
+
+def subjects(tags: tuple[StoredTag, ...]) -> dict[str, Subject]:
+    """Tags with limits, by name, as workers count for them."""
+    return {tag.name: subject for tag in tags if (subject := _subject(tag)).limited}
+
+
+def _subject(tag: StoredTag) -> Subject:
+    budgets = (BudgetLimit(amount=tag.max_budget, duration=tag.budget_duration),) if tag.max_budget is not None else ()
+    return Subject(
+        kind="tag", id=tag.name, rpm=tag.rpm, tpm=tag.tpm, max_parallel_requests=tag.max_parallel_requests,
+        budgets=budgets,
+    )  # fmt: skip
+
+
+def _list(root: Node, name: str) -> list[Node] | None:
+    """A section that is a list, made where there is none; `None` where it is something else, which others tell."""
+    assert isinstance(root.value, dict)
+    node = root.value.get(name)
+    if node is None or node.value is None:
+        node = root.value[name] = Node([], root.mark)
+        root.keys.setdefault(name, root.mark)
+    return node.value if isinstance(node.value, list) else None
+
+
+def _entry(deployment: StoredDeployment) -> dict[str, Any]:
+    info = {
+        **deployment.info, "id": deployment.id, "db_model": True,
+        "created_at": moment(deployment.created_at), "created_by": deployment.created_by,
+        "updated_at": moment(deployment.updated_at), "updated_by": deployment.updated_by,
+    }  # fmt: skip
+    if deployment.blocked:
+        info["blocked"] = True
+    return {"model_name": deployment.name, "litellm_params": deployment.params, "model_info": info}
+
+
+def moment(seconds: float) -> str:
+    """Unix seconds as LiteLLM writes times."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+def _node(value: dict[str, Any], where: Path, mark: Mark, report: Report) -> Node:
+    node = from_value(value, where, report, mark=mark) or Node({}, mark)
+    for path, child in node.walk(where):
+        if isinstance(child.value, str) and child.value.startswith(PREFIX):
+            name = child.value.removeprefix(PREFIX)
+            if _OWN.fullmatch(name):
+                report.error(mark, path, f"may not be {name}, which is the gateway's own")
+                child.value = None
+                child.broken = True
+    return node
+
+
+def _mark(row: StoredDeployment | StoredCredential) -> Mark:
+    kind, name = ("deployment", row.id) if isinstance(row, StoredDeployment) else ("credential", row.name)
+    return Mark(f"{kind} {name} in the database", 0, 0)
+
+
+def _text(node: Node | None) -> str | None:
+    return str(node.value) if node is not None and isinstance(node.value, (str, int)) else None
