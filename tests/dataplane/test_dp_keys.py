@@ -401,6 +401,24 @@ def test_changed_keys_are_asked_for_again(serve: Serve, upstream: Upstream, cont
     assert ask(worker, late)[0] == 200
 
 
+def test_a_key_that_moves_is_accounted_for_where_it_is(serve: Serve, upstream: Upstream, control: Control) -> None:
+    key = secret()
+    worker = serve(looking_up(upstream))
+    common = {"id": digest(key), "name": "stored", "user_id": "u1", "organization_id": "o1"}
+    control.keys[digest(key)] = Key(**common, team_id="t1")
+    worker.forget()
+    ask(worker, key)
+    ask(worker, key, user="end")
+    control.keys[digest(key)] = Key(**common, team_id="t2")
+    worker.invalidate(digest(key))
+    ask(worker, key)
+    found = worker.wait_events(3)
+    assert [(event["user_id"], event["team_id"], event["organization_id"]) for event in found] == [
+        ("u1", "t1", "o1"), ("u1", "t1", "o1"), ("u1", "t2", "o1")
+    ]  # fmt: skip
+    assert [event.get("user", "") for event in found] == ["", "end", ""]
+
+
 def test_a_key_revoked_while_it_is_looked_up(serve: Serve, upstream: Upstream, control: Control) -> None:
     key = secret()
     worker = serve(looking_up(upstream))

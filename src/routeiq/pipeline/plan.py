@@ -25,6 +25,7 @@ from routeiq.routing.target import Target
 from routeiq.transport.pool import Address, Origin
 
 if TYPE_CHECKING:
+    from routeiq.governance.keys import Caller
     from routeiq.pipeline.services import Services
 
 Stage = Callable[[Exchange], bool]
@@ -66,8 +67,8 @@ class Route:
         spec = target.spec
         self.target = target
         self.label = spec.id
-        self.lines: dict[tuple[str, str], LineTemplate] = {}
-        """Templates of the Journal by key and endpoint."""
+        self.lines: dict[tuple[Caller, str], LineTemplate] = {}
+        """Templates of the Journal by caller and endpoint."""
         self.wildcard = "*" in spec.model
         self.model_json = msgspec.json.encode(spec.model)
         self.heads = spec.heads

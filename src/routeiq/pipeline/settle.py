@@ -206,7 +206,7 @@ def _is_plain(exchange: Exchange) -> bool:
 
 def _template(exchange: Exchange, caller: Caller, route: Route) -> LineTemplate:
     """The template for this caller, deployment and endpoint, made when new."""
-    key = (caller.key.id, exchange.endpoint)
+    key = (caller, exchange.endpoint)  # not its digest: a key may move to another team
     template = route.lines.get(key)
     if template is None:
         constant = _event(exchange, 0, 0, 0)
@@ -241,6 +241,9 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
         fallbacks=exchange.fallbacks,
         hedged=exchange.hedged,
         tags=caller.key.tags,
+        user_id=caller.key.user_id,
+        team_id=caller.key.team_id,
+        organization_id=caller.key.organization_id,
         revision=exchange.plan.snapshot.revision,
         worker=exchange.plan.services.worker,
     )
