@@ -45,9 +45,9 @@ def _names(columns: Iterable[str]) -> str:
 _COPY_ROWS = f"COPY event_rows ({_names(('seq', 'context', *HEAD))}) FROM STDIN"
 _COPY_DETAILS = f"COPY event_details ({_names(('seq', *DETAILS))}) FROM STDIN"
 _COPY_USAGE = f"COPY event_usage ({_names(('seq', *USAGE))}) FROM STDIN"
-_FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = %s' for name in CONTEXT)  # noqa: S608
+_FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = %s' for name in CONTEXT)
 _INSERT_CONTEXT = (
-    f"INSERT INTO event_contexts ({_names(CONTEXT)}) VALUES ({', '.join(['%s'] * len(CONTEXT))}) RETURNING id"  # noqa: S608
+    f"INSERT INTO event_contexts ({_names(CONTEXT)}) VALUES ({', '.join(['%s'] * len(CONTEXT))}) RETURNING id"
 )
 
 
@@ -60,9 +60,9 @@ def _adding() -> str:
     parts = [
         f"delta ({', '.join(rollup.DELTA)}) AS MATERIALIZED ({rollup.delta(_parameter)})",
         f"labels ({', '.join(rollup.LABELS)}) AS MATERIALIZED ({rollup.labels(_parameter, 'postgresql')})",
-        *(f"a{number} AS ({text})" for number, text in enumerate(rollup.additions())),
+        *(f"a{number} AS ({text})" for number, text in enumerate(rollup.ADDITIONS)),
     ]
-    return f"WITH {', '.join(parts)} UPDATE ledger_positions SET seq = %(hi)s WHERE name = '{rollup.SPEND}'"  # noqa: S608
+    return f"WITH {', '.join(parts)} UPDATE ledger_positions SET seq = %(hi)s WHERE name = '{rollup.SPEND}'"
 
 
 _ADD = _adding()

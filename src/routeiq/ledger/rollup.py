@@ -11,6 +11,7 @@ once, whatever dies in between.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from routeiq.store.subjects import CONTEXT_IDS, SHARED, listed, public
 from routeiq.store.tables_spend import DAY_QUARTERS, EVER, METRICS, QUARTER_SECONDS, TOTALS
@@ -52,7 +53,7 @@ def delta(parameter: Parameter) -> str:
     FROM event_details AS d JOIN event_rows AS r ON r.seq = d.seq
     WHERE d.seq > {parameter("lo")} AND d.seq <= {parameter("hi")} AND {rows} AND d.status >= {_FAILED}
     GROUP BY 1, 2, 3
-    """  # noqa: S608 - constants only
+    """
 
 
 DELTA = ("context", "quarter", "model", *METRICS, "first_seq", "last_seq")
@@ -68,7 +69,7 @@ def labels(parameter: Parameter, dialect: str) -> str:
     SELECT d.seq, d.status, d."user", d.run_id, d.request_tags FROM event_details AS d
     WHERE d.seq > {parameter("lo")} AND d.seq <= {parameter("hi")}
     AND (d."user" <> '' OR d.run_id <> '' OR d.request_tags <> '')
-    """  # noqa: S608 - constants only
+    """
     said = f"""
     SELECT d.seq, d.status, 'end_user' AS kind, d."user" AS id FROM sides AS d WHERE d."user" <> ''
     UNION ALL
@@ -76,11 +77,11 @@ def labels(parameter: Parameter, dialect: str) -> str:
     UNION ALL
     SELECT DISTINCT d.seq, d.status, 'tag', t.value FROM sides AS d, {listed(dialect, "d.request_tags")}
     WHERE t.value <> ''
-    """  # noqa: S608 - constants only
+    """
     of_keys = f"""
     SELECT DISTINCT c.id AS context, t.value AS id FROM event_contexts AS c, {listed(dialect, "c.tags")}
     WHERE c.tags <> '' AND t.value <> '' AND c.id IN (SELECT context FROM delta)
-    """  # noqa: S608 - constants only
+    """
     return f"""
     WITH sides AS MATERIALIZED ({sides})
     SELECT s.kind, s.id, r.context, r.at / {_QUARTER}, r.model, {counted}
@@ -90,42 +91,44 @@ def labels(parameter: Parameter, dialect: str) -> str:
     UNION ALL
     SELECT 'tag', k.id, d.context, d.quarter, d.model, {", ".join(f"sum(d.{name})" for name in METRICS)}
     FROM ({of_keys}) AS k JOIN delta AS d ON d.context = k.context GROUP BY 1, 2, 3, 4, 5
-    """  # noqa: S608 - constants only
+    """
 
 
 LABELS = ("kind", "id", "context", "quarter", "model", *METRICS)
 
 
-def _merge(table: str, keys: tuple[str, ...], sums: tuple[str, ...], select: str) -> str:
-    """Add what is selected to the rows that are there. The text before it must end in a WHERE or GROUP BY."""
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
-    return (
-        f"INSERT INTO {table} ({', '.join((*keys, *sums))}) {select}"
-        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
-    )
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a table is filled with: a SELECT over `delta` or `labels` of its keys, then its sums."""
+
+    table: str
+    keys: tuple[str, ...]
+    names: tuple[str, ...]
+    select: str
+    kind: str = ""
+    """Of `spend_totals`: which kind's rows these are."""
+
+    @property
+    def merge(self) -> str:
+        """The statement that adds it to the rows that are there."""
+        added = ", ".join(f"{name} = {self.table}.{name} + excluded.{name}" for name in self.names)
+        keys = ", ".join(self.keys)
+        return (
+            f"INSERT INTO {self.table} ({keys}, {', '.join(self.names)}) {self.select}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET {added}"
+        )
 
 
-def _summed(names: tuple[str, ...]) -> str:
-    return ", ".join(f"sum(d.{name})" for name in names)
-
-
-def _days() -> str:
-    return _merge(
-        "spend_days",
-        ("day", "context", "model"),
+def _by_model(table: str, source: str, *keys: str) -> Sums:
+    named = [f"d.{name}" for name in keys]
+    columns = (*named, f"d.quarter / {DAY_QUARTERS}", "d.context", public("c", "d.model"))
+    places = ", ".join(map(str, range(1, len(columns) + 1)))
+    return Sums(
+        table,
+        (*keys, "day", "context", "model"),
         METRICS,
-        f"SELECT d.quarter / {DAY_QUARTERS}, d.context, {public('c', 'd.model')}, {_summed(METRICS)}"  # noqa: S608
-        " FROM delta AS d JOIN event_contexts AS c ON c.id = d.context WHERE true GROUP BY 1, 2, 3",
-    )
-
-
-def _labels() -> str:
-    return _merge(
-        "spend_labels",
-        ("kind", "id", "day", "context", "model"),
-        METRICS,
-        f"SELECT d.kind, d.id, d.quarter / {DAY_QUARTERS}, d.context, {public('c', 'd.model')}, {_summed(METRICS)}"  # noqa: S608
-        " FROM labels AS d JOIN event_contexts AS c ON c.id = d.context WHERE true GROUP BY 1, 2, 3, 4, 5",
+        f"SELECT {', '.join(columns)}, {_summed(METRICS)} FROM {source} AS d"
+        f" JOIN event_contexts AS c ON c.id = d.context WHERE true GROUP BY {places}",
     )
 
 
@@ -133,34 +136,38 @@ _BOTH = "(SELECT 0 AS n UNION ALL SELECT 1)"
 _IDS = {**CONTEXT_IDS, "model": public("c", "d.model"), "global": "''"}
 
 
-def _totals(kind: str, source: str, of: str, where: str) -> str:
+def _totals(kind: str, source: str, of: str, where: str) -> Sums:
     shared = kind in SHARED
     share = f"CASE s.n WHEN 0 THEN '' ELSE {public('c', 'd.model')} END" if shared else "''"
     conditions = [where, f"(s.n = 0 OR {public('c', 'd.model')} <> '')" if shared else "s.n = 0"]
-    return _merge(
+    return Sums(
         "spend_totals",
         ("kind", "id", "share", "quarter"),
         TOTALS,
-        f"SELECT '{kind}', {of}, {share}, CASE e.n WHEN 0 THEN d.quarter ELSE {EVER} END, {_summed(TOTALS)}"  # noqa: S608
+        f"SELECT '{kind}', {of}, {share}, CASE e.n WHEN 0 THEN d.quarter ELSE {EVER} END, {_summed(TOTALS)}"
         f" FROM {source} AS d JOIN event_contexts AS c ON c.id = d.context"
         f" CROSS JOIN {_BOTH} AS s CROSS JOIN {_BOTH} AS e"
         f" WHERE {' AND '.join(conditions)} GROUP BY 2, 3, 4",
+        kind,
     )
 
+
+def _summed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"sum(d.{name})" for name in names)
+
+
+ALL = (
+    _by_model("spend_days", "delta"),
+    _by_model("spend_labels", "labels", "kind", "id"),
+    *(_totals(kind, "delta", of, "true" if kind == "global" else f"{of} <> ''") for kind, of in _IDS.items()),
+    *(_totals(kind, "labels", "d.id", f"d.kind = '{kind}'") for kind in ("end_user", "tag", "run")),
+)
+"""Everything that is kept. No two touch the same row."""
 
 _QUARTERS = (
     "INSERT INTO spend_quarters (quarter, first_seq, last_seq)"
     " SELECT d.quarter, min(d.first_seq), max(d.last_seq) FROM delta AS d WHERE d.first_seq IS NOT NULL GROUP BY 1"
     " ON CONFLICT (quarter) DO UPDATE SET last_seq = excluded.last_seq"
 )
-
-
-def additions() -> list[str]:
-    """Statements that add `delta` and `labels` to the sums. No two touch the same row."""
-    return [
-        _days(),
-        _labels(),
-        _QUARTERS,
-        *(_totals(kind, "delta", of, "true" if kind == "global" else f"{of} <> ''") for kind, of in _IDS.items()),
-        *(_totals(kind, "labels", "d.id", f"d.kind = '{kind}'") for kind in ("end_user", "tag", "run")),
-    ]
+ADDITIONS = (_QUARTERS, *(sums.merge for sums in ALL))
+"""The statements that add `delta` and `labels` to the sums."""

@@ -32,7 +32,6 @@ def _parameter(name: str) -> str:
 
 _DELTA = f"INSERT INTO temp.delta {rollup.delta(_parameter)}"
 _LABELS = f"INSERT INTO temp.labels {rollup.labels(_parameter, 'sqlite')}"
-_ADDITIONS = rollup.additions()
 _POSITION = "SELECT seq, (SELECT coalesce(max(seq), 0) FROM event_rows) FROM ledger_positions WHERE name = :name"
 
 
@@ -112,7 +111,7 @@ class SqliteTarget:
         try:
             run.execute(_DELTA, reach)
             run.execute(_LABELS, reach)
-            for statement in _ADDITIONS:
+            for statement in rollup.ADDITIONS:
                 run.execute(statement)
             run.execute("DELETE FROM temp.delta")
             run.execute("DELETE FROM temp.labels")

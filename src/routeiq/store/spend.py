@@ -148,7 +148,7 @@ class _Reader:
             return found
         quarters, parts = self._parts(since)
         kept = self._run(
-            "SELECT id, sum(cost) FROM spend_totals WHERE kind = :kind AND id IN :ids AND share = :share"  # noqa: S608
+            "SELECT id, sum(cost) FROM spend_totals WHERE kind = :kind AND id IN :ids AND share = :share"
             f" AND {quarters} GROUP BY id",
             ids=ids,
             share=self._share,
@@ -160,12 +160,12 @@ class _Reader:
             if self._kind in (TAG, "global"):
                 for id in ids:
                     of = matches(self._kind, self._dialect)
-                    query = f"SELECT coalesce(sum(r.cost), 0) FROM {_ROWS} WHERE {where}{only} AND {of}"  # noqa: S608
+                    query = f"SELECT coalesce(sum(r.cost), 0) FROM {_ROWS} WHERE {where}{only} AND {of}"
                     found[id] += int(self._scalar(query, id=id, share=self._share))
                 continue
             of = id_of(self._kind)
             query = (
-                f"SELECT {of}, coalesce(sum(r.cost), 0) FROM {_ROWS} WHERE {where}{only} AND {of} IN :ids GROUP BY 1"  # noqa: S608
+                f"SELECT {of}, coalesce(sum(r.cost), 0) FROM {_ROWS} WHERE {where}{only} AND {of} IN :ids GROUP BY 1"
             )
             for id, cost in self._run(query, ids=ids, share=self._share):
                 found[id] += int(cost)
@@ -177,7 +177,7 @@ class _Reader:
         found: dict[str, int] = {}
         kept = "SELECT share, sum(cost) FROM spend_totals WHERE kind = :kind AND id = :id AND share <> ''"
         of = matches(self._kind, self._dialect)
-        rows = f"SELECT {_SHARE}, coalesce(sum(r.cost), 0) FROM {_ROWS}"  # noqa: S608 - constants only
+        rows = f"SELECT {_SHARE}, coalesce(sum(r.cost), 0) FROM {_ROWS}"
         for query in (
             f"{kept} AND {quarters} GROUP BY share",
             *(f"{rows} WHERE {where} AND {of} GROUP BY 1" for where in parts),
@@ -192,12 +192,12 @@ class _Reader:
         of = "''" if self._kind == "global" else id_of(self._kind)
         tail = f"FROM {_ROWS} WHERE r.seq > :position"
         parts = [
-            f"SELECT id, share, cost FROM spend_totals WHERE kind = :kind AND quarter = {EVER}",  # noqa: S608
+            f"SELECT id, share, cost FROM spend_totals WHERE kind = :kind AND quarter = {EVER}",
             f"SELECT {of}, '', coalesce(r.cost, 0) {tail}",
         ]
         if self._kind in SHARED:
             parts.append(f"SELECT {of}, {_SHARE}, coalesce(r.cost, 0) {tail} AND {_SHARE} <> ''")
-        sums = f"SELECT id, share, sum(cost) FROM ({' UNION ALL '.join(parts)}) AS s"  # noqa: S608 - constants only
+        sums = f"SELECT id, share, sum(cost) FROM ({' UNION ALL '.join(parts)}) AS s"
         rows = self._run(f"{sums} GROUP BY 1, 2 HAVING sum(cost) <> 0", position=self._position)
         return [((id, share), int(cost)) for id, share, cost in rows if id or self._kind == "global"]
 

@@ -40,7 +40,7 @@ def matches(kind: str, dialect: str) -> str:
         return "true"
     if kind == TAG:
         either = " OR ".join(
-            f"EXISTS (SELECT 1 FROM {listed(dialect, column)} WHERE t.value = :id)"  # noqa: S608 - constants only
+            f"EXISTS (SELECT 1 FROM {listed(dialect, column)} WHERE t.value = :id)"
             for column in ("c.tags", "d.request_tags")
         )
         return f"({either})"
