@@ -23,6 +23,9 @@ def make_app() -> App:
     app.command("routeiq.cli.config:config_app", name="config", help="Check, show and reload the configuration.")
     app.command("routeiq.cli.requests:requests_app", name="requests", help="Look at requests that were served.")
     app.command("routeiq.cli.ledger:ledger_app", name="ledger", help="Check the account of all requests.")
+    app.command(
+        "routeiq.cli.secrets:secrets_app", name="secrets", help="Look after the key that secrets are encrypted under."
+    )
     app.command("routeiq.cli.pipeline:pipeline_app", name="pipeline", help="Show a request's way through the gateway.")
     app.command("routeiq.cli.providers:providers_app", name="providers", help="Look at providers, and try one.")
     app.command("routeiq.cli.demo:demo", name="demo", help="Start a gateway with built-in models and talk to it.")

@@ -84,7 +84,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "budget:write": _ADMIN,
         "spend:read": _READ,
         "model:read": _READ | {CUSTOMER},
-        "model:write": _TEAM,
+        "model:write": _ADMIN,
         "credential:read": _ADMIN_VIEW,
         "credential:write": _ADMIN,
         "tag:read": _READ,

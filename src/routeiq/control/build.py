@@ -160,7 +160,19 @@ def _faulty(errors: Sequence[Finding], places: Mapping[int, str]) -> dict[str, t
     return found
 
 
-def main(arguments: Sequence[str]) -> int:
+def try_rows(arguments: Sequence[str], environ: Mapping[str, str], rows: Stored) -> Built:
+    """A build by the same arguments with `rows` in the place of the database's."""
+    asked = parse(arguments)
+
+    def given(server: ServerSettings, *, models: bool) -> Reading:  # noqa: ARG001 - a Reader
+        return Reading(rows if models else msgspec.structs.replace(rows, deployments=(), credentials=()))
+
+    now = datetime.datetime.now(datetime.UTC)
+    cpus = os.cpu_count() or 1
+    return try_build(asked.config, environ, _overrides(asked), now=now, cpus=cpus, demo=asked.demo, stored=given)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line of the module."""
     parser = argparse.ArgumentParser(prog="python -m routeiq.control.build", description="Build a Snapshot.")
     parser.add_argument("--config", action="append", default=[], metavar="FILE")
@@ -169,12 +181,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--port", type=int)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--state-dir")
-    asked = parser.parse_args(arguments)
-    overrides = Overrides(host=asked.host, port=asked.port, workers=asked.workers, state_dir=asked.state_dir)
+    return parser.parse_args(arguments)
+
+
+def _overrides(asked: argparse.Namespace) -> Overrides:
+    return Overrides(host=asked.host, port=asked.port, workers=asked.workers, state_dir=asked.state_dir)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build, and answer on standard output; the exit status."""
+    asked = parse(arguments)
     now = datetime.datetime.now(datetime.UTC)
-    result = build(
-        asked.config, os.environ, overrides, now=now, cpus=os.cpu_count() or 1, demo=asked.demo, stored=read_stored
-    )
+    cpus = os.cpu_count() or 1
+    result = build(asked.config, os.environ, _overrides(asked), now=now, cpus=cpus, demo=asked.demo, stored=read_stored)
     sys.stdout.buffer.write(encode(result))
     sys.stdout.buffer.flush()
     return 0 if result.ok else INVALID

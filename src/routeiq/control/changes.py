@@ -38,6 +38,12 @@ class Changes:
         """Have every worker forget all keys of the database."""
         self._send(Invalidate())
 
+    @property
+    def rebuilding(self) -> bool:
+        """Whether an answer to `rebuild` is awaited."""
+        with self._lock:
+            return bool(self._waiting)
+
     def rebuild(self) -> Future[Rebuilt]:
         """Ask for the Snapshot to be built again, after the transaction has committed.
 

@@ -13,6 +13,7 @@ import routeiq
 from routeiq.control import responses
 from routeiq.control.access import Access
 from routeiq.control.health import health
+from routeiq.control.management import access_groups, credentials, models, tags
 from routeiq.control.plane import Plane
 from routeiq.control.routes import Route, add
 from routeiq.core.errors import UnknownPath
@@ -104,6 +105,10 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         Route("GET", "/api/v1/routeiq/status", Access.ADMIN_VIEW, get_status, open=True),
         Route("GET", "/internal/credentials/{id}", Access.INTERNAL, get_credentials),
         Route("GET", "/internal/keys/{digest}", Access.INTERNAL, get_key),
+        *models.routes(plane),
+        *credentials.routes(plane),
+        *tags.routes(plane),
+        *access_groups.routes(plane),
         *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
     )
 

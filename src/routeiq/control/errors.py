@@ -51,7 +51,9 @@ async def _http(request: Request, error: Any) -> Response:
 async def _invalid(_: Request, error: Any) -> Response:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][1:])
-    return answer(BadRequest(f"{name}: {first['msg']}", param=name or None, code="invalid_parameter"))
+    message = f"{name}: {first['msg']}" if name else first["msg"]
+    param = name or first.get("ctx", {}).get("field")
+    return answer(BadRequest(message, param=param, code="invalid_parameter"))
 
 
 async def _no_database(_: Request, error: Exception) -> Response:

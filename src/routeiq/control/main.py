@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,11 +19,15 @@ from routeiq.control.changes import Changes
 from routeiq.control.leases import SWEEP_SECONDS, Leases, NothingSpent
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
+from routeiq.control.shelf import Shelf
+from routeiq.control.watch import watch
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
 from routeiq.core.database import Database
 from routeiq.core.messages import Ready, Refused
+from routeiq.core.settings import BUILD_ENV, SECRETS_KEY_ENV
 from routeiq.core.slots import SlotTable
+from routeiq.core.stored import Stored
 from routeiq.ledger.ingest import Ingester, Observer, Trouble
 from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
@@ -33,6 +39,11 @@ from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
 from routeiq.store.spend import SpendRepository
+from routeiq.store.stored import StoredRepository
+from routeiq.store.vault import Vault
+
+if TYPE_CHECKING:
+    from routeiq.control.build import Built
 
 log = logging.getLogger("routeiq.control")
 
@@ -82,6 +93,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         database=DatabaseStatus(str(where), "not opened yet"),
         changes=changes,
         leases=Leases(slots, NothingSpent()),
+        stored=Shelf(StoredRepository(database, Vault(os.environ.get(SECRETS_KEY_ENV, ""))), _trial),
     )
     journal = args.state / "journal"
     journal.mkdir(mode=0o700, exist_ok=True)
@@ -94,11 +106,13 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     renewing = asyncio.create_task(plane.credentials.run())
     purging = asyncio.create_task(purge(plane))
     sweeping = asyncio.create_task(_sweep(plane))
+    watching = asyncio.create_task(watch(plane))
     writer.start()
     seconds = await feed.follow(serving)
     renewing.cancel()
     purging.cancel()
     sweeping.cancel()
+    watching.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:
@@ -108,6 +122,13 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     ingester.close()
     database.dispose()
     return 0
+
+
+def _trial(rows: Stored) -> Built:
+    """A build with these rows in the place of the database's, by the supervisor's arguments."""
+    from routeiq.control import build  # 9 MB of memory, for those who change models only
+
+    return build.try_rows(json.loads(os.environ.get(BUILD_ENV, "[]")), os.environ, rows)
 
 
 async def _sweep(plane: Plane) -> None:

@@ -11,6 +11,7 @@ from routeiq.control.access import NOBODY, Standing
 from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
 from routeiq.control.leases import Leases
+from routeiq.control.shelf import Shelf
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
 from routeiq.core.keys import Key
@@ -76,7 +77,16 @@ class Plane:
     """Of the counters workers share; `None` where there are no workers."""
     standings: Callable[[str], Standing] = _unknown
     """What a user is where, by its id. May block."""
+    stored: Shelf | None = None
+    """What is stored beside the configuration files; `None` where there is no database."""
     started: float = field(default_factory=time.time)
+
+    @property
+    def shelf(self) -> Shelf:
+        """`stored`, for those who can't do without. Raises `Overloaded`."""
+        if self.stored is None:
+            raise Overloaded("This gateway has no database.", code="database_unavailable")
+        return self.stored
 
     def current(self) -> Snapshot:
         """The Snapshot served now. Raises `Overloaded` before the first one has come."""

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from routeiq.core.counters import GAUGE
+from routeiq.core.deployments import shown_params
 from routeiq.core.errors import GatewayError
 from routeiq.governance.keys import Caller
 from routeiq.observe.metrics import LEDGER_UP
@@ -137,12 +138,7 @@ def model_info(plan: Plan, caller: Caller, wanted: str) -> list[dict[str, object
     for spec in plan.snapshot.deployments:
         if not caller.may_use(spec.group) or (wanted and spec.id != wanted):
             continue
-        params: dict[str, object] = {"model": spec.litellm_model}
-        if spec.api_base:
-            params["api_base"] = spec.api_base
-        for field in ("rpm", "tpm", "weight", "max_parallel_requests", "timeout", "stream_timeout"):
-            value = getattr(spec, field)
-            if value is not None:
-                params[field] = value
-        out.append({"model_name": spec.group, "litellm_params": params, "model_info": msgspec.Raw(spec.info)})
+        out.append(
+            {"model_name": spec.group, "litellm_params": shown_params(spec), "model_info": msgspec.Raw(spec.info)}
+        )
     return out

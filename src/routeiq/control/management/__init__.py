@@ -1,0 +1,1 @@
+"""The management API, as LiteLLM has it: one module a resource."""

@@ -1,0 +1,152 @@
+"""Tags of the management API: what requests with a tag may come to.
+
+https://docs.litellm.ai/docs/proxy/tag_budgets
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from fastapi import Request, Response
+from pydantic import Field
+
+from routeiq.config.stored import moment
+from routeiq.control.access import Access
+from routeiq.control.answers import json_answer
+from routeiq.control.management.bodies import Body, BudgetDuration, Count, Dollars, Id, Names, Words, nano
+from routeiq.control.routes import Route
+from routeiq.control.shelf import by, serve
+from routeiq.core.errors import BadRequest
+from routeiq.core.money import NANO_PER_DOLLAR
+from routeiq.core.stored import StoredTag
+
+if TYPE_CHECKING:
+    from routeiq.control.plane import Plane
+
+_TEXTS = ("description", "budget_duration")
+
+
+class TagBody(Body):
+    """`/tag/new` and `/tag/update`, which changes what is said; null takes a limit away."""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(("budget_id", "model_max_budget"))
+
+    name: Id
+    description: Words | None = None
+    models: Names | None = None
+    max_budget: Dollars | None = None
+    soft_budget: Dollars | None = None
+    budget_duration: BudgetDuration | None = None
+    tpm_limit: Count | None = None
+    rpm_limit: Count | None = None
+    max_parallel_requests: Count | None = None
+
+
+class TagName(Body):
+    """`/tag/delete`."""
+
+    name: Id
+
+
+class TagNames(Body):
+    """`/tag/info`."""
+
+    names: list[Id] = Field(max_length=1000)
+
+
+def routes(plane: Plane) -> tuple[Route, ...]:
+    """The endpoints."""
+
+    def new(request: Request, body: TagBody) -> Response:
+        """Make a tag."""
+        if plane.shelf.repository.tag(body.name) is not None:
+            raise BadRequest(f"There is a tag called {body.name} already.", param="name")
+        who = by(request.state.caller)
+        kept = plane.shelf.repository.put_tag(_changed(StoredTag(name=body.name, created_by=who), body), who)
+        serve(plane)
+        return json_answer({"message": f"Tag {kept.name} created successfully", "tag": _shown(kept)})
+
+    def update(request: Request, body: TagBody) -> Response:
+        """Change a tag."""
+        made = _changed(_existing(plane, body.name), body)
+        kept = plane.shelf.repository.put_tag(made, by(request.state.caller))
+        serve(plane)
+        return json_answer({"message": f"Tag {kept.name} updated successfully", "tag": _shown(kept)})
+
+    def delete(body: TagName) -> Response:
+        """Forget a tag and its limits; requests may still have it."""
+        if not plane.shelf.repository.remove_tag(body.name):
+            raise _missing(body.name)
+        serve(plane)
+        return json_answer({"message": f"Tag {body.name} deleted successfully"})
+
+    def info(body: TagNames) -> Response:
+        """Some tags, by name."""
+        return json_answer({name: _shown(_existing(plane, name)) for name in dict.fromkeys(body.names)})
+
+    def listed() -> Response:
+        """All tags that were made."""
+        return json_answer([_shown(tag) for tag in plane.shelf.repository.tags()])
+
+    write = functools.partial(Route, access=Access.MANAGE, operation="tag:write")
+    read = functools.partial(Route, access=Access.MANAGE, operation="tag:read")
+    return (
+        write(method="POST", path="/tag/new", endpoint=new),
+        write(method="POST", path="/tag/update", endpoint=update),
+        write(method="POST", path="/tag/delete", endpoint=delete),
+        read(method="POST", path="/tag/info", endpoint=info),
+        read(method="GET", path="/tag/list", endpoint=listed),
+    )
+
+
+def _changed(tag: StoredTag, body: TagBody) -> StoredTag:
+    new: dict[str, Any] = {name: getattr(body, name) or "" for name in _TEXTS if body.has(name)}
+    for name in ("max_budget", "soft_budget"):
+        if body.has(name):
+            amount = getattr(body, name)
+            new[name] = nano(amount) if amount is not None else None
+    for name, said in (
+        ("rpm", "rpm_limit"), ("tpm", "tpm_limit"), ("max_parallel_requests", "max_parallel_requests")
+    ):  # fmt: skip
+        if body.has(said):
+            new[name] = getattr(body, said)
+    if body.has("models"):
+        new["models"] = tuple(body.models or ())
+    return msgspec.structs.replace(tag, **new)
+
+
+def _existing(plane: Plane, name: str) -> StoredTag:
+    found = plane.shelf.repository.tag(name)
+    if found is None:
+        raise _missing(name)
+    return found
+
+
+def _missing(name: str) -> BadRequest:
+    return BadRequest(f"There is no tag called {name}.", status=404, param="name")
+
+
+def _shown(tag: StoredTag) -> dict[str, Any]:
+    budget = {
+        "max_budget": _dollars(tag.max_budget),
+        "soft_budget": _dollars(tag.soft_budget),
+        "budget_duration": tag.budget_duration or None,
+        "tpm_limit": tag.tpm,
+        "rpm_limit": tag.rpm,
+        "max_parallel_requests": tag.max_parallel_requests,
+    }
+    return {
+        "name": tag.name,
+        "description": tag.description or None,
+        "models": tag.models,
+        "created_at": moment(tag.created_at),
+        "created_by": tag.created_by,
+        "updated_at": moment(tag.updated_at),
+        "litellm_budget_table": budget,
+    }
+
+
+def _dollars(amount: int | None) -> float | None:
+    return amount / NANO_PER_DOLLAR if amount is not None else None

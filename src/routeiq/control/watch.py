@@ -1,0 +1,38 @@
+"""Notices what other gateways on the same database have changed beside the files, and has it served here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+
+from routeiq.control.plane import Plane
+
+LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 30.0
+"""How long until a build that changed nothing is tried again."""
+log = logging.getLogger("routeiq.control")
+
+
+async def watch(plane: Plane) -> None:
+    """Ask for a build when the database's revision is not the served one's, for as long as the process lives."""
+    tried, when = -1, 0.0
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        served = plane.snapshot
+        if served is None or plane.database.trouble is not None or plane.changes.rebuilding:
+            continue
+        try:
+            found = await run_in_threadpool(plane.shelf.repository.revision)
+        except SQLAlchemyError as error:
+            log.debug("the database's revision could not be read: %s", type(error).__name__)
+            continue
+        if found == served.stored or (found == tried and time.monotonic() - when < AGAIN_SECONDS):
+            continue
+        # A change of our own may have come in between.
+        if plane.snapshot is served and not plane.changes.rebuilding:
+            tried, when = found, time.monotonic()
+            plane.changes.rebuild()
