@@ -10,7 +10,9 @@ organization or a team in there.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -167,6 +169,35 @@ class Caller:
     def may(self, operation: str) -> bool:
         """Whether one of its roles may try this operation. Raises `KeyError` for one that is not in the table."""
         return not self.roles.isdisjoint(OPERATIONS[operation])
+
+
+LLM_ROUTES = "llm_api_routes"
+MANAGEMENT_ROUTES = "management_routes"
+INFO_ROUTES = "info_routes"
+SPEND_ROUTES = "spend_tracking_routes"
+ROUTE_GROUPS = (LLM_ROUTES, "openai_routes", "anthropic_routes", MANAGEMENT_ROUTES, INFO_ROUTES, SPEND_ROUTES)
+"""LiteLLM's names for many routes at once, in a key's `allowed_routes`."""
+_PATH = re.compile(
+    r"/(\*|(v2/)?(key|user|team|organization|customer|end_user|budget|spend|global|model|credentials|tag|project"
+    r"|access_group|health|metrics|api/v1/routeiq)(/[\w{}.*-]+)*)"
+)
+
+
+def allowed_by(route: str) -> bool:
+    """Whether a key can be held to this entry of `allowed_routes`: a group, or a path of this API."""
+    return route in ROUTE_GROUPS or _PATH.fullmatch(route) is not None
+
+
+def reaches(routes: tuple[str, ...], path: str, template: str, operation: str) -> bool:
+    """Whether `allowed_routes` have a path of the management API; empty have all. They give nothing to a role."""
+    if not routes:
+        return True
+    reading = not operation or operation.endswith(":read")
+    if (MANAGEMENT_ROUTES in routes) or (reading and INFO_ROUTES in routes):
+        return True
+    if operation == "spend:read" and SPEND_ROUTES in routes:
+        return True
+    return any(route == template or fnmatchcase(path, route) for route in routes if route.startswith("/"))
 
 
 def check(caller: Caller, access: Access, operation: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from routeiq.control.access import Access, Caller, check
+from routeiq.control.access import Access, Caller, check, reaches
 from routeiq.control.plane import Plane
 from routeiq.core.errors import Forbidden, Unauthorized, UnknownPath
 from routeiq.core.keys import PROXY_ADMIN, Key
@@ -30,7 +30,7 @@ OPEN = Caller(digest="", name="open", open=True)
 
 
 def require(
-    access: Access, plane: Plane, *, operation: str = "", serve_open: bool = False
+    access: Access, plane: Plane, *, path: str = "", operation: str = "", serve_open: bool = False
 ) -> Callable[[Request], Coroutine[Any, Any, None]]:
     """A dependency that lets a request through or raises; leaves a `Caller` in `request.state.caller`."""
 
@@ -56,6 +56,9 @@ def require(
                 standing = await run_in_threadpool(plane.standings, caller.user_id)
                 caller = dataclasses.replace(caller, standing=standing)
             check(caller, access, operation)
+            asked = request.scope["path"]
+            if not reaches(caller.routes, asked, path, operation):
+                raise Forbidden(f"This key's allowed_routes do not have {asked[:200]}.", code="route_not_allowed")
         request.state.caller = caller
 
     return guard

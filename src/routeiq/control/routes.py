@@ -42,7 +42,8 @@ class Route:
 def add(app: FastAPI, plane: Plane, routes: Iterable[Route]) -> None:
     """Put routes on the app, each behind the guard of its access."""
     for route in routes:
-        guard = require(route.access, plane, operation=route.operation, serve_open=route.open)
+        guard = require(
+            route.access, plane, path=route.path, operation=route.operation, serve_open=route.open)
         app.add_api_route(
             route.path,
             route.endpoint,

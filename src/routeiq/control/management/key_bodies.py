@@ -1,0 +1,231 @@
+"""Requests about virtual keys: https://docs.litellm.ai/docs/proxy/virtual_keys"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from pydantic import BaseModel, Field, StringConstraints
+
+from routeiq.control.management.bodies import (
+    KEY_UNSUPPORTED,
+    Body,
+    Count,
+    Dollars,
+    Id,
+    Lifetime,
+    LimitFields,
+    Metadata,
+    Names,
+    Words,
+    lifetime,
+    nano,
+)
+from routeiq.control.management.grants import KEY_TYPES
+from routeiq.control.management.limits import changed
+from routeiq.core.errors import BadRequest
+from routeiq.store.records import VirtualKey
+
+Secret = Annotated[str, StringConstraints(pattern=r"^sk-[\x21-\x7e]{1,509}$")]
+KeyName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""A key, or its hex SHA-256."""
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class KeyFields(LimitFields):
+    """What may be said about a key when it is made and later."""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = KEY_UNSUPPORTED
+
+    key_alias: Words | None = None
+    duration: Lifetime | None = None
+    models: Names | None = None
+    spend: Dollars | None = None
+    user_id: Id | None = None
+    team_id: Id | None = None
+    organization_id: Id | None = None
+    project_id: Id | None = None
+    agent_id: Id | None = None
+    budget_id: Id | None = None
+    metadata: Metadata | None = None
+    tags: Names | None = None
+    blocked: bool | None = None
+    allowed_routes: list[Words] | None = Field(default=None, max_length=100)
+    key_type: Literal["default", "llm_api", "management", "read_only"] | None = None
+    access_group_ids: Names | None = None
+    auto_rotate: bool | None = None
+    rotation_interval: Lifetime | None = None
+
+
+class GenerateKey(KeyFields):
+    """`/key/generate`."""
+
+    key: Secret | None = None
+
+
+class UpdateKey(KeyFields):
+    """`/key/update`."""
+
+    key: KeyName
+    temp_budget_increase: Dollars | None = None
+    temp_budget_expiry: datetime.datetime | None = None
+
+
+class RegenerateKey(KeyFields):
+    """`/key/regenerate`, with what is to change beside the key itself."""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = KEY_UNSUPPORTED | {"new_master_key"}
+
+    key: KeyName | None = None
+    new_key: Secret | None = None
+    grace_period: Lifetime | None = None
+
+
+class KeyReference(Body):
+    """`/key/block`, `/key/unblock`."""
+
+    key: KeyName
+
+
+class DeleteKeys(Body):
+    """`/key/delete`."""
+
+    keys: list[KeyName] | None = Field(default=None, max_length=1000)
+    key_aliases: list[Words] | None = Field(default=None, max_length=1000)
+
+
+class ResetSpend(Body):
+    """`/key/{key}/reset_spend` and its like."""
+
+    reset_to: Dollars
+
+
+class BulkKey(Body):
+    """One key of `/key/bulk_update`."""
+
+    key: KeyName
+    budget_id: Id | None = None
+    max_budget: Dollars | None = None
+    team_id: Id | None = None
+    tags: Names | None = None
+
+
+class BulkUpdateKeys(Body):
+    """`/key/bulk_update`."""
+
+    keys: list[BulkKey] = Field(max_length=500)
+
+
+class KeyInfo(BaseModel):
+    """A key as answers show it."""
+
+    key_name: str | None
+    key_alias: str | None
+    spend: float
+    max_budget: float | None
+    expires: str | None
+    models: list[str]
+    user_id: str | None
+    team_id: str | None
+    organization_id: str | None
+    budget_id: str | None
+    budget_duration: str | None
+    budget_reset_at: str | None
+    tpm_limit: Count | None
+    rpm_limit: Count | None
+    max_parallel_requests: Count | None
+    blocked: bool
+    allowed_routes: list[str]
+    metadata: dict[str, Any]
+    created_at: str | None
+    created_by: str | None
+    updated_at: str | None
+
+
+class GeneratedKey(KeyInfo):
+    """The same, with the key itself: shown this once."""
+
+    key: str
+    token: str
+    token_id: str
+
+
+class KeyInfoAnswer(BaseModel):
+    """`/key/info`."""
+
+    key: str
+    info: KeyInfo
+
+
+class KeyList(BaseModel):
+    """`/key/list`."""
+
+    keys: list[str | KeyInfo]
+    total_count: int
+    current_page: int
+    total_pages: int
+
+
+class DeletedKeys(BaseModel):
+    """`/key/delete`."""
+
+    deleted_keys: list[str]
+
+
+def digest_of(key: str) -> str:
+    """The hex SHA-256 of a key; of what is one already, itself."""
+    return key if _HEX.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
+
+
+def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
+    """A record with what a request says about it."""
+    new: dict[str, Any] = {"limits": changed(record.limits, body)}
+    for field, name in (
+        ("key_alias", "alias"), ("user_id", "user_id"), ("team_id", "team_id"), ("organization_id", "organization_id"),
+        ("project_id", "project_id"), ("agent_id", "agent_id"), ("budget_id", "budget_id"),
+        ("rotation_interval", "rotation_interval"),
+    ):  # fmt: skip
+        if body.has(field):
+            new[name] = getattr(body, field) or ""
+    for field in ("models", "tags", "allowed_routes", "access_group_ids"):
+        if body.has(field):
+            new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
+    for field in ("blocked", "auto_rotate"):
+        if body.has(field):
+            new[field] = bool(getattr(body, field))
+    if body.has("metadata"):
+        new["metadata"] = body.metadata or {}
+    if body.key_type is not None:
+        new["key_type"] = body.key_type
+        if not new.get("allowed_routes", record.allowed_routes):
+            new["allowed_routes"] = KEY_TYPES[body.key_type]
+    if body.has("duration"):
+        endless = body.duration in (None, "", "-1")
+        new["expires"] = None if endless else now + lifetime(body.duration or "")
+    if new.get("auto_rotate", record.auto_rotate) and not new.get("rotation_interval", record.rotation_interval):
+        raise BadRequest("rotation_interval: is needed with auto_rotate", param="rotation_interval")
+    if {"auto_rotate", "rotation_interval"} & new.keys():
+        interval = new.get("rotation_interval", record.rotation_interval)
+        rotates = new.get("auto_rotate", record.auto_rotate)
+        new["key_rotation_at"] = now + lifetime(interval) if rotates else None
+    if isinstance(body, UpdateKey) and (body.has("temp_budget_increase") or body.has("temp_budget_expiry")):
+        new["limits"] = _for_a_while(new["limits"], body)
+    return msgspec.structs.replace(record, **new)
+
+
+def _for_a_while(limits: Any, body: UpdateKey) -> Any:
+    if (body.temp_budget_increase is None) != (body.temp_budget_expiry is None):
+        raise BadRequest(
+            "temp_budget_increase and temp_budget_expiry are needed together", param="temp_budget_increase"
+        )
+    expiry = body.temp_budget_expiry
+    if expiry is not None and expiry.tzinfo is None:
+        expiry = expiry.replace(tzinfo=datetime.UTC)
+    return msgspec.structs.replace(
+        limits,
+        temp_budget_increase=nano(body.temp_budget_increase or 0.0),
+        temp_budget_expiry=expiry.timestamp() if expiry is not None else 0.0,
+    )
