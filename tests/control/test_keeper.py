@@ -21,8 +21,9 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
 from routeiq.core.snapshot import Auth, Deployment, Signing, Snapshot
 from routeiq.providers.signing.grant import Grant, SourceError
+from routeiq.store.accounts import Accounts
 from routeiq.store.database import database_path, engine
-from routeiq.store.keys import KeyRepository
+from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -232,7 +233,8 @@ def control(tmp_path: Path) -> Iterator[tuple[TestClient, Source]]:
     )
     plane = Plane(
         CounterTable(tmp_path, column=0, columns=3),
-        KeyRepository(database),
+        Lookup(database),
+        Accounts(database),
         RequestRepository(database),
         ResponseRepository(database),
         SpendRepository(database),

@@ -21,10 +21,8 @@ from sqlalchemy import Engine, inspect, text
 
 from routeiq import store
 from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
-from routeiq.core.keys import Key
 from routeiq.store import migrate as migrations
 from routeiq.store.database import HEAD, connect, connect_readonly, engine, revision
-from routeiq.store.keys import KeyRepository
 from routeiq.store.tables import METADATA, events
 from support.addresses import free_port
 from support.postgres import PASSWORD, QUOTED, PostgresServer
@@ -205,20 +203,6 @@ def test_readonly_means_it(tmp_path: Path) -> None:
         connection.execute("DELETE FROM event_rows")
     with closing(connect(path)) as writing:
         writing.execute("DELETE FROM event_rows")
-
-
-def test_keys(database: Database, opened: Engine) -> None:
-    migrations.migrate(database)
-    repository = KeyRepository(opened, clock=lambda: 5.0)
-    key = Key(id="ab" * 32, name="team \x00 ü", tags=("x",))
-    assert repository.find(key.id) is None
-    repository.put(key)
-    assert repository.find(key.id) == key
-    repository.put(Key(id=key.id, blocked=True))
-    assert repository.find(key.id) == Key(id=key.id, blocked=True)
-    assert repository.remove(key.id)
-    assert not repository.remove(key.id)
-    assert repository.find("\x00") is None
 
 
 def test_a_schema_of_its_own_and_an_engine_without_a_password(postgres: PostgresServer) -> None:

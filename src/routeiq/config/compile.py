@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from routeiq.config.accounts import compile_accounts
 from routeiq.config.auth import compile_auth
 from routeiq.config.context import Context
 from routeiq.config.deployments import compile_deployments, wildcard_prices
@@ -63,6 +64,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         limits=_limits(ctx),
         resilience=_resilience(ctx),
         auth=compile_auth(ctx, names, access_groups, host) if host is not None else Auth(open=True),
+        accounts=compile_accounts(ctx),
         journal=_journal(ctx),
         responses=Responses(**_given(ctx.config.routeiq.responses)),
         timeout_status=own.timeout_status,

@@ -104,8 +104,6 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
 class Standing:
     """What a user is where, from the database."""
 
-    role: str = ""
-    """Of the user, one of `core.keys.ROLES`; empty when it is not known."""
     teams: frozenset[str] = frozenset()
     """It is a member of."""
     admin_teams: frozenset[str] = frozenset()

@@ -6,33 +6,30 @@ import dataclasses
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from routeiq.control.access import Access, Caller, check, reaches
+from routeiq.control.access import Access, Caller, Standing, check, reaches
 from routeiq.control.plane import Plane
 from routeiq.core.errors import Forbidden, Unauthorized, UnknownPath
-from routeiq.core.keys import PROXY_ADMIN, Key
+from routeiq.core.keys import ORG_ADMIN, PROXY_ADMIN, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
-
     from routeiq.core.snapshot import Auth
+    from routeiq.store.standing import Memberships
 
+Guard = Callable[[Request], Coroutine[Any, Any, None]]
 INTERNAL_PREFIX = b"/internal/"
 OPEN = Caller(digest="", name="open", open=True)
 """The caller where the configuration asks for no key."""
 
 
-def require(
-    access: Access, plane: Plane, *, path: str = "", operation: str = "", serve_open: bool = False
-) -> Callable[[Request], Coroutine[Any, Any, None]]:
-    """A dependency that lets a request through or raises; leaves a `Caller` in `request.state.caller`."""
+def require(access: Access, plane: Plane, *, path: str = "", operation: str = "", serve_open: bool = False) -> Guard:
+    """What lets a request through or raises; leaves a `Caller` in `request.state.caller`."""
 
     async def guard(request: Request) -> None:
         if access is Access.INTERNAL:
@@ -53,8 +50,8 @@ def require(
                 )
         else:
             if access is Access.MANAGE and caller.user_id:
-                standing = await run_in_threadpool(plane.standings, caller.user_id)
-                caller = dataclasses.replace(caller, standing=standing)
+                found = await run_in_threadpool(plane.accounts.memberships, caller.user_id)
+                caller = dataclasses.replace(caller, standing=_standing(found))
             check(caller, access, operation)
             asked = request.scope["path"]
             if not reaches(caller.routes, asked, path, operation):
@@ -62,6 +59,15 @@ def require(
         request.state.caller = caller
 
     return guard
+
+
+def _standing(found: Memberships) -> Standing:
+    return Standing(
+        teams=frozenset(found.teams),
+        admin_teams=frozenset(id for id, role in found.teams.items() if role == "admin"),
+        organizations=frozenset(found.organizations),
+        admin_organizations=frozenset(id for id, role in found.organizations.items() if role == ORG_ADMIN),
+    )
 
 
 def admin_name(digest: str, auth: Auth) -> str | None:

@@ -13,7 +13,7 @@ import routeiq
 from routeiq.control import responses
 from routeiq.control.access import Access
 from routeiq.control.health import health
-from routeiq.control.management import access_groups, credentials, models, tags
+from routeiq.control.management import access_groups, credentials, models, table, tags
 from routeiq.control.plane import Plane
 from routeiq.control.routes import Route, add
 from routeiq.core.errors import UnknownPath
@@ -90,6 +90,17 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
             raise UnknownPath("There is no such key.")
         return _json(plane.leases.grant(key, plane.current().auth.timezone) if plane.leases is not None else key)
 
+    def get_end_user(id: str) -> Response:
+        """An end user with limits, for a worker; 404 for one nobody has limited."""
+        found = plane.keys.find_end_user(id)
+        if found is None:
+            raise UnknownPath("There is no such end user.")
+        if plane.leases is None:
+            return _json(found)
+        zone = plane.current().auth.timezone
+        subjects = tuple(plane.leases.grant_subject(subject, zone) for subject in found.subjects)
+        return _json(msgspec.structs.replace(found, subjects=subjects))
+
     async def get_credentials(id: str) -> Response:
         """Credentials by the id of their `Signing`, for a worker that signs with them."""
         for deployment in plane.current().deployments:
@@ -109,6 +120,8 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         *credentials.routes(plane),
         *tags.routes(plane),
         *access_groups.routes(plane),
+        Route("GET", "/internal/end_users/{id:path}", Access.INTERNAL, get_end_user),
+        *table.routes(plane),
         *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
     )
 

@@ -50,6 +50,9 @@ async def _http(request: Request, error: Any) -> Response:
 
 async def _invalid(_: Request, error: Any) -> Response:
     first = error.errors()[0]
+    if first["type"] == "unsupported":
+        name = first["ctx"]["field"]
+        return answer(BadRequest(first["msg"], param=name, code="unsupported_parameter"))
     name = ".".join(str(part) for part in first["loc"][1:])
     message = f"{name}: {first['msg']}" if name else first["msg"]
     param = name or first.get("ctx", {}).get("field")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -21,20 +22,24 @@ from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.control.shelf import Shelf
 from routeiq.control.watch import watch
+from routeiq.core import access_groups
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
 from routeiq.core.database import Database
 from routeiq.core.messages import Ready, Refused
 from routeiq.core.settings import BUILD_ENV, SECRETS_KEY_ENV
 from routeiq.core.slots import SlotTable
+from routeiq.core.snapshot import Snapshot
 from routeiq.core.stored import Stored
 from routeiq.ledger.ingest import Ingester, Observer, Trouble
 from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
 from routeiq.process.feed import Feed
 from routeiq.process.server import listen, make_server
+from routeiq.store.accounts import Accounts
+from routeiq.store.compiled import Rules
 from routeiq.store.database import engine, handed_over
-from routeiq.store.keys import KeyRepository
+from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -79,7 +84,8 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     table.forget_flying()
     database = engine(where)
     repositories = (
-        KeyRepository(database),
+        Lookup(database, rules=lambda: rules(plane.snapshot)),
+        Accounts(database),
         RequestRepository(database),
         ResponseRepository(database),
         SpendRepository(database),
@@ -138,6 +144,18 @@ async def _sweep(plane: Plane) -> None:
         # What is counted and not in the ledger yet would be missing from the next lease.
         if plane.leases is not None and plane.database.trouble is None and not plane.ingest.backlog:
             await asyncio.to_thread(plane.leases.sweep)
+
+
+def rules(snapshot: Snapshot | None) -> Rules:
+    """What the configuration says about accounts, for who looks them up."""
+    if snapshot is None:
+        return Rules()
+    return Rules(
+        user_budget_for_teams=snapshot.accounts.apply_user_budget_to_team_keys,
+        default_end_user_budget=snapshot.accounts.max_end_user_budget_id,
+        zone=snapshot.auth.timezone,
+        expand=functools.partial(access_groups.expand, groups=snapshot.access_groups),
+    )
 
 
 def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:

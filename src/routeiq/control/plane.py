@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from routeiq.control.access import NOBODY, Standing
 from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
 from routeiq.control.leases import Leases
 from routeiq.control.shelf import Shelf
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
-from routeiq.core.keys import Key
 from routeiq.core.messages import Message
 from routeiq.core.snapshot import Snapshot
+from routeiq.store.accounts import Accounts
+from routeiq.store.lookup import Lookup
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
 from routeiq.store.spend import SpendRepository
-
-
-class KeySource(Protocol):
-    """Where keys that are not in the configuration come from."""
-
-    def find(self, digest: str) -> Key | None:
-        """The key with this hex SHA-256. May block."""
 
 
 @dataclass(slots=True)
@@ -54,17 +45,14 @@ def _nobody(_: Message) -> bool:
     return False
 
 
-def _unknown(_: str) -> Standing:
-    """Where there are no users."""
-    return NOBODY
-
-
 @dataclass(slots=True)
 class Plane:
     """The objects of one control plane; `snapshot` is replaced at every reload."""
 
     table: CounterTable
-    keys: KeySource
+    keys: Lookup
+    """Finds keys that are not in the configuration."""
+    accounts: Accounts
     requests: RequestRepository
     responses: ResponseRepository
     spend: SpendRepository
@@ -75,8 +63,6 @@ class Plane:
     changes: Changes = field(default_factory=lambda: Changes(_nobody))
     leases: Leases | None = None
     """Of the counters workers share; `None` where there are no workers."""
-    standings: Callable[[str], Standing] = _unknown
-    """What a user is where, by its id. May block."""
     stored: Shelf | None = None
     """What is stored beside the configuration files; `None` where there is no database."""
     started: float = field(default_factory=time.time)

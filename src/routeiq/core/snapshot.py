@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from routeiq.core.accounts import Accounts
 from routeiq.core.keys import Key, Subject
 from routeiq.core.money import Prices
 
@@ -271,6 +272,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     resilience: Resilience = Resilience()
     auth: Auth = Auth()
+    accounts: Accounts = Accounts()
     journal: Journal = Journal()
     responses: Responses = Responses()
     timeout_status: int = 504

@@ -26,6 +26,7 @@ from routeiq.store.records import (
     VirtualKey,
 )
 from routeiq.store.rows import Kind, Rows
+from routeiq.store.standing import Memberships, memberships
 from routeiq.store.tables import virtual_keys
 from routeiq.store.tables_accounts import (
     budgets,
@@ -205,6 +206,10 @@ class Accounts:
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self.clock = clock
+
+    def memberships(self, user_id: str) -> Memberships:
+        """What a user is where."""
+        return memberships(self._engine, user_id)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:

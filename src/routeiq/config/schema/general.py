@@ -13,6 +13,7 @@ class GeneralSettings(Section):
     dangerously_permit_weak_or_unset_master_key: Flag = False
     dangerously_allow_mock_testing_request_params: Flag = False
     store_model_in_db: Flag = False
+    apply_user_budget_to_team_keys: Flag = False
     litellm_key_header_name: Name | None = None
     max_in_flight_requests_per_worker: Positive | None = None
     max_parallel_requests: Positive | None = None

@@ -11,6 +11,7 @@ import msgspec
 from fastapi import Response
 from sqlalchemy.exc import IntegrityError
 
+from routeiq.control.auth import admin_name
 from routeiq.core.errors import BadRequest, Forbidden, UnknownPath
 from routeiq.core.periods import Period
 from routeiq.store.compiled import durations
@@ -18,6 +19,7 @@ from routeiq.store.compiled import durations
 if TYPE_CHECKING:
     from routeiq.control.access import Caller
     from routeiq.control.plane import Plane
+    from routeiq.core.accounts import Accounts as Settings
     from routeiq.store.accounts import Accounts
     from routeiq.store.records import Limits, Spending
 
@@ -32,7 +34,7 @@ def answer(data: Any, status: int = 200) -> Response:
 
 def missing(what: str, id: str) -> UnknownPath:
     """What is not there, or not for this caller to see: both in the same words."""
-    return UnknownPath(f"There is no {what} {id!r}.", code=f"{what.replace(' ', '_')}_not_found")
+    return UnknownPath(f"There is no {what} {id!r}.")
 
 
 def taken(what: str, id: str, param: str, status: int = 400) -> BadRequest:
@@ -59,7 +61,17 @@ class Desk:
     @property
     def zone(self) -> str:
         """Whose calendar budgets go by."""
-        return self.plane.zone
+        return self.plane.current().auth.timezone
+
+    @property
+    def settings(self) -> Settings:
+        """What the configuration says about accounts."""
+        return self.plane.current().accounts
+
+    def configured(self, digest: str) -> bool:
+        """Whether the configuration has a key with this digest."""
+        auth = self.plane.current().auth
+        return digest in auth.keys or admin_name(digest, auth) is not None
 
     def now(self) -> float:
         """Unix seconds."""

@@ -141,7 +141,7 @@ class Grant:
         caller = self.caller
         if caller.digest == key.digest:
             return
-        if not subset(key.models, caller.models):
+        if any(rule.kind == "key" and not subset(key.models, rule.models) for rule in caller.rules):
             raise denied("models: the key that asks may not use all of them", "models")
         if caller.routes and not (key.allowed_routes and set(key.allowed_routes) <= set(caller.routes)):
             raise denied("allowed_routes: the key that asks may not use all of them", "allowed_routes")

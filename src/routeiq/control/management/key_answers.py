@@ -45,5 +45,3 @@ def infos(desk: Desk, db: Session, records: Iterable[VirtualKey]) -> list[dict[s
     return [
         shown.key(it, spent[it.digest], desk.reset_at(limits[it.digest]), budgets.get(it.budget_id)) for it in listed
     ]
-
-

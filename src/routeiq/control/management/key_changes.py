@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 def routes(desk: Desk) -> tuple[Route, ...]:
     """Every endpoint that changes a key."""
+
     def _changed(
         db: Session, caller: Caller, digest: str, body: KeyFields, permission: str
     ) -> tuple[VirtualKey, VirtualKey]:
@@ -116,7 +117,9 @@ def routes(desk: Desk) -> tuple[Route, ...]:
             before, after = _changed(db, caller, digest, asked, "/key/regenerate")
             new = digest_of(secret)
             if new == digest or desk.configured(new) or db.keys.get(new) is not None:
-                raise BadRequest("new_key: this key can't be used; take another", param="new_key", code="already_exists")
+                raise BadRequest(
+                    "new_key: this key can't be used; take another", param="new_key", code="already_exists"
+                )
             shared = db.budgets.get(before.budget_id) if before.budget_id else None
             carry = desk.carried("key", digest, effective(before.limits, shared), before.spending)
             after = msgspec.structs.replace(
@@ -171,5 +174,3 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         Route("POST", "/key/{key}/regenerate", Access.MANAGE, regenerate, write, GeneratedKey),
         Route("POST", "/key/{key}/reset_spend", Access.MANAGE, reset_spend, write),
     )
-
-

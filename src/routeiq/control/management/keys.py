@@ -151,10 +151,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         substring_matching: bool = False,
         return_full_object: bool = False,
         include_team_keys: bool = False,
-        include_created_by_keys: bool = False,
         sort_by: str | None = None,
         sort_order: Literal["asc", "desc"] = "desc",
-        status: Literal["active"] | None = None,
         expand: Annotated[list[Literal["user"]] | None, Query()] = None,
     ) -> Response:
         """Keys the caller may see, newest first."""
@@ -163,7 +161,10 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         if sort_by is not None and sort_by not in _SORTED:
             raise BadRequest(f"sort_by: must be one of {', '.join(_SORTED)}", param="sort_by")
         column = virtual_keys.c
-        parts = [visible_keys(request.state.caller), *_filters(user_id, team_id, organization_id)]
+        parts = [
+            visible_keys(request.state.caller, teams=include_team_keys or bool(team_id)),
+            *_filters(user_id, team_id, organization_id),
+        ]
         if key_hash:
             parts.append(column.digest == digest_of(key_hash))
         if key_alias:
@@ -202,7 +203,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     ) -> Response:
         """Aliases of the keys the caller may see."""
         alias = virtual_keys.c.alias
-        where = and_(visible_keys(request.state.caller), alias.is_not(None), contains(alias, search) if search else true())
+        where = and_(
+            visible_keys(request.state.caller), alias.is_not(None), contains(alias, search) if search else true()
+        )
         with desk.accounts.read() as db:
             found = db.keys.page(where, page=page, size=size, order=[alias.asc()])
         names = [record.alias for record in found.records]

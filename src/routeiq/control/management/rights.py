@@ -47,7 +47,9 @@ def heads(caller: Caller, organization_id: str) -> bool:
     """Whether a caller administers an organization."""
     if caller.admin:
         return True
-    return caller.role not in VIEWERS and bool(organization_id) and organization_id in caller.standing.admin_organizations
+    return (
+        caller.role not in VIEWERS and bool(organization_id) and organization_id in caller.standing.admin_organizations
+    )
 
 
 def sees_team(caller: Caller, team: Team) -> bool:
@@ -121,15 +123,15 @@ def changed_key(db: Session, caller: Caller, digest: str, permission: str) -> Vi
     return key
 
 
-def visible_keys(caller: Caller) -> ColumnElement[bool]:
-    """Keys a caller may list."""
+def visible_keys(caller: Caller, *, teams: bool = True) -> ColumnElement[bool]:
+    """Keys a caller may list; with `teams` those of others in the teams and organizations it leads."""
     if caller.sees_all:
         return true()
     parts: list[ColumnElement[bool]] = [virtual_keys.c.digest == caller.digest]
     if caller.user_id:
         parts.append(virtual_keys.c.user_id == caller.user_id)
     standing = caller.standing
-    if caller.role not in VIEWERS:
+    if teams and caller.role not in VIEWERS:
         parts += _tenants(standing.admin_teams, standing.admin_organizations)
     return or_(*parts)
 

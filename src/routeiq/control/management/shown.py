@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from routeiq.control.management import limits
 from routeiq.store.compiled import effective
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -224,5 +223,3 @@ def end_user(record: EndUser, spend: int, shared: Budget | None) -> dict[str, An
         "budget_id": record.budget_id or None,
         "litellm_budget_table": budget(shared),
     }
-
-
