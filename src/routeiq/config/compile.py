@@ -13,6 +13,7 @@ import msgspec
 
 from routeiq.config.accounts import compile_accounts
 from routeiq.config.auth import compile_auth
+from routeiq.config.budgets import compile_gateway, compile_providers, compile_runs
 from routeiq.config.context import Context
 from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_access_groups, compile_names
@@ -69,6 +70,11 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         responses=Responses(**_given(ctx.config.routeiq.responses)),
         timeout_status=own.timeout_status,
         mock_testing=general.dangerously_allow_mock_testing_request_params,
+        gateway=compile_gateway(ctx),
+        providers=compile_providers(ctx, deployments),
+        runs=compile_runs(ctx),
+        end_users=stored.end_users or bool(ctx.config.litellm.max_end_user_budget_id),
+        end_user_header=(general.user_header_name or "").lower() or None,
         tags=subjects(stored.tags),
         access_groups=access_groups,
         store_models=stores_models(ctx),

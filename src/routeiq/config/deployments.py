@@ -20,7 +20,8 @@ from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams, ModelEntry
 from routeiq.config.upstream import Reach, find_address, find_provider, find_reach
 from routeiq.config.values import find_options, find_values, unplaced
-from routeiq.core.money import PICO_PER_DOLLAR, Prices
+from routeiq.core.keys import BudgetLimit
+from routeiq.core.money import PICO_PER_DOLLAR, Prices, nano
 from routeiq.core.provider import ProviderSpec, resolve
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, RERANK, Deployment
 
@@ -144,6 +145,7 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         weight=params.weight,
         rpm=params.rpm,
         tpm=params.tpm,
+        budget=_budget(ctx, params, path),
         max_parallel_requests=params.max_parallel_requests
         or router.default_max_parallel_requests
         or general.max_parallel_requests,
@@ -159,6 +161,14 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         blocked=info.blocked,
         info=_info(ctx, path, id, mode, prices),
     )
+
+
+def _budget(ctx: Context, params: LitellmParams, path: Path) -> BudgetLimit | None:
+    if params.max_budget is None:
+        if params.budget_duration is not None:
+            ctx.error((*path, "litellm_params", "budget_duration"), "needs max_budget")
+        return None
+    return BudgetLimit(amount=nano(params.max_budget), duration=params.budget_duration or "")
 
 
 def _stars_agree(ctx: Context, entry: ModelEntry, model: str, where: Path) -> bool:

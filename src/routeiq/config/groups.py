@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
-from routeiq.config.schema.router import KNOWN_STRATEGIES, STRATEGIES, STRATEGY_ALIASES, Fallbacks
+from routeiq.config.schema.router import STRATEGIES, STRATEGY_ALIASES, Fallbacks
 from routeiq.config.stored import stores_models
 from routeiq.core.snapshot import Deployment, Group, Wildcard
 from routeiq.core.stored import StoredAccessGroup
@@ -183,9 +183,6 @@ def _strategy(ctx: Context) -> str:
     asked = ctx.config.router.routing_strategy
     strategy = STRATEGY_ALIASES.get(asked, asked)
     where: Path = ("router_settings", "routing_strategy")
-    if strategy in KNOWN_STRATEGIES:
-        ctx.warning(where, f"LiteLLM strategy {strategy} is known but not served yet; simple-shuffle is used")
-        return STRATEGIES[0]
     if strategy not in STRATEGIES:
         hint = did_you_mean(strategy, STRATEGIES) or f"one of {', '.join(STRATEGIES)}"
         ctx.error(where, f"no routing strategy is called {strategy}", hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 
 import routeiq
-from routeiq.control import responses
+from routeiq.control import counted, responses
 from routeiq.control.access import Access
 from routeiq.control.health import health
 from routeiq.control.management import access_groups, credentials, models, table, tags
@@ -19,7 +18,6 @@ from routeiq.control.routes import Route, add
 from routeiq.core.errors import UnknownPath
 from routeiq.observe.exposition import CONTENT_TYPE, render
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,24 +81,6 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
             }
         )
 
-    def get_key(digest: str) -> Response:
-        """A virtual key by its hex SHA-256, for a worker that does not know it."""
-        key = plane.keys.find(digest) if _DIGEST.fullmatch(digest) else None
-        if key is None:
-            raise UnknownPath("There is no such key.")
-        return _json(plane.leases.grant(key, plane.current().auth.timezone) if plane.leases is not None else key)
-
-    def get_end_user(id: str) -> Response:
-        """An end user with limits, for a worker; 404 for one nobody has limited."""
-        found = plane.keys.find_end_user(id)
-        if found is None:
-            raise UnknownPath("There is no such end user.")
-        if plane.leases is None:
-            return _json(found)
-        zone = plane.current().auth.timezone
-        subjects = tuple(plane.leases.grant_subject(subject, zone) for subject in found.subjects)
-        return _json(msgspec.structs.replace(found, subjects=subjects))
-
     async def get_credentials(id: str) -> Response:
         """Credentials by the id of their `Signing`, for a worker that signs with them."""
         for deployment in plane.current().deployments:
@@ -115,12 +95,11 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         Route("GET", "/api/v1/routeiq/requests", Access.ADMIN_VIEW, get_requests, open=True),
         Route("GET", "/api/v1/routeiq/status", Access.ADMIN_VIEW, get_status, open=True),
         Route("GET", "/internal/credentials/{id}", Access.INTERNAL, get_credentials),
-        Route("GET", "/internal/keys/{digest}", Access.INTERNAL, get_key),
+        *counted.routes(plane),
         *models.routes(plane),
         *credentials.routes(plane),
         *tags.routes(plane),
         *access_groups.routes(plane),
-        Route("GET", "/internal/end_users/{id:path}", Access.INTERNAL, get_end_user),
         *table.routes(plane),
         *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
     )

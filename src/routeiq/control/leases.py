@@ -7,18 +7,17 @@ those of them that were used in the last minutes.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from routeiq.core.errors import Overloaded
-from routeiq.core.keys import Key, Subject
-from routeiq.core.periods import Period
+from routeiq.core.keys import BudgetLimit, EndUser, Key, Subject
+from routeiq.core.periods import FOR_EVER, Period
 from routeiq.core.slots import (
     BUDGET_WORDS,
     BUDGETS,
@@ -28,6 +27,7 @@ from routeiq.core.slots import (
     SlotTable,
     digest_of,
 )
+from routeiq.core.snapshot import Runs
 
 IDLE_SECONDS = 120.0
 """How long nothing may have been counted before a slot is taken back: longer than any window."""
@@ -35,7 +35,17 @@ REST_SECONDS = 5.0
 """From then on until it is given away: longer than a worker may take from the look at its lease to the count."""
 SWEEP_SECONDS = 15.0
 
-log = logging.getLogger("routeiq.control")
+MOST_RUNS = 100_000
+"""Runs remembered that have paused."""
+
+T = TypeVar("T", Key, EndUser)
+
+Seeds = dict[int, tuple[int, int]]
+"""Periods and amounts by the word they begin at."""
+
+_COUNT = BUDGETS + BUDGET_WORDS
+_BEGAN = BUDGETS + 2 * BUDGET_WORDS
+"""Of a run: where its requests are counted, and where it says in which second it began."""
 
 
 class Spent(Protocol):
@@ -45,24 +55,18 @@ class Spent(Protocol):
         """Nano-dollars of a subject since a Unix time; `share` is one public model."""
 
 
-class NothingSpent:
-    """Where there is no ledger."""
-
-    def spent(self, kind: str, id: str, since: float = 0.0, share: str = "") -> int:
-        """Nothing."""
-        return 0
-
-
 class _Lease:
     """One slot that is in use. `ready` is set once it can be counted in."""
 
-    __slots__ = ("changed", "error", "number", "ready", "slot", "sum")
+    __slots__ = ("changed", "error", "number", "ready", "run", "slot", "sum")
 
     def __init__(self, slot: int, number: int, now: float) -> None:
         self.slot = slot
         self.number = number
         self.ready = threading.Event()
         self.error: Exception | None = None
+        self.run = ""
+        """Its name, where it is a run's."""
         self.sum = 0
         """Checksum of its counts when they were looked at last."""
         self.changed = now
@@ -83,6 +87,8 @@ class Leases:
         self._resting: list[tuple[float, int]] = []
         self._next = table.used()
         self._number = 0
+        self._ended: dict[str, Seeds] = {}
+        """What runs had come to when their slots were taken back."""
         now = clock()
         for slot in range(self._next):
             digest, number = table.owner(slot)
@@ -96,26 +102,48 @@ class Leases:
     def __len__(self) -> int:
         return len(self._leases)
 
-    def grant(self, key: Key, zone: str) -> Key:
-        """The key with a slot for each of its subjects that is counted. Raises `Overloaded` when there is none left."""
-        subjects = tuple(self.grant_subject(subject, zone) for subject in key.subjects)
-        return msgspec.structs.replace(key, subjects=subjects)
+    def grant(self, found: T, zone: str) -> T:
+        """The same with a slot for each of its subjects that is counted. Raises `Overloaded` when none is left."""
+        subjects = tuple(self.grant_subject(subject, zone) for subject in found.subjects)
+        return msgspec.structs.replace(found, subjects=subjects)
 
     def grant_subject(self, subject: Subject, zone: str) -> Subject:
         """The subject with a slot, where it has limits or is a key."""
         if not subject.limited and (subject.kind != "key" or subject.share):
             return subject
         durations = [limit.duration for limit in subject.budgets]
-        digest = digest_of("\n".join((subject.name, zone, *durations)))
+        name = "\n".join((subject.name, zone, *durations))
+        lease = self._lease(name, lambda now: self._spent(subject, zone, now))
+        return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
+
+    def grant_run(self, name: str, limits: Runs) -> Subject:
+        """A slot for a run of an agent, which begins now unless it did before."""
+        known = f"run:{name}"
+        lease = self._lease(known, lambda now: self._ended.pop(known, None) or {_BEGAN: (int(now), 0)}, run=True)
+        budgets = (BudgetLimit(amount=limits.max_budget),) if limits.max_budget is not None else ()
+        return Subject(
+            kind="run",
+            id=name,
+            max_parallel_requests=limits.max_parallel_requests,
+            budgets=budgets,
+            began=float(self._table.seed(lease.slot, _BEGAN)),
+            slot=lease.slot,
+            lease=lease.number,
+        )
+
+    def _lease(self, name: str, seeds: Callable[[float], Seeds], *, run: bool = False) -> _Lease:
+        """The lease of that name, made and seeded when new."""
+        digest = digest_of(name)
         with self._lock:
             lease = self._leases.get(digest)
             mine = lease is None
             if lease is None:
                 lease = self._leases[digest] = self._allot()
+                lease.run = name if run else ""
             lease.changed = self._clock()
         if mine:
             try:
-                self._seed(lease, digest, subject, zone)
+                self._table.begin(lease.slot, lease.number, digest, seeds(self._clock()))
             except Exception as error:
                 lease.error = error
                 with self._lock:
@@ -127,7 +155,7 @@ class Leases:
         lease.ready.wait()
         if lease.error is not None:
             raise lease.error
-        return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
+        return lease
 
     def sweep(self) -> None:
         """Take back what is idle; to be called every `SWEEP_SECONDS`, while the ledger has all that was counted."""
@@ -144,6 +172,8 @@ class Leases:
                 with self._lock:
                     if now - lease.changed < IDLE_SECONDS:
                         continue  # asked for in this very moment
+                    if lease.run:
+                        self._remember(lease)
                     self._table.take_back(lease.slot)
                     del self._leases[digest]
                     self._resting.append((now, lease.slot))
@@ -166,18 +196,25 @@ class Leases:
         self._number += 1
         return _Lease(slot, self._number, self._clock())
 
-    def _seed(self, lease: _Lease, digest: bytes, subject: Subject, zone: str) -> None:
-        """Begin to count from what the ledger has."""
-        now = self._clock()
+    def _remember(self, lease: _Lease) -> None:
+        """A run may go on after a pause; with the lock held."""
+        spent, asked = (self._table.total(lease.slot, word + 1) for word in (BUDGETS, _COUNT))
+        began = self._table.seed(lease.slot, _BEGAN)
+        while len(self._ended) >= MOST_RUNS:
+            del self._ended[next(iter(self._ended))]
+        self._ended[lease.run] = {BUDGETS: (FOR_EVER, spent), _COUNT: (FOR_EVER, asked), _BEGAN: (began, 0)}
+
+    def _spent(self, subject: Subject, zone: str, now: float) -> Seeds:
+        """What the ledger has for each of the subject's periods."""
         periods = [Period(limit.duration, zone) for limit in subject.budgets[:MOST_BUDGETS]]
-        seeds = {BUDGETS + BUDGET_WORDS * place: period for place, period in enumerate(periods)}
+        wanted = {BUDGETS + BUDGET_WORDS * place: period for place, period in enumerate(periods)}
         if subject.kind == "key" and not subject.share:
-            seeds[SPEND] = periods[0] if periods else Period("", zone)
+            wanted[SPEND] = periods[0] if periods else Period("", zone)
         known: dict[float, int] = {}
-        words: dict[int, tuple[int, int]] = {}
-        for word, period in seeds.items():
+        seeds: Seeds = {}
+        for word, period in wanted.items():
             begin, _ = period.bounds(now)
             if begin not in known:
                 known[begin] = self._spend.spent(subject.kind, subject.id, begin, subject.share)
-            words[word] = (period.number(now), known[begin])
-        self._table.begin(lease.slot, lease.number, digest, words)
+            seeds[word] = (period.number(now), known[begin])
+        return seeds

@@ -17,7 +17,7 @@ import msgspec
 
 from routeiq.control.app import create_app
 from routeiq.control.changes import Changes
-from routeiq.control.leases import SWEEP_SECONDS, Leases, NothingSpent
+from routeiq.control.leases import SWEEP_SECONDS, Leases
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.control.shelf import Shelf
@@ -83,12 +83,13 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     table = CounterTable(args.state, column=0, columns=args.columns)
     table.forget_flying()
     database = engine(where)
+    spend = SpendRepository(database)
     repositories = (
         Lookup(database, rules=lambda: rules(plane.snapshot)),
         Accounts(database),
         RequestRepository(database),
         ResponseRepository(database),
-        SpendRepository(database),
+        spend,
     )
     feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
     changes = Changes(feed.send)
@@ -98,7 +99,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         *repositories,
         database=DatabaseStatus(str(where), "not opened yet"),
         changes=changes,
-        leases=Leases(slots, NothingSpent()),
+        leases=Leases(slots, spend),
         stored=Shelf(StoredRepository(database, Vault(os.environ.get(SECRETS_KEY_ENV, ""))), _trial),
     )
     journal = args.state / "journal"

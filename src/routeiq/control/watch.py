@@ -27,10 +27,11 @@ async def watch(plane: Plane) -> None:
             continue
         try:
             found = await run_in_threadpool(plane.shelf.repository.revision)
+            first = not served.end_users and await run_in_threadpool(plane.shelf.repository.end_users)
         except SQLAlchemyError as error:
             log.debug("the database's revision could not be read: %s", type(error).__name__)
             continue
-        if found == served.stored or (found == tried and time.monotonic() - when < AGAIN_SECONDS):
+        if (found == served.stored and not first) or (found == tried and time.monotonic() - when < AGAIN_SECONDS):
             continue
         # A change of our own may have come in between.
         if plane.snapshot is served and not plane.changes.rebuilding:

@@ -75,6 +75,10 @@ class Exchange(msgspec.Struct, eq=False):
     pending_fallbacks: list[str] | None = None
     left: list[Any] | None = None
     """Groups that have failed: a fallback does not lead back to one of them."""
+    end_user: str = ""
+    """Whom the client says it is for."""
+    also: tuple[Any, ...] = ()
+    """Accounts it counts for besides its key's: `governance.accounts.Account`."""
     reservation: Any = None
     reserved_tokens: int = 0
     continuation: Any = None

@@ -44,6 +44,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tpm: int | None = None
     max_parallel_requests: int | None = None
     budgets: tuple[BudgetLimit, ...] = ()
+    began: float = 0.0
+    """Of a run: when its first request came, Unix seconds."""
     slot: int = -1
     """Where workers count for it in `subjects.bin`, and under which lease; -1 where nothing is counted."""
     lease: int = 0

@@ -107,6 +107,10 @@ class SlotTable:
         """All that is counted in a slot, as bytes."""
         return self.bytes[(slot * self.size + FRONT) * 8 : (slot + 1) * self.size * 8]
 
+    def seed(self, slot: int, word: int) -> int:
+        """What was written into the control plane's own column."""
+        return self.cells[slot * self.size + FRONT + word * self.columns]
+
     def total(self, slot: int, word: int) -> int:
         """The sum over all processes."""
         start = slot * self.size + FRONT + word * self.columns

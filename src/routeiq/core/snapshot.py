@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from routeiq.core.accounts import Accounts
-from routeiq.core.keys import Key, Subject
+from routeiq.core.keys import BudgetLimit, Key, Subject
 from routeiq.core.money import Prices
 
 CHAT = "chat"
@@ -108,6 +108,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rpm: int | None = None
     tpm: int | None = None
     max_parallel_requests: int | None = None
+    budget: BudgetLimit | None = None
+    """It is not chosen any more in a period in which so much was spent."""
     order: int = 0
     """Lower is tried first; deployments of the next order only when no lower one can serve."""
     timeout: float | None = None
@@ -232,6 +234,20 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     metrics_public: bool = False
 
 
+class Runs(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run of an agent may come to, over all its calls. Limits of `None` are no limits."""
+
+    max_budget: int | None = None
+    """Nano-dollars."""
+    max_requests: int | None = None
+    max_parallel_requests: int | None = None
+    """How far it may fan out."""
+    max_seconds: float | None = None
+    """From its first request on."""
+    max_repeats: int | None = None
+    """How often it may ask with the same last message, but for ids: an agent that goes in circles."""
+
+
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """Where Events go, in bytes."""
 
@@ -279,6 +295,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
     mock_testing: bool = False
     """`dangerously_allow_mock_testing_request_params`: honour `mock_response`, `mock_testing_fallbacks` in bodies."""
+    gateway: Subject | None = None
+    """What all requests count for."""
+    providers: dict[str, BudgetLimit] = {}
+    """Budgets by provider: over one, its deployments are not chosen."""
+    end_users: bool = False
+    """Whether some end users are limited."""
+    end_user_header: str | None = None
+    """`user_header_name`, lower case."""
+    runs: Runs | None = None
     tags: dict[str, Subject] = {}
     """What requests with a tag count for, by the tag's name; tags without limits are not in it."""
     access_groups: dict[str, tuple[str, ...]] = {}

@@ -82,6 +82,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     credentials: tuple[StoredCredential, ...] = ()
     tags: tuple[StoredTag, ...] = ()
     access_groups: tuple[StoredAccessGroup, ...] = ()
+    end_users: bool = False
+    """Whether there are end users with limits: they are asked for one by one."""
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -40,6 +40,24 @@ class Spent(NamedTuple):
         return limit.amount + limit.extra if limit.extra and now < limit.extra_until else limit.amount
 
 
+class Purse:
+    """What a deployment or a provider may spend: over it, others are chosen. `routing.target.Purse`."""
+
+    __slots__ = ("_spent",)
+
+    def __init__(self, spent: Spent) -> None:
+        self._spent = spent
+
+    def empty(self, tick: int) -> bool:
+        """Whether all is spent, in the bucket `tick` of time."""
+        now = float(tick * BUCKET_SECONDS)
+        return self._spent.meter.spent(now) >= self._spent.most(now)
+
+    def add(self, cost: int, now: float) -> None:
+        """Spend nano-dollars."""
+        self._spent.meter.add(cost, now)
+
+
 class Counters:
     """Where one subject is counted. Windows remember what they wrote, so there is one object for each subject."""
 
@@ -288,7 +306,7 @@ class LimitBook:
     def account(self, subject: Subject) -> Account:
         """The subject's account. Raises `Overloaded` where there is no room to count."""
         try:
-            return Account(subject, self._counters(subject), self._slots, self.zone)
+            return Account(subject, self.counters(subject), self._slots, self.zone)
         except (TableFull, ValueError) as error:
             raise Overloaded(f"No room to count for another {subject.kind}: {error}.") from None
 
@@ -299,7 +317,13 @@ class LimitBook:
             found = self._windows[name] = Window(self._table.place(name, _WINDOW, shared=self._shared))
         return found
 
-    def _counters(self, subject: Subject) -> Counters:
+    def purse(self, kind: str, id: str, limit: BudgetLimit) -> Purse:
+        """The budget of a `deployment` or a `provider`."""
+        counters = self.counters(Subject(kind=kind, id=id))
+        return Purse(Spent(counters.budget(BUDGETS, "budget", Period(limit.duration, self.zone)), limit))
+
+    def counters(self, subject: Subject) -> Counters:
+        """Where the subject is counted. Raises `TableFull`, or `ValueError` for a slot that is not there."""
         slot, lease = subject.slot, subject.lease
         if slot >= 0:
             slots = self._slots

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
@@ -12,22 +11,18 @@ from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overlo
 from routeiq.core.keys import Key, ModelRule, Subject
 from routeiq.core.snapshot import Auth
 from routeiq.governance.accounts import Account, LimitBook, Reservation, reserve
+from routeiq.governance.asked import Asked
+from routeiq.governance.directory import Directory
 from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS
 
-Lookup = Callable[[str], Awaitable[Key | None]]
-"""Asks the control plane for the key with that hex SHA-256. Raises `OSError` when it can't be asked."""
-
-FRESH_SECONDS = 60.0
-"""How long an answer is good without asking again."""
-STALE_SECONDS = 6 * 3600.0
-"""How long a known key is still served where nobody can be asked."""
-RETRY_SECONDS = 5.0
-"""How soon it is asked again then."""
-NEGATIVE_SECONDS = 10.0
-CACHED_KEYS = 10_000
 CACHED_MODELS = 1_000
 
 ANONYMOUS = Key(id="", name="anonymous")
+
+
+def allows(rule: ModelRule, model: str) -> bool:
+    """Whether a rule has this public name or a pattern for it."""
+    return any(pattern == model or ("*" in pattern and fnmatchcase(model, pattern)) for pattern in rule.models)
 
 
 class Caller:
@@ -36,7 +31,6 @@ class Caller:
     __slots__ = (
         "_allowed",
         "_by_model",
-        "_groups",
         "_shares",
         "accounts",
         "digest",
@@ -49,13 +43,11 @@ class Caller:
         "windowed",
     )  # fmt: skip
 
-    def __init__(self, key: Key, book: LimitBook, groups: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """`groups` are access groups: names that a rule may have in place of public models."""
+    def __init__(self, key: Key, book: LimitBook) -> None:
         self.key = key
         self.name = key.name
         self.digest = bytes.fromhex(key.id)
         self._allowed: dict[str, bool] = {}
-        self._groups = groups or {}
         accounts = [book.account(subject) for subject in key.subjects]
         own = next((one for one in accounts if one.spend is not None), None)
         self.spend = own.spend if own is not None else None
@@ -80,22 +72,12 @@ class Caller:
         if allowed:
             return None
         for rule in self.key.rules:
-            if not self._allows(rule, model):
+            if not allows(rule, model):
                 return rule
         if len(self._allowed) >= CACHED_MODELS:
             self._allowed.clear()
         self._allowed[model] = True
         return None
-
-    def _allows(self, rule: ModelRule, model: str) -> bool:
-        groups = self._groups
-        for pattern in rule.models:
-            names = groups.get(pattern)
-            if pattern == model or ("*" in pattern and fnmatchcase(model, pattern)):
-                return True
-            if names is not None and any(name == model or ("*" in name and fnmatchcase(model, name)) for name in names):
-                return True
-        return False
 
     def accounts_for(self, model: str) -> tuple[Account, ...]:
         """Those a request for this public name counts for."""
@@ -177,51 +159,37 @@ def rate_headers(accounts: tuple[Account, ...], now: float, *, reserved: bool = 
     return lines
 
 
-class _Known:
-    """What was found for one digest. Times are monotonic seconds."""
-
-    __slots__ = ("caller", "due", "until")
-
-    def __init__(self, caller: Caller | None, due: float, until: float) -> None:
-        self.caller = caller
-        self.due = due
-        """When it is asked again, while this answer still serves."""
-        self.until = until
-
-
 class KeyRing:
-    """Finds the caller of a key: the configuration's at once, others from a cache filled by `lookup`.
+    """Finds the caller of a key: the configuration's at once, others by asking the control plane."""
 
-    A key that was found is asked for again after a minute, and served meanwhile; where nobody can be asked it is
-    served for hours. What was not found is remembered for ten seconds. `forget` drops entries as soon as the control
-    plane says that they changed.
-    """
-
-    def __init__(self, book: LimitBook) -> None:
+    def __init__(self, book: LimitBook, directory: Directory) -> None:
         self._book = book
+        self._directory = directory
         self._groups: Mapping[str, tuple[str, ...]] = {}
         self._static: dict[bytes, Caller] = {}
-        self._cached: dict[bytes, _Known] = {}
-        self._asking: dict[bytes, asyncio.Future[Caller | None]] = {}
+        self._asked: Asked[bytes, Caller] = Asked(self._ask, lambda caller: caller.fresh, _unknown_now)
         self.anonymous = Caller(ANONYMOUS, book)
 
-    def adopt(self, auth: Auth, groups: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """Take the keys of a new Snapshot; callers whose key did not change keep their object."""
+    def adopt(self, auth: Auth, groups: Mapping[str, tuple[str, ...]]) -> None:
+        """Take the keys of a new Snapshot; callers whose key did not change keep their object.
+
+        `groups` are access groups: rules of keys that were looked up before another change have the old ones.
+        """
         keys = dict(auth.keys)
         if auth.master_key is not None:
             subject = Subject(kind="key", id=auth.master_key)
             keys[auth.master_key] = Key(id=auth.master_key, name="master", admin=True, subjects=(subject,))
-        changed = self._book.zone != auth.timezone or self._groups != (groups or {})
+        moved = self._book.zone != auth.timezone
+        if moved or self._groups != groups:
+            self._asked.clear()
         self._book.zone = auth.timezone
-        self._groups = groups or {}
-        if changed:
-            self.forget((), ())
+        self._groups = groups
         callers: dict[bytes, Caller] = {}
         for hexdigest, key in keys.items():
             digest = bytes.fromhex(hexdigest)
             caller = self._static.get(digest)
-            if changed or caller is None or caller.key != key:
-                caller = Caller(key, self._book, self._groups)
+            if moved or caller is None or caller.key != key:
+                caller = Caller(key, self._book)
             callers[digest] = caller
         self._static = callers
 
@@ -236,73 +204,32 @@ class KeyRing:
 
     def cached(self, token: bytes, now: float) -> tuple[bool, bool, Caller | None]:
         """(known, whether to ask again meanwhile, caller) of a key looked up before."""
-        known = self._cached.get(sha256(token).digest())
-        if known is None or known.until <= now or (known.caller is not None and not known.caller.fresh):
-            return False, False, None
-        return True, known.due <= now, known.caller
+        return self._asked.get(sha256(token).digest(), now)
 
-    async def look_up(self, token: bytes, lookup: Lookup, now: float) -> Caller | None:
-        """Ask, once for all who wait for the same key, and remember the answer.
+    async def look_up(self, token: bytes, now: float) -> Caller | None:
+        """Ask the control plane. Raises `Overloaded` when it can't be asked: fail closed."""
+        return await self._asked.ask(sha256(token).digest(), now)
 
-        Raises `Overloaded` when nobody can be asked: fail closed.
-        """
-        digest = sha256(token).digest()
-        asking = self._asking.get(digest)
-        if asking is None:
-            asking = self._asking[digest] = asyncio.ensure_future(self._ask(digest, lookup, now))
-        return await asyncio.shield(asking)
-
-    async def refresh(self, token: bytes, lookup: Lookup, now: float) -> None:
-        """Ask again about a key that is known; where nobody can be asked, what is known goes on to serve."""
-        known = self._cached.get(sha256(token).digest())
-        if known is not None:
-            known.due = now + RETRY_SECONDS
-        try:
-            await self.look_up(token, lookup, now)
-        except Overloaded:
-            pass
-
-    async def _ask(self, digest: bytes, lookup: Lookup, now: float) -> Caller | None:
-        this = asyncio.current_task()
-        try:
-            key = await lookup(digest.hex())
-            if key is not None and not compare_digest(key.id, digest.hex()):
-                key = None
-            caller = Caller(key, self._book, self._groups) if key is not None else None
-        except OSError as error:
-            raise Overloaded(
-                "The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0
-            ) from error
-        finally:
-            # Forgotten meanwhile, the answer may be older than the change: it is good for those who asked, no longer.
-            current = self._asking.get(digest) is this
-            if current:
-                del self._asking[digest]
-        if current:
-            self._cached.pop(digest, None)
-            while len(self._cached) >= CACHED_KEYS:
-                self._cached.pop(next(iter(self._cached)))
-            if caller is not None:
-                self._cached[digest] = _Known(caller, now + FRESH_SECONDS, now + STALE_SECONDS)
-            else:
-                self._cached[digest] = _Known(None, now + NEGATIVE_SECONDS, now + NEGATIVE_SECONDS)
-        return caller
+    async def refresh(self, token: bytes, now: float) -> None:
+        """Ask again about a key that is known."""
+        await self._asked.refresh(sha256(token).digest(), now)
 
     def forget(self, keys: Iterable[str], subjects: Iterable[str]) -> None:
-        """Drop cached keys: these (hex SHA-256) and who counts for one of `subjects`; all where both are empty."""
+        """Forget keys that were looked up: these (hex SHA-256) and who counts for one of `subjects`; all when empty."""
         digests = [bytes.fromhex(key) for key in keys]
         names = set(subjects)
         if not digests and not names:
-            self._cached.clear()
-            self._asking.clear()
+            self._asked.clear()
+        self._asked.forget(digests)
         if names:
-            # An answer that is under way may be older than the change.
-            self._asking.clear()
-            digests += [
-                digest
-                for digest, known in self._cached.items()
-                if known.caller is not None and any(one.name in names for one in known.caller.key.subjects)
-            ]
-        for digest in digests:
-            self._cached.pop(digest, None)
-            self._asking.pop(digest, None)
+            self._asked.forget_where(lambda caller: any(one.name in names for one in caller.key.subjects))
+
+    async def _ask(self, digest: bytes) -> Caller | None:
+        key = await self._directory.key(digest.hex())
+        if key is None or not compare_digest(key.id, digest.hex()):
+            return None
+        return Caller(key, self._book)
+
+
+def _unknown_now() -> Overloaded:
+    return Overloaded("The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0)

@@ -26,12 +26,15 @@ def admit(exchange: Exchange) -> bool:
     request = exchange.peek
     wanted = min(max(request.max_completion_tokens or request.max_tokens or 0, 0), MOST_TOKENS)
     exchange.reserved_tokens = tokens = len(exchange.body) // BYTES_PER_TOKEN + wanted
-    if caller.limited:
+    also = exchange.also
+    if caller.limited or also:
         plan: Plan = exchange.plan
         cost = 0
-        if caller.priced:
+        if caller.priced or any(account.budgets for account in also):
             cost = _expected_cost(plan, exchange.group, exchange.model, tokens - wanted, wanted)
         accounts = caller.accounts_for(exchange.model)
+        if also:
+            accounts += also
         exchange.reservation = caller.reserve(
             accounts, tokens, cost, exchange.at / 1e6, plan.services.limits, plan.snapshot.auth.budget_exceeded_status
         )

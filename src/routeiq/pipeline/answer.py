@@ -46,7 +46,7 @@ def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byte
         b""
         if caller.spend is None
         else b"x-litellm-key-spend: %d.%09d\r\n" % divmod(exchange.key_spend, NANO_PER_DOLLAR),
-        _rates(exchange) if caller.windowed else b"",
+        _rates(exchange) if caller.windowed or exchange.also else b"",
         _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),
     )
@@ -73,7 +73,7 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header], contin
         b"x-litellm-key-spend: %d.%09d\r\n" % divmod(caller.spend.add(0, exchange.at / 1e6), NANO_PER_DOLLAR)
         if caller.spend is not None
         else b"",
-        _rates(exchange) if caller.windowed else b"",
+        _rates(exchange) if caller.windowed or exchange.also else b"",
         b"x-routeiq-stream-failover: on\r\n" if continuable else b"",
         _dropped(exchange) if exchange.dropped else b"",
         _echo(upstream),

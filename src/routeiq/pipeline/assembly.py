@@ -10,7 +10,10 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.accounts import LimitBook, Turns
-from routeiq.governance.keys import KeyRing, Lookup
+from routeiq.governance.customers import Customers
+from routeiq.governance.directory import Directory
+from routeiq.governance.keys import KeyRing
+from routeiq.governance.runs import AgentRuns
 from routeiq.ledger.journal import EventSink
 from routeiq.pipeline.meters import Meters
 from routeiq.pipeline.services import ResponseStore, Services
@@ -28,7 +31,7 @@ def assemble(
     snapshot: Snapshot,
     *,
     worker: int,
-    sources: Callable[[Pool], tuple[Lookup, CredentialSource, ResponseStore | None]],
+    sources: Callable[[Pool], tuple[Directory, CredentialSource, ResponseStore | None]],
     longtail: str = "",
     slots: SlotTable | None = None,
     turns: Turns | None = None,
@@ -50,7 +53,7 @@ def assemble(
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
     book = LimitBook(table, slots, turns)
-    lookup, credentials, responses = sources(pool)
+    directory, credentials, responses = sources(pool)
     return Services(
         loop=loop,
         table=table,
@@ -59,8 +62,9 @@ def assemble(
         journal=journal,
         outbox=outbox,
         limits=book,
-        keys=KeyRing(book),
-        lookup=lookup,
+        keys=KeyRing(book, directory),
+        customers=Customers(book, directory),
+        runs=AgentRuns(book, directory, slots),
         library=LibraryClient(loop, limits),
         credentials=credentials,
         rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets

@@ -45,7 +45,7 @@ def authenticate(exchange: Exchange) -> bool:
             services.start(_look_up(exchange, token))
             return True
         if again:
-            services.start(services.keys.refresh(token, services.lookup, services.now()))
+            services.start(services.keys.refresh(token, services.now()))
     exchange.key = admitted(caller, exchange.at / 1e6)
     return False
 
@@ -80,7 +80,7 @@ def admitted(caller: Caller | None, now: float) -> Caller:
 async def _look_up(exchange: Exchange, token: bytes) -> None:
     services: Services = exchange.plan.services
     try:
-        caller = await services.keys.look_up(token, services.lookup, services.now())
+        caller = await services.keys.look_up(token, services.now())
         if exchange.settled:
             return
         exchange.key = admitted(caller, exchange.at / 1e6)

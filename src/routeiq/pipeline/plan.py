@@ -16,6 +16,7 @@ from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.money import Prices
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, RERANK, Deployment, Group, Snapshot
+from routeiq.governance.accounts import Purse
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
 from routeiq.providers.translate.adapt import adaptation
@@ -156,6 +157,12 @@ class Plan:
         self.stages = stages
         self.resume = resume
         """Takes an exchange on from its stage, after it was taken away."""
+        book = services.limits
+        book.zone = snapshot.auth.timezone
+        self.gateway = book.account(snapshot.gateway) if snapshot.gateway is not None else None
+        self.tags = {name: book.account(subject) for name, subject in snapshot.tags.items()}
+        self.limits_more = bool(self.gateway or self.tags or snapshot.end_users or snapshot.runs is not None)
+        """Whether requests may count for others than their key's owners."""
         self.groups: dict[str, LiveGroup] = {}
         self._resolved: dict[str, LiveGroup | None] = {}
         for group in snapshot.groups.values():
@@ -242,10 +249,21 @@ class Plan:
                 replaceable,
                 rpm=services.limits.window(prefix + "rpm") if spec.rpm is not None else None,
                 tpm=services.limits.window(prefix + "tpm") if spec.tpm is not None else None,
+                purses=self._purses(spec),
             )
             routes.append(Route(target, group, snapshot, services))
         pick = strategy(group.strategy, random.Random(services.rng.random()))  # noqa: S311 - balancing, not secrets
         return LiveGroup(group, routes, services.meters.group(group.name), pick)
+
+    def _purses(self, spec: Deployment) -> tuple[Purse, ...]:
+        book = self.services.limits
+        found = []
+        if spec.budget is not None:
+            found.append(book.purse("deployment", spec.id, spec.budget))
+        of_provider = self.snapshot.providers.get(spec.provider)
+        if of_provider is not None:
+            found.append(book.purse("provider", spec.provider, of_provider))
+        return tuple(found)
 
 
 def _captures(prefix: str, suffix: str, model: str) -> bool:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from routeiq.core.counters import CounterTable
 from routeiq.governance.accounts import LimitBook
-from routeiq.governance.keys import KeyRing, Lookup
+from routeiq.governance.customers import Customers
+from routeiq.governance.keys import KeyRing
+from routeiq.governance.runs import AgentRuns
 from routeiq.ledger.journal import EventSink
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
@@ -76,7 +78,8 @@ class Services:
         outbox: Outbox,
         limits: LimitBook,
         keys: KeyRing,
-        lookup: Lookup,
+        customers: Customers,
+        runs: AgentRuns,
         library: LibraryClient,
         credentials: CredentialSource,
         rng: random.Random,
@@ -91,7 +94,8 @@ class Services:
         self.outbox = outbox
         self.limits = limits
         self.keys = keys
-        self.lookup = lookup
+        self.customers = customers
+        self.runs = runs
         self.library = library
         self.credentials = credentials
         self.rng = rng

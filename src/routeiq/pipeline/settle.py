@@ -152,6 +152,8 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
             tokens = usage.prompt + usage.completion
             if cost is not None:
                 cost = exchange.cost = cost + exchange.carried_cost
+        if target.purses and cost:
+            target.spend(cost, exchange.at / 1e6)
         pending[of_group.prompt_tokens] += usage.prompt
         pending[of_group.completion_tokens] += usage.completion
         of_group.ttfb.observe(pending, ttft)
@@ -197,7 +199,7 @@ def _is_plain(exchange: Exchange) -> bool:
         or exchange.hedged
         or exchange.request_id
         or exchange.path_model is not None
-        or exchange.peek.user
+        or exchange.end_user
         or exchange.run_id
         or exchange.request_tags
         or exchange.route.wildcard
@@ -264,8 +266,7 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
         event.continued = exchange.continuation.times
     if exchange.request_id:
         event.request_id = exchange.request_id.decode("latin-1")
-    if exchange.peek is not None and exchange.peek.user:
-        event.user = exchange.peek.user
+    event.user = exchange.end_user
     event.run_id = exchange.run_id
     event.request_tags = exchange.request_tags
     return event

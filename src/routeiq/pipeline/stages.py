@@ -1,8 +1,8 @@
 """The journey of a request, on one page.
 
-    authenticate → read → admit → decide → call → relay → settle
+    authenticate → read → attribute → admit → decide → call → relay → settle
 
-The first five are functions of the Exchange, run one after the other; each returns False to go on, or True when it
+The first six are functions of the Exchange, run one after the other; each returns False to go on, or True when it
 has taken the exchange away (a key is being looked up, a provider is being asked). What comes back from the provider
 drives the last two. A stage that the configuration does not need is not in a plan's tuple at all.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
-from routeiq.pipeline import admit, authenticate, call, decide, read
+from routeiq.pipeline import admit, attribute, authenticate, call, decide, read
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
@@ -44,6 +44,7 @@ JOURNEY: tuple[Step, ...] = (
         "what is asked: model, stream, limits of size and type; which group serves it; what it goes on from",
         _always(read.read),
     ),
+    Step("attribute", "whom it is for: end user, tags, run of an agent", _always(attribute.attribute)),
     Step(
         "admit",
         "may it now: model list, requests, tokens, parallel calls, budget; reserved before the call",
@@ -65,7 +66,8 @@ def assemble(snapshot: Snapshot) -> tuple[Stage, ...]:
 def compile_plan(snapshot: Snapshot, services: Services) -> Plan:
     """The plan workers serve by. Raises `KeyError` or `ValueError` for a Snapshot that can't be served."""
     plan = Plan(snapshot, services, assemble(snapshot), run)
-    services.keys.adopt(snapshot.auth)
+    services.keys.adopt(snapshot.auth, snapshot.access_groups)
+    services.runs.adopt(snapshot.runs)
     services.journal.limits = snapshot.journal
     services.library.prepare(snapshot.deployments)
     limits = services.pool.limits

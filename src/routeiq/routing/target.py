@@ -29,6 +29,14 @@ class Limit(Protocol):
     def correct(self, amount: int, then: int, tick: int) -> None: ...
 
 
+class Purse(Protocol):
+    """A budget of the deployment or its provider; see `governance.accounts.Purse`."""
+
+    def empty(self, tick: int) -> bool: ...
+
+    def add(self, cost: int, now: float) -> None: ...
+
+
 class Health:
     """What a worker has learned about one deployment; outlives reloads.
 
@@ -77,6 +85,7 @@ class Target:
         "health",
         "holdable",
         "max_parallel",
+        "purses",
         "replaceable",
         "resilience",
         "rpm",
@@ -94,6 +103,7 @@ class Target:
         *,
         rpm: Limit | None = None,
         tpm: Limit | None = None,
+        purses: tuple[Purse, ...] = (),
     ) -> None:
         self.spec = spec
         self.health = health
@@ -101,6 +111,7 @@ class Target:
         self.replaceable = replaceable
         self.rpm = rpm
         self.tpm = tpm
+        self.purses = purses
         self.max_parallel = spec.max_parallel_requests or 0
         self.allowed_fails = spec.allowed_fails if spec.allowed_fails is not None else resilience.allowed_fails
         self.cooldown_time = spec.cooldown_time if spec.cooldown_time is not None else resilience.cooldown_time
@@ -117,6 +128,8 @@ class Target:
 
     def reserve(self, tokens: int, tick: int) -> bool:
         """Take a request and `tokens` off the deployment's minute; False (and nothing taken) when it has no room."""
+        if self.purses and any(purse.empty(tick) for purse in self.purses):
+            return False
         if self.rpm is None and self.tpm is None:
             return True
         spec = self.spec
@@ -134,6 +147,11 @@ class Target:
         """Correct the reservation made in bucket `then` by what was really used."""
         if self.tpm is not None and used != reserved:
             self.tpm.correct(used - reserved, then, tick)
+
+    def spend(self, cost: int, now: float) -> None:
+        """A call that came at Unix time `now` has cost so many nano-dollars."""
+        for purse in self.purses:
+            purse.add(cost, now)
 
     def begin(self) -> None:
         """A call starts."""

@@ -14,9 +14,8 @@ import uvloop
 
 from routeiq.core.counters import CounterTable
 from routeiq.core.exchange import Exchange
-from routeiq.core.keys import Key
 from routeiq.core.snapshot import Journal, Snapshot
-from routeiq.governance.keys import Lookup
+from routeiq.governance.directory import Nobody
 from routeiq.ledger.event import Event
 from routeiq.pipeline import stages
 from routeiq.pipeline.assembly import assemble
@@ -60,10 +59,6 @@ class _Unkept:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-async def _unknown(_: str) -> Key | None:
-    return None
 
 
 class Loop:
@@ -166,8 +161,8 @@ class Loop:
         return plan
 
     def _assemble(self, snapshot: Snapshot) -> Services:
-        def sources(_: Pool) -> tuple[Lookup, DirectCredentials, None]:
-            return _unknown, DirectCredentials(), None
+        def sources(_: Pool) -> tuple[Nobody, DirectCredentials, None]:
+            return Nobody(), DirectCredentials(), None
 
         with tempfile.TemporaryDirectory(prefix="routeiq-") as directory:
             # Mapped, and gone from the directory: nobody else counts here.

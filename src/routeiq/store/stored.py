@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, update
 
 from routeiq.core.stored import Stored, StoredAccessGroup, StoredCredential, StoredDeployment, StoredTag
 from routeiq.store.database import insert_into
+from routeiq.store.tables_accounts import end_users
 from routeiq.store.tables_models import access_groups, credentials, deployments, stored_revision, tags
 from routeiq.store.vault import Damaged, Vault, key_id_of
 
@@ -54,6 +55,11 @@ class StoredRepository:
         with self._engine.connect() as connection:
             return _revision(connection)
 
+    def end_users(self) -> bool:
+        """Whether there are end users with limits."""
+        with self._engine.connect() as connection:
+            return _end_users(connection)
+
     def load(self, *, secrets: bool = True) -> tuple[Stored, tuple[str, ...]]:
         """All there is, and why single rows are left out: they can't be read. `secrets` asks for what holds them.
 
@@ -67,7 +73,15 @@ class StoredRepository:
             named = _whole(connection, credentials, "name", self._credential, damaged) if secrets else ()
             marks = tuple(_tag(row) for row in _rows(connection, tags, "name"))
             groups = tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
-        found = Stored(revision=number, deployments=models, credentials=named, tags=marks, access_groups=groups)
+            limited = _end_users(connection)
+        found = Stored(
+            revision=number,
+            deployments=models,
+            credentials=named,
+            tags=marks,
+            access_groups=groups,
+            end_users=limited,
+        )
         return found, tuple(damaged)
 
     def deployment(self, id: str) -> StoredDeployment | None:
@@ -208,6 +222,10 @@ class StoredRepository:
 
 def _revision(connection: Connection) -> int:
     return int(connection.execute(select(stored_revision.c.number)).scalar() or 0)
+
+
+def _end_users(connection: Connection) -> bool:
+    return connection.execute(select(end_users.c.user_id).limit(1)).first() is not None
 
 
 def _count_up(connection: Connection) -> None:

@@ -103,7 +103,7 @@ class Answer:
     async def _look_up(self, name: str, token: bytes) -> None:
         services = self._worker.services
         try:
-            caller = await services.keys.look_up(token, services.lookup, services.now())
+            caller = await services.keys.look_up(token, services.now())
             self._answer(name, admitted(caller, services.wall()))
         except GatewayError as error:
             self._refuse(error)

@@ -1,32 +1,49 @@
-"""Asks the control plane about a key this worker does not know."""
+"""Asks the control plane about who this worker does not know."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+from urllib.parse import quote
+
 import msgspec
 
-from routeiq.core.keys import Key
+from routeiq.core.keys import EndUser, Key, Subject
 from routeiq.transport.pool import Origin
 from routeiq.worker.ask import ask
 
 ANSWER_SECONDS = 5.0
+T = TypeVar("T")
 
-_decode = msgspec.json.Decoder(Key).decode
+_key = msgspec.json.Decoder(Key)
+_end_user = msgspec.json.Decoder(EndUser)
+_subject = msgspec.json.Decoder(Subject)
 
 
-class KeyLookup:
-    """`governance.keys.Lookup` over the control plane's Unix socket."""
+class ControlDirectory:
+    """`governance.directory.Directory` over the control plane's Unix socket."""
 
     def __init__(self, control: Origin) -> None:
         self._control = control
 
-    async def __call__(self, digest: str) -> Key | None:
+    async def key(self, digest: str) -> Key | None:
         """The key with this hex SHA-256. Raises `OSError` when the control plane can't tell."""
-        status, body = await ask(self._control, f"/internal/keys/{digest}", ANSWER_SECONDS)
+        return await self._ask(f"/internal/keys/{digest}", _key)
+
+    async def end_user(self, id: str) -> EndUser | None:
+        """A limited end user. Raises `OSError` when the control plane can't tell."""
+        return await self._ask(f"/internal/end_users?id={quote(id, safe='')}", _end_user)
+
+    async def run(self, name: str) -> Subject | None:
+        """A slot for a run. Raises `OSError` when the control plane can't tell."""
+        return await self._ask(f"/internal/runs?name={quote(name, safe='')}", _subject)
+
+    async def _ask(self, path: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+        status, body = await ask(self._control, path, ANSWER_SECONDS)
         if status == 404:
             return None
         if status != 200:
             raise OSError(f"the control plane answered {status}")
         try:
-            return _decode(body)
+            return decoder.decode(body)
         except msgspec.DecodeError as error:
             raise OSError(f"the control plane's answer can't be read: {error}") from error

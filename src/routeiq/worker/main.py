@@ -29,7 +29,7 @@ from routeiq.worker.credentials import Credentials
 from routeiq.worker.feed import Feed
 from routeiq.worker.http import ClientConnection
 from routeiq.worker.kept import ControlResponses
-from routeiq.worker.lookup import KeyLookup
+from routeiq.worker.lookup import ControlDirectory
 from routeiq.worker.server import Worker
 
 log = logging.getLogger("routeiq.worker")
@@ -85,6 +85,8 @@ async def serve(args: argparse.Namespace) -> int:
             feed.send(_adopt(worker, message.snapshot))
         elif isinstance(message, Invalidate):
             worker.services.keys.forget(message.keys, message.subjects)
+            if message.subjects or not message.keys:
+                worker.services.customers.forget(message.subjects)
         elif message is None or isinstance(message, Drain):
             snapshot = worker.plan.snapshot
             seconds = message.seconds if message is not None else snapshot.limits.drain_seconds
@@ -105,9 +107,9 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
     journal = JournalWriter(args.state / "journal", args.column, snapshot.journal)
     address = Address(path=args.control)
 
-    def sources(pool: Pool) -> tuple[KeyLookup, Credentials, ControlResponses]:
+    def sources(pool: Pool) -> tuple[ControlDirectory, Credentials, ControlResponses]:
         control = pool.origin(address)
-        return KeyLookup(control), Credentials(control), ControlResponses(control)
+        return ControlDirectory(control), Credentials(control), ControlResponses(control)
 
     services = assemble(
         loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail,

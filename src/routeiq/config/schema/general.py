@@ -17,4 +17,6 @@ class GeneralSettings(Section):
     litellm_key_header_name: Name | None = None
     max_in_flight_requests_per_worker: Positive | None = None
     max_parallel_requests: Positive | None = None
+    global_max_parallel_requests: Positive | None = None
+    user_header_name: Name | None = None
     max_request_size_mb: Amount | None = None

@@ -65,5 +65,7 @@ class LitellmSettings(Section):
     upperbound_key_generate_params: KeyParams = Field(default_factory=KeyParams)
     default_key_generate_params: KeyParams = Field(default_factory=KeyParams)
     default_internal_user_params: UserParams = Field(default_factory=UserParams)
+    max_budget: Amount | None = None
+    budget_duration: BudgetDuration | None = None
     drop_params: Flag = False
     enable_azure_ad_token_refresh: Flag = False

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, 
 from routeiq.config.schema.prices import PriceFields
 from routeiq.config.schema.types import (
     Amount,
+    BudgetDuration,
     Count,
     Flag,
     Name,
@@ -99,6 +100,8 @@ class LitellmParams(PriceFields):
     rpm: Positive | None = None
     tpm: Positive | None = None
     max_parallel_requests: Positive | None = None
+    max_budget: Amount | None = None
+    budget_duration: BudgetDuration | None = None
     weight: Amount | None = None
     order: Count = 0
     timeout: PositiveSeconds | None = None

@@ -102,6 +102,16 @@ class JournalSettings(Section):
     on_full: Literal["reject", "drop"] | None = None
 
 
+class RunSettings(Section):
+    """`core.snapshot.Runs`; `max_budget` in US dollars."""
+
+    max_budget: Amount | None = None
+    max_requests: Positive | None = None
+    max_parallel_requests: Positive | None = None
+    max_seconds: PositiveSeconds | None = None
+    max_repeats: Positive | None = None
+
+
 class ResponsesSettings(Section):
     """`core.snapshot.Responses`."""
 
@@ -152,4 +162,5 @@ class RouteiqSettings(Section):
     resilience: ResilienceSettings = ResilienceSettings()
     journal: JournalSettings = JournalSettings()
     responses: ResponsesSettings = ResponsesSettings()
+    runs: RunSettings = RunSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from routeiq.config.schema.types import Count, Flag, Name, Positive, PositiveSeconds, Seconds, Section
+from routeiq.config.schema.types import (
+    Amount,
+    BudgetDuration,
+    Count,
+    Flag,
+    Name,
+    Positive,
+    PositiveSeconds,
+    Seconds,
+    Section,
+)
 
 STRATEGIES = (
     "simple-shuffle",
@@ -16,9 +26,8 @@ STRATEGIES = (
     "usage-based-routing-v2",
     "round-robin",
 )
-STRATEGY_ALIASES = {"usage-based-routing": "usage-based-routing-v2"}
-KNOWN_STRATEGIES = ("provider-budget-routing",)
-"""LiteLLM's, not served yet."""
+STRATEGY_ALIASES = {"usage-based-routing": "usage-based-routing-v2", "provider-budget-routing": "simple-shuffle"}
+"""Providers over their budget are left out by any strategy."""
 
 Fallbacks = list[dict[str, list[Name]]]
 """`[{from: [to, to]}]`; `from` may be `*` for every group without its own."""
@@ -48,6 +57,13 @@ class RetryPolicy(Section):
     NotFoundErrorRetries: Count | None = None
 
 
+class ProviderBudget(Section):
+    """One entry of `provider_budget_config`."""
+
+    budget_limit: Amount = Field(validation_alias=AliasChoices("budget_limit", "max_budget"))
+    time_period: BudgetDuration = Field(validation_alias=AliasChoices("time_period", "budget_duration"))
+
+
 class RouterSettings(Section):
     """`router_settings`. Where `litellm_settings` has the same name, this one wins."""
 
@@ -67,3 +83,4 @@ class RouterSettings(Section):
     cooldown_time: Seconds | None = None
     disable_cooldowns: Flag = False
     default_max_parallel_requests: Positive | None = None
+    provider_budget_config: dict[Name, ProviderBudget] = Field(default_factory=dict)

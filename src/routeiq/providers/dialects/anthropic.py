@@ -44,10 +44,10 @@ class Metadata(msgspec.Struct, gc=False):
 
 class MessagesRequest(Request, gc=False):
     messages: list[Raw] | UnsetType = UNSET
-    metadata: Metadata | None = None
+    metadata: Metadata | UnsetType | None = UNSET  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.metadata is not None and self.metadata.user_id:
+        if isinstance(self.metadata, Metadata) and self.metadata.user_id:
             self.user = self.metadata.user_id
 
 

@@ -37,6 +37,8 @@ class Request(msgspec.Struct, gc=False):
     user: str | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    metadata: Optional = UNSET
+    litellm_metadata: Optional = UNSET
     mock_response: Optional = UNSET
     mock_testing_fallbacks: bool | None = None
     # Where and as whom to call is the operator's to say, never the client's (CVE-2024-6587 in another gateway).

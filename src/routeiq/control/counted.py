@@ -1,0 +1,51 @@
+"""What workers ask about whom requests count for: each answer says where to count."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from fastapi import Response
+
+from routeiq.control.access import Access
+from routeiq.control.plane import Plane
+from routeiq.control.routes import Route
+from routeiq.core.errors import UnknownPath
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_encode = msgspec.json.Encoder().encode
+
+
+def routes(plane: Plane) -> tuple[Route, ...]:
+    """Asked for by name; the names are the clients' own."""
+
+    def get_key(digest: str) -> Response:
+        """A virtual key by its hex SHA-256."""
+        key = plane.keys.find(digest) if _DIGEST.fullmatch(digest) else None
+        if key is None:
+            raise UnknownPath("There is no such key.")
+        return _json(plane.leases.grant(key, plane.current().auth.timezone) if plane.leases is not None else key)
+
+    def get_end_user(id: str) -> Response:
+        """An end user with limits; 404 for one nobody has limited."""
+        found = plane.keys.find_end_user(id)
+        if found is None:
+            raise UnknownPath("There is no such end user.")
+        return _json(plane.leases.grant(found, plane.current().auth.timezone) if plane.leases is not None else found)
+
+    def get_run(name: str) -> Response:
+        """A run of an agent by its key and its own name, begun if there is none."""
+        limits = plane.current().runs
+        if limits is None or plane.leases is None:
+            raise UnknownPath("Runs have no limits.")
+        return _json(plane.leases.grant_run(name, limits))
+
+    return (
+        Route("GET", "/internal/keys/{digest}", Access.INTERNAL, get_key),
+        Route("GET", "/internal/end_users", Access.INTERNAL, get_end_user),
+        Route("GET", "/internal/runs", Access.INTERNAL, get_run),
+    )
+
+
+def _json(data: msgspec.Struct) -> Response:
+    return Response(_encode(data), media_type="application/json")

@@ -1,0 +1,36 @@
+"""Whom the control plane knows."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from routeiq.core.keys import EndUser, Key, Subject
+
+
+class Directory(Protocol):
+    """Answers `None` for what there is not, and raises `OSError` where nobody can be asked."""
+
+    async def key(self, digest: str) -> Key | None:
+        """The key with this hex SHA-256."""
+
+    async def end_user(self, id: str) -> EndUser | None:
+        """The end user a client calls so, where somebody has limited it."""
+
+    async def run(self, name: str) -> Subject | None:
+        """The run of an agent, with a slot to count it in; begun, where there is none."""
+
+
+class Nobody:
+    """Where there is no control plane."""
+
+    async def key(self, digest: str) -> Key | None:
+        """None."""
+        return None
+
+    async def end_user(self, id: str) -> EndUser | None:
+        """None."""
+        return None
+
+    async def run(self, name: str) -> Subject | None:
+        """None."""
+        return None

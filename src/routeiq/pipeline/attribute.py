@@ -1,0 +1,197 @@
+"""Whom a request is for, besides the owner of its key: the end user, the tags and the run it names.
+
+All of it is for the ledger; what has limits also becomes accounts the request counts for (`Exchange.also`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from routeiq.core.errors import BadRequest, GatewayError
+from routeiq.core.exchange import Exchange
+from routeiq.governance.accounts import Account
+from routeiq.governance.customers import Customer
+from routeiq.governance.keys import Caller
+from routeiq.governance.runs import RunAccount
+from routeiq.pipeline.plan import Plan
+from routeiq.pipeline.services import Services
+from routeiq.pipeline.settle import refuse
+from routeiq.providers.dialects.splice import replace_members
+
+END_USER_HEADERS = (b"x-litellm-end-user-id", b"x-litellm-customer-id")
+"""https://docs.litellm.ai/docs/proxy/customers"""
+RUN_HEADERS = (b"x-routeiq-run-id", b"x-litellm-trace-id", b"x-litellm-session-id")
+MOST_TAGS, LONGEST = 32, 256
+"""Tags of one request, and characters of a name: they are kept with the request."""
+_MESSAGES = ("messages", "input", "contents")
+"""Where the dialects have what was said so far."""
+_IDS = frozenset(("id", "tool_call_id", "tool_use_id", "call_id"))
+
+
+def attribute(exchange: Exchange) -> bool:
+    """Note whom it is for; find the accounts of those that have limits."""
+    headers = exchange.headers
+    request = exchange.peek
+    plan: Plan = exchange.plan
+    if request.metadata is not UNSET or request.litellm_metadata is not UNSET:
+        _read_metadata(exchange)
+    tags = headers.get(b"x-litellm-tags")
+    if tags is not None:
+        exchange.request_tags = _names(exchange.request_tags, tags.decode("latin-1").split(","))
+    run = headers.get(b"x-routeiq-run-id")
+    if run is not None:
+        exchange.run_id = run.decode("latin-1")[:LONGEST]
+    if plan.limits_more:
+        return _find_accounts(exchange, plan)
+    if request.user:
+        exchange.end_user = request.user
+    return False
+
+
+def end_user_of(exchange: Exchange, header: str | None) -> str:
+    """The end user: the configured header, LiteLLM's, or the body's."""
+    names = END_USER_HEADERS if header is None else (header.encode("latin-1"), *END_USER_HEADERS)
+    for name in names:
+        value = exchange.headers.get(name)
+        if value:
+            return value.decode("latin-1")[:LONGEST]
+    return exchange.peek.user or ""
+
+
+def _find_accounts(exchange: Exchange, plan: Plan) -> bool:
+    """Put together `Exchange.also`; True where the control plane has to be asked first."""
+    services: Services = plan.services
+    snapshot = plan.snapshot
+    exchange.end_user = end_user_of(exchange, snapshot.end_user_header)
+    if not exchange.run_id and snapshot.runs is not None:
+        value = next((value for name in RUN_HEADERS if (value := exchange.headers.get(name))), b"")
+        exchange.run_id = value.decode("latin-1")[:LONGEST] or _trace(exchange.headers.get(b"traceparent"))
+    now = services.now()
+    customer: Customer | None = None
+    run: RunAccount | None = None
+    if snapshot.end_users and exchange.end_user:
+        known, again, customer = services.customers.asked.get(exchange.end_user, now)
+        if not known:
+            services.start(_ask(exchange, plan))
+            return True
+        if again:
+            services.start(services.customers.asked.refresh(exchange.end_user, now))
+    if snapshot.runs is not None and exchange.run_id:
+        known, _, run = services.runs.asked.get(_run_name(exchange), now)
+        if not known:
+            services.start(_ask(exchange, plan))
+            return True
+    exchange.also = _accounts(exchange, plan, customer, run)
+    return False
+
+
+def _accounts(exchange: Exchange, plan: Plan, customer: Customer | None, run: RunAccount | None) -> tuple[Account, ...]:
+    caller: Caller = exchange.key
+    found: list[Account] = []
+    if plan.gateway is not None:
+        found.append(plan.gateway)
+    if plan.tags and (caller.key.tags or exchange.request_tags):
+        named = dict.fromkeys((*caller.key.tags, *exchange.request_tags))
+        found += [plan.tags[tag] for tag in named if tag in plan.tags]
+    if customer is not None:
+        customer.check(exchange.model)
+        found += customer.accounts_for(exchange.model)
+    if run is not None:
+        runs = plan.snapshot.runs
+        run.message = _last_message(exchange.body) if runs is not None and runs.max_repeats is not None else 0
+        found.append(run)
+    return tuple(found)
+
+
+async def _ask(exchange: Exchange, plan: Plan) -> None:
+    services: Services = plan.services
+    snapshot = plan.snapshot
+    customer: Customer | None = None
+    run: RunAccount | None = None
+    try:
+        if snapshot.end_users and exchange.end_user:
+            customer = await services.customers.asked.ask(exchange.end_user, services.now())
+        if snapshot.runs is not None and exchange.run_id:
+            run = await services.runs.asked.ask(_run_name(exchange), services.now())
+        if exchange.settled:
+            return
+        exchange.also = _accounts(exchange, plan, customer, run)
+    except GatewayError as error:
+        refuse(exchange, error)
+    else:
+        plan.resume(exchange)
+
+
+def _run_name(exchange: Exchange) -> str:
+    caller: Caller = exchange.key
+    return f"{caller.key.id}/{exchange.run_id}"
+
+
+def _trace(traceparent: bytes | None) -> str:
+    """The trace of https://www.w3.org/TR/trace-context/#traceparent-header, which an agent's calls share."""
+    parts = traceparent.split(b"-") if traceparent is not None else []
+    return parts[1].decode("latin-1") if len(parts) >= 4 and len(parts[1]) == 32 else ""
+
+
+def _read_metadata(exchange: Exchange) -> None:
+    """Tags in the body, which are the gateway's: a provider takes no lists in `metadata`."""
+    changes: dict[str, bytes | None] = {}
+    for member in ("metadata", "litellm_metadata"):
+        raw = getattr(exchange.peek, member)
+        if not isinstance(raw, Raw):
+            continue
+        if member == "litellm_metadata":
+            changes[member] = None
+        if b'"tags"' not in bytes(raw):
+            continue
+        found = _decoded(raw, member)
+        if not isinstance(found, dict) or not isinstance(found.get("tags"), list):
+            continue
+        tags = found.pop("tags")
+        if not all(isinstance(tag, str) for tag in tags):
+            raise BadRequest("tags must be a list of strings", param=f"{member}.tags", code="invalid_parameter")
+        exchange.request_tags = _names(exchange.request_tags, tags)
+        if member == "metadata":
+            changes[member] = msgspec.json.encode(found) if found else None
+    if changes:
+        exchange.body = replace_members(exchange.body, changes)
+        exchange.peek = exchange.face.peek(exchange.body)
+
+
+def _decoded(raw: Raw, member: str) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest("is nested too deeply", param=member, code="invalid_parameter") from None
+
+
+def _names(before: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
+    names = (name.strip()[:LONGEST] for name in more)
+    return tuple(dict.fromkeys((*before, *filter(None, names))))[:MOST_TAGS]
+
+
+def _last_message(body: bytes) -> int:
+    """A checksum of what is asked with last, but for ids; 0 where there is no conversation."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    for name in _MESSAGES:
+        said = found.get(name)
+        if isinstance(said, list) and said:
+            said = said[-1]
+        if said:
+            return zlib.crc32(msgspec.json.encode(_without_ids(said), order="sorted")) or 1
+    return 0
+
+
+def _without_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_ids(each) for name, each in value.items() if name not in _IDS}
+    if isinstance(value, list):
+        return [_without_ids(each) for each in value]
+    return value
