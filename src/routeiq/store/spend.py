@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, text
 
+from routeiq.store.activity import ActivityRepository
+from routeiq.store.spend_logs import SpendLogs
 from routeiq.store.subjects import SHARED, TAG, id_of, matches, public
 from routeiq.store.tables_spend import EVER, KINDS, QUARTER_SECONDS, spend_resets
 
@@ -44,6 +46,10 @@ class SpendRepository:
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
+        self.activity = ActivityRepository(engine)
+        """Sums of days, for reports."""
+        self.logs = SpendLogs(engine)
+        """Single requests."""
 
     def spent(self, kind: str, id: str, since: float = 0.0, share: str = "") -> int:
         """What a subject's requests cost that arrived at Unix time `since` or later.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routeiq.control.management import keys
+from routeiq.control.management import activity, keys, spend, spend_reports
 
 if TYPE_CHECKING:
     from routeiq.control.plane import Plane
@@ -13,4 +13,9 @@ if TYPE_CHECKING:
 
 def routes(plane: Plane) -> tuple[Route, ...]:
     """Every endpoint."""
-    return keys.routes(plane)
+    return (
+        *keys.routes(plane),
+        *spend.routes(plane),
+        *spend_reports.routes(plane),
+        *activity.routes(plane),
+    )
