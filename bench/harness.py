@@ -475,14 +475,22 @@ def gateway_config(
     }
 
 
-def gateway(run: Path, upstreams: Mapping[str, int | str], /, dialect: str = "openai", **settings: Any) -> Service:
+def gateway(
+    run: Path,
+    upstreams: Mapping[str, int | str],
+    /,
+    dialect: str = "openai",
+    *,
+    env: dict[str, str] | None = None,
+    **settings: Any,
+) -> Service:
     """Start the gateway and wait until it is ready. State is in `run/state`."""
     port = free_port()
     file = run / "routeiq.yaml"
     file.write_text(json.dumps(gateway_config(port, upstreams, dialect, **settings)))  # JSON is YAML
     service = Service("routeiq", run, headers={"Authorization": f"Bearer {CALLER_KEY}"})
     command = Path(sys.executable).with_name("routeiq")
-    service.spawn([str(command), "serve", "--config", str(file), "--state-dir", str(run / "state")])
+    service.spawn([str(command), "serve", "--config", str(file), "--state-dir", str(run / "state")], env)
     service.url = f"http://127.0.0.1:{port}"
     service.wait_http(service.url + "/_health/ready", 60)
     return service

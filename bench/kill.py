@@ -1,7 +1,8 @@
 """`kill -9` under load: what a client was answered in full is in the ledger once, and nothing is there twice.
 
-Clients write down the call id of every complete answer while a worker and the control plane are killed in turn. When
-all is quiet the ids are compared with the ledger. Exit code 1 when one is missing or doubled.
+Clients write down the call id of every complete answer while a worker, the control plane and the supervisor are killed
+in turn. When all is quiet the ids are compared with the ledger, and the ledger with itself (`routeiq ledger verify`).
+Exit code 1 when one is missing or doubled, or a sum differs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import os
 import signal
 import sqlite3
 import statistics
+import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,9 @@ async def back(service: Service, role: str, old: int, count: int, seconds: float
     raise TimeoutError(f"no new {role} in {seconds} s:\n{service.log()}")
 
 
-async def load_and_kill(args: argparse.Namespace, service: Service) -> tuple[list[str], Counter[str], dict[str, Any]]:
+async def load_and_kill(
+    args: argparse.Namespace, service: Service, env: dict[str, str]
+) -> tuple[list[str], Counter[str], dict[str, Any]]:
     """Everything that happens while there is load."""
     plain = post(harness.request_body("bench"), service.headers)
     stream = post(harness.request_body("bench-stream", stream=True), service.headers)
@@ -82,6 +86,10 @@ async def load_and_kill(args: argparse.Namespace, service: Service) -> tuple[lis
         await asyncio.sleep(1)
         for number in range(args.kills):
             for role in args.roles.split(","):
+                if role == "supervisor":
+                    restarts.setdefault(role, []).append(await restarted(service, env))
+                    await asyncio.sleep(args.pause)
+                    continue
                 pids = service.pids(role)
                 if not pids:
                     raise RuntimeError(f"no {role} among {service.samples()}")
@@ -99,15 +107,57 @@ async def load_and_kill(args: argparse.Namespace, service: Service) -> tuple[lis
     return ids, counts, restarts
 
 
-def ledger(file: Path) -> Counter[str]:
-    """How often each id is in the ledger."""
+async def restarted(service: Service, env: dict[str, str], seconds: float = 60) -> float:
+    """Kill the supervisor and start another in its place; gives the seconds until it is ready."""
+    old = service.processes[-1]
+    assert isinstance(old.args, list)
+    old.kill()
+    old.wait()
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        # Those under the old one go by themselves; until then they may hold the address.
+        if service.processes[-1].poll() is not None:
+            service.spawn(old.args, env)
+        await asyncio.sleep(0.1)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+            writer.write(b"GET /_health/ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            async with asyncio.timeout(5):
+                head = await reader.readline()
+            writer.close()
+            if b" 200 " in head and service.pids("control"):
+                return time.monotonic() - start
+        except (OSError, TimeoutError):
+            continue
+    raise TimeoutError(f"no new supervisor in {seconds} s:\n{service.log()}")
+
+
+def ledger(where: Path | str) -> Counter[str]:
+    """How often each id is in the ledger: a file, or a PostgreSQL URL."""
+    if isinstance(where, str):
+        import psycopg
+
+        with psycopg.connect(where) as connection:
+            return Counter(row[0] for row in connection.execute("SELECT id FROM events"))
+    file = where
     # Not `mode=ro`: with a write-ahead log that needs files which may be missing while the control plane restarts.
     with closing(sqlite3.connect(f"file:{file}?mode=rw", uri=True, timeout=30)) as database:
         database.execute("PRAGMA query_only = 1")
         return Counter(row[0] for row in database.execute("SELECT id FROM events"))
 
 
-def settle(file: Path, wanted: set[str], seconds: float) -> Counter[str]:
+def verified(state: Path, url: str | None) -> dict[str, Any]:
+    """What `routeiq ledger verify` says."""
+    command = [str(Path(sys.executable).with_name("routeiq")), "ledger", "verify", "--json", "--state-dir", str(state)]
+    env = {**os.environ, **({"DATABASE_URL": url} if url else {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    if not done.stdout:
+        raise RuntimeError(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def settle(file: Path | str, wanted: set[str], seconds: float) -> Counter[str]:
     """The ledger once it holds every wanted id, or has not grown for `seconds`."""
     found = ledger(file)
     quiet = time.monotonic()
@@ -125,7 +175,8 @@ def main() -> int:
     """Load, kill, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="of each role (20)")
-    parser.add_argument("--roles", default="worker,control")
+    parser.add_argument("--roles", default="worker,control,supervisor")
+    parser.add_argument("--postgres", action="store_true", help="the ledger in a PostgreSQL of the tests' own")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--pause", type=float, default=0.4, help="seconds of load after each recovery (0.4)")
@@ -134,16 +185,26 @@ def main() -> int:
     args = parser.parse_args()
     harness.need("nginx")
     services: list[Service] = []
-    with harness.workspace() as run:
+    with ExitStack() as stack:
+        run = stack.enter_context(harness.workspace())
+        where: Path | str = run / "state" / "routeiq.db"
+        url: str | None = None
+        if args.postgres:
+            sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+            from support.postgres import PostgresServer  # type: ignore[import-not-found]
+
+            url = where = stack.enter_context(PostgresServer()).database()
+        env = {"DATABASE_URL": url} if url else {}
         try:
             up, upstream = harness.unary_upstream(run)
             services.append(up)
             paced, sse = harness.streaming_upstream(run, events=5, interval=0.001)
             services.append(paced)
-            ours = harness.gateway(run, {"bench": upstream, "bench-stream": sse}, workers=args.workers)
+            ours = harness.gateway(run, {"bench": upstream, "bench-stream": sse}, env=env, workers=args.workers)
             services.append(ours)
-            ids, counts, restarts = asyncio.run(load_and_kill(args, ours))
-            found = settle(run / "state" / "routeiq.db", set(ids), args.quiet)
+            ids, counts, restarts = asyncio.run(load_and_kill(args, ours, env))
+            found = settle(where, set(ids), args.quiet)
+            verdict = verified(run / "state", url)
         finally:
             for service in reversed(services):
                 service.stop()
@@ -157,6 +218,7 @@ def main() -> int:
         "lost": len(lost),
         "doubled": len(twice),
         "ids_given_twice": repeated,
+        "verify": {name: verdict[name] for name in ("ok", "rows", "added_up", "findings")},
         "restart_seconds": {
             role: {"median": round(statistics.median(times), 2), "worst": round(max(times), 2), "count": len(times)}
             for role, times in restarts.items()
@@ -166,7 +228,7 @@ def main() -> int:
     print(
         json.dumps(result, indent=1) if args.json else "\n".join(f"{name}: {value}" for name, value in result.items())
     )
-    return 1 if lost or twice or repeated else 0
+    return 1 if lost or twice or repeated or not verdict["ok"] else 0
 
 
 if __name__ == "__main__":
