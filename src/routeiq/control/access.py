@@ -71,7 +71,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "key:write": _SELF,
         "user:read": _READ,
         "user:write": _SELF,
-        "user:create": _TEAM,
+        "user:create": _ORGANIZATION,
         "team:read": _READ,
         "team:create": _ORGANIZATION,
         "team:write": _TEAM,

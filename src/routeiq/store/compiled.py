@@ -130,11 +130,11 @@ def _refusal(user: User | None, team: Team | None, organization: Organization | 
 def _rules(chain: Chain, rules: Rules) -> Iterator[ModelRule]:
     key, user, team, organization = chain.key, chain.user, chain.team, chain.organization
     if ALL_TEAM_MODELS not in key.models:
-        yield from _rule("key", key.models, rules)
+        yield from _rule("key", (*key.models, *key.access_group_ids), rules)
     if team is None and user is not None:
         yield from _rule("user", user.models, rules)
     if team is not None:
-        yield from _rule("team", team.models, rules)
+        yield from _rule("team", (*team.models, *team.access_group_ids), rules)
         member = chain.member
         own = chain.budget_of(member.budget_id if member is not None and member.budget_id else team.member_budget_id)
         if own is not None and chain.member is not None:

@@ -25,7 +25,7 @@ from routeiq.control.management.bodies import (
     nano,
 )
 from routeiq.control.management.grants import KEY_TYPES
-from routeiq.control.management.limits import changed
+from routeiq.control.management.limits import changed, for_a_while
 from routeiq.core.errors import BadRequest
 from routeiq.store.records import VirtualKey
 
@@ -212,20 +212,6 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
         rotates = new.get("auto_rotate", record.auto_rotate)
         new["key_rotation_at"] = now + lifetime(interval) if rotates else None
     if isinstance(body, UpdateKey) and (body.has("temp_budget_increase") or body.has("temp_budget_expiry")):
-        new["limits"] = _for_a_while(new["limits"], body)
+        increase = nano(body.temp_budget_increase) if body.temp_budget_increase is not None else None
+        new["limits"] = for_a_while(new["limits"], increase, body.temp_budget_expiry)
     return msgspec.structs.replace(record, **new)
-
-
-def _for_a_while(limits: Any, body: UpdateKey) -> Any:
-    if (body.temp_budget_increase is None) != (body.temp_budget_expiry is None):
-        raise BadRequest(
-            "temp_budget_increase and temp_budget_expiry are needed together", param="temp_budget_increase"
-        )
-    expiry = body.temp_budget_expiry
-    if expiry is not None and expiry.tzinfo is None:
-        expiry = expiry.replace(tzinfo=datetime.UTC)
-    return msgspec.structs.replace(
-        limits,
-        temp_budget_increase=nano(body.temp_budget_increase or 0.0),
-        temp_budget_expiry=expiry.timestamp() if expiry is not None else 0.0,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -103,3 +104,16 @@ def wider(new: Limits, held: Limits) -> str | None:
         if kept.get(window.budget_duration, window.max_budget + 1) > window.max_budget:
             return "budget_limits"
     return None
+
+
+def for_a_while(limits: Limits, increase: int | None, expiry: datetime.datetime | None) -> Limits:
+    """Limits with a temporary increase. Raises `BadRequest` for half of one."""
+    if (increase is None) != (expiry is None):
+        raise BadRequest(
+            "temp_budget_increase and temp_budget_expiry are needed together", param="temp_budget_increase"
+        )
+    if expiry is not None and expiry.tzinfo is None:
+        expiry = expiry.replace(tzinfo=datetime.UTC)
+    return msgspec.structs.replace(
+        limits, temp_budget_increase=increase or 0, temp_budget_expiry=expiry.timestamp() if expiry is not None else 0.0
+    )

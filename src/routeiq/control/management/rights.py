@@ -8,7 +8,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from sqlalchemy import false, or_, select, true
+from sqlalchemy import and_, false, or_, select, true
 
 from routeiq.control.access import VIEWERS, Caller
 from routeiq.control.management.desk import denied, missing
@@ -158,10 +158,21 @@ def visible_users(caller: Caller) -> ColumnElement[bool]:
     """Users a caller may list."""
     if caller.sees_all:
         return true()
-    headed = sorted(caller.standing.admin_organizations) if caller.role not in VIEWERS else []
-    inside = select(organization_memberships.c.user_id).where(organization_memberships.c.organization_id.in_(headed))
     itself = users.c.user_id == caller.user_id if caller.user_id else false()
-    return or_(itself, users.c.user_id.in_(inside))
+    headed = sorted(caller.standing.admin_organizations) if caller.role not in VIEWERS else []
+    if not headed:
+        return itself
+    of, joined = organization_memberships.c, team_memberships.c
+    inside = select(of.user_id).where(of.organization_id.in_(headed))
+    # Whom others have, too, is not theirs to see: that would tell of the others.
+    outside = select(of.user_id).where(of.organization_id.not_in(headed))
+    elsewhere = (
+        select(joined.user_id)
+        .join(teams, teams.c.team_id == joined.team_id)
+        .where(or_(teams.c.organization_id.is_(None), teams.c.organization_id.not_in(headed)))
+    )
+    id = users.c.user_id
+    return or_(itself, and_(id.in_(inside), id.not_in(outside), id.not_in(elsewhere)))
 
 
 def manages_user(db: Session, caller: Caller, user_id: str) -> bool:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routeiq.control.management import activity, keys, spend, spend_reports
+from routeiq.control.management import (
+    activity,
+    budgets,
+    customers,
+    keys,
+    organizations,
+    spend,
+    spend_reports,
+    teams,
+    users,
+)
 
 if TYPE_CHECKING:
     from routeiq.control.plane import Plane
@@ -15,6 +25,11 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     """Every endpoint."""
     return (
         *keys.routes(plane),
+        *users.routes(plane),
+        *teams.routes(plane),
+        *organizations.routes(plane),
+        *customers.routes(plane),
+        *budgets.routes(plane),
         *spend.routes(plane),
         *spend_reports.routes(plane),
         *activity.routes(plane),
