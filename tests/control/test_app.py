@@ -191,7 +191,8 @@ def test_without_lookup_only_the_configuration_counts(control: Fixture) -> None:
     control.set_auth(lookup=False)
     assert control.get("/health", VIRTUAL)[0] == 401
     control.set_auth(lookup=False, master_key=None, keys={})
-    assert control.get("/metrics", MASTER)[0] == 401
+    assert control.get("/health", MASTER)[0] == 401
+    assert control.get("/metrics", MASTER)[0] == 403
     control.set_auth(open=True)
     assert control.get("/metrics", None)[0] == 200
 

@@ -25,6 +25,8 @@ _ANYONE_KNOWS = re.compile(
     r"|(litellm-|your-)?(master-?)?key|master)"
 )
 """Keys that stand in tutorials."""
+ADMIN_KEYS_ENV = "ADMIN_API_KEYS"
+PREFIX = "sk-riq-"
 SHORT = 16
 """A key of fewer characters is called weak."""
 
@@ -33,6 +35,7 @@ def compile_auth(ctx: Context, names: Names, access_groups: Container[str], host
     """Authentication for a server that listens on `host`. Starting open beyond this machine is an error."""
     general, own = ctx.config.general, ctx.config.routeiq
     master = _master(ctx)
+    admin_keys = _admin_keys(ctx)
     keys = _keys(ctx, names, access_groups, master)
     header = general.litellm_key_header_name
     if header is not None and not _HEADER.fullmatch(header):
@@ -40,10 +43,11 @@ def compile_auth(ctx: Context, names: Names, access_groups: Container[str], host
     status = own.budget_exceeded_status or ctx.config.litellm.budget_exceeded_status_code or 422
     if not 400 <= status <= 499:
         ctx.error(("litellm_settings", "budget_exceeded_status_code"), "must be from 400 to 499")
-    guarded = bool(master or keys or own.keys or own.key_lookup)
+    guarded = bool(master or keys or admin_keys or own.keys or own.key_lookup)
     return Auth(
         master_key=master,
         open=_open(ctx, host, guarded=guarded),
+        admin_keys=admin_keys,
         keys=keys,
         lookup=guarded if own.key_lookup is None else own.key_lookup,
         key_header=header.lower() if header is not None else None,
@@ -86,6 +90,24 @@ def _master(ctx: Context) -> str | None:
     elif len(key) < SHORT and not ctx.config.general.dangerously_permit_weak_or_unset_master_key:
         ctx.report.warning(mark, where, f"is shorter than {SHORT} characters", "use a long random key")
     return digest(key)
+
+
+def _admin_keys(ctx: Context) -> tuple[str, ...]:
+    """`ADMIN_API_KEYS`, separated by commas: a key may be sent with its prefix or without."""
+    found: dict[str, None] = {}
+    for text in ctx.environ.get(ADMIN_KEYS_ENV, "").split(","):
+        key = text.strip().removeprefix(PREFIX)
+        if not text.strip():
+            continue
+        if not _KEY.fullmatch(key):
+            message = f"the environment variable {ADMIN_KEYS_ENV} holds a key that is not visible ASCII characters"
+            ctx.report.error(NOWHERE, (), message)
+            continue
+        if len(key) < SHORT:
+            message = f"{ADMIN_KEYS_ENV} holds a key of fewer than {SHORT} characters"
+            ctx.report.warning(NOWHERE, (), message, "use a long random key")
+        found.update(dict.fromkeys((digest(key), digest(PREFIX + key))))
+    return tuple(found)
 
 
 def _open(ctx: Context, host: str, *, guarded: bool) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Guard = Callable[[Request], Coroutine[Any, Any, None]]
 INTERNAL_PREFIX = b"/internal/"
+ADMIN_HEADER = b"x-admin-api-key"
+"""Takes admin keys only, and wins over every other header."""
 OPEN = Caller(digest="", name="open", open=True)
 """The caller where the configuration asks for no key."""
 
@@ -40,7 +42,7 @@ def require(access: Access, plane: Plane, *, path: str = "", operation: str = ""
         auth = plane.current().auth
         if access is Access.METRICS and auth.metrics_public:
             return
-        caller = await identify(request, plane, auth)
+        caller = await identify(request, plane, auth, access)
         if caller.open:
             if access is not Access.KEY and not serve_open:
                 raise Forbidden(
@@ -72,27 +74,46 @@ def _standing(found: Memberships) -> Standing:
 
 def admin_name(digest: str, auth: Auth) -> str | None:
     """The name of the admin's key with this hex SHA-256, where the configuration has it as one."""
+    # All of them are compared, so that nothing tells which.
+    found = [hmac.compare_digest(digest, known) for known in auth.admin_keys]
     if auth.master_key is not None and hmac.compare_digest(digest, auth.master_key):
         return "master"
-    return None
+    return "admin" if any(found) else None
 
 
-async def identify(request: Request, plane: Plane, auth: Auth) -> Caller:
+def has_admin(auth: Auth) -> bool:
+    """Whether anybody could be an admin by what the configuration says."""
+    return bool(auth.master_key or auth.admin_keys or auth.lookup or any(key.admin for key in auth.keys.values()))
+
+
+async def identify(request: Request, plane: Plane, auth: Auth, access: Access = Access.KEY) -> Caller:
     """The caller of a request. Raises `Unauthorized` or `Forbidden`."""
     if auth.open:
         return OPEN
-    token = token_of(request.scope["headers"], auth.key_header)
+    headers = request.scope["headers"]
+    stated = next((value.strip() for name, value in headers if name == ADMIN_HEADER), None)
+    for_admins = stated is not None or access in (Access.ADMIN, Access.ADMIN_VIEW, Access.METRICS)
+    if for_admins and not has_admin(auth):
+        raise Forbidden(
+            "No admin key is configured. Set general_settings.master_key, LITELLM_MASTER_KEY or ADMIN_API_KEYS.",
+            code="control_plane_not_configured",
+        )
+    token = token_of(headers, auth.key_header) if stated is None else stated
     if not token:
-        raise Unauthorized("Authentication Error, No api key passed in.", code="no_api_key")
+        code = "admin_key_required" if for_admins else "no_api_key"
+        raise Unauthorized("Authentication Error, No api key passed in.", code=code)
     digest = hashlib.sha256(token).hexdigest()
     name = admin_name(digest, auth)
     if name is not None:
         return Caller(digest=digest, name=name, role=PROXY_ADMIN)
+    if stated is not None:
+        raise Unauthorized("The key in X-Admin-API-Key is not an admin key.", code="invalid_admin_key")
     key = auth.keys.get(digest)
     if key is None and auth.lookup:
         key = await run_in_threadpool(plane.keys.find, digest)
     if key is None or not hmac.compare_digest(digest, key.id):
-        raise Unauthorized("Authentication Error, Invalid api key.")
+        code = "invalid_admin_key" if for_admins else Unauthorized.code
+        raise Unauthorized("Authentication Error, Invalid api key.", code=code)
     if key.blocked:
         raise Forbidden("This key is blocked.", code="key_blocked")
     if key.expires is not None and time.time() >= key.expires:

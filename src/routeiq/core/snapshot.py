@@ -220,6 +220,8 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
 
     master_key: str | None = None
     """Hex SHA-256 of the master key; with `None` and no keys nobody may call, unless `open`."""
+    admin_keys: tuple[str, ...] = ()
+    """Hex SHA-256 of `ADMIN_API_KEYS`, each with and without its prefix: good for the management API only."""
     open: bool = False
     """No key asked for: the configuration has no master key, no keys and no key source, on loopback, or says so."""
     keys: dict[str, Key] = {}

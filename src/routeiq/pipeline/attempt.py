@@ -21,6 +21,7 @@ from routeiq.pipeline.plan import Plan, Route
 from routeiq.pipeline.relay import ChunkRelay, Relay
 from routeiq.pipeline.translated import TranslatedRelay
 from routeiq.pipeline.translation import ChatTranslation, Translation, between_equals
+from routeiq.pipeline.withhold import withhold
 from routeiq.providers import demo, errors
 from routeiq.providers.dialects.faces import error_of
 from routeiq.providers.dialects.invoke import InvokeFrames
@@ -368,6 +369,8 @@ class Attempt(Call):
         now = services.now()
         target = self.route.target
         error.provider = error.provider or self._provider
+        if error.kind == "upstream":
+            withhold(error, target.spec, bytes(self.payload[0]) if self.payload else b"")
         status = error.status if error.kind == "upstream" else 408 if error.kind == "timeout" else 0
         if exchange.reserved_tokens:
             tick = int(services.wall()) // BUCKET_SECONDS
