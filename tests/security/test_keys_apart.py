@@ -21,6 +21,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.keys import Key
 from routeiq.core.snapshot import Auth
 from routeiq.governance.accounts import LimitBook
+from routeiq.governance.directory import Nobody
 from routeiq.governance.keys import KeyRing
 
 TOKENS = st.one_of(
@@ -49,24 +50,25 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> LimitBook:
 @example(b"a" * 32, b"a" * 33)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_what_is_known_of_one_key_is_said_of_no_other(book: LimitBook, one: bytes, other: bytes) -> None:
-    ring = KeyRing(book)
-    ring.adopt(Auth(keys={sha(one): Key(id=sha(one), name="one")}))
+    ring = KeyRing(book, Nobody())
+    ring.adopt(Auth(keys={sha(one): Key(id=sha(one), name="one")}), {})
     found = ring.find(other)
     assert (found is not None) == (one == other)
 
     asked: list[str] = []
 
-    async def lookup(digest: str) -> Key | None:
-        asked.append(digest)
-        return Key(id=digest, name=digest)
+    class Everybody(Nobody):
+        async def key(self, digest: str) -> Key | None:
+            asked.append(digest)
+            return Key(id=digest, name=digest)
 
     async def both() -> None:
-        cache = KeyRing(book)
-        first = await cache.look_up(one, lookup, 0.0)
+        cache = KeyRing(book, Everybody())
+        first = await cache.look_up(one, 0.0)
         known, _, cached = cache.cached(other, 1.0)
         assert known == (one == other)
         assert (cached is first) == (one == other)
-        second = await cache.look_up(other, lookup, 0.0)
+        second = await cache.look_up(other, 0.0)
         assert first is not None
         assert second is not None
         assert (first.key == second.key) == (one == other)
@@ -78,10 +80,11 @@ def test_what_is_known_of_one_key_is_said_of_no_other(book: LimitBook, one: byte
 @given(TOKENS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_an_answer_about_another_key_is_no_answer(book: LimitBook, token: bytes) -> None:
-    async def lookup(_: str) -> Key | None:
-        return Key(id=sha(b"another" + token), name="another")
+    class Confused(Nobody):
+        async def key(self, digest: str) -> Key | None:
+            return Key(id=sha(b"another" + token), name="another")
 
-    assert asyncio.run(KeyRing(book).look_up(token, lookup, 0.0)) is None
+    assert asyncio.run(KeyRing(book, Confused()).look_up(token, 0.0)) is None
 
 
 def welch(first: list[float], second: list[float]) -> float:
@@ -104,8 +107,8 @@ def measured(find: Callable[[bytes], object], near: bytes, far: bytes) -> float:
 
 
 def test_a_guess_that_is_nearly_right_takes_as_long_as_any(book: LimitBook) -> None:
-    ring = KeyRing(book)
-    ring.adopt(Auth(master_key=sha(MASTER)))
+    ring = KeyRing(book, Nobody())
+    ring.adopt(Auth(master_key=sha(MASTER)), {})
     near, far = MASTER[:-1] + b"0", bytes(reversed(MASTER))
     assert ring.find(near) is None
 
