@@ -24,6 +24,7 @@ from routeiq.core.snapshot import (
     Auth,
     Deployment,
     Journal,
+    Ledger,
     Limits,
     Longtail,
     Resilience,
@@ -68,6 +69,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         accounts=compile_accounts(ctx),
         journal=_journal(ctx),
         responses=Responses(**_given(ctx.config.routeiq.responses)),
+        ledger=_ledger(ctx),
         timeout_status=own.timeout_status,
         mock_testing=general.dangerously_allow_mock_testing_request_params,
         gateway=compile_gateway(ctx),
@@ -176,6 +178,14 @@ def _journal(ctx: Context) -> Journal:
     if journal.max_bytes < journal.segment_bytes:
         ctx.error(("routeiq", "journal", "max_bytes"), "must not be under segment_bytes")
     return journal
+
+
+def _ledger(ctx: Context) -> Ledger:
+    general = ctx.config.general
+    return Ledger(
+        retention=general.maximum_spend_logs_retention_period,
+        interval=general.maximum_spend_logs_retention_interval or Ledger().interval,
+    )
 
 
 def _check_upstreams(ctx: Context, deployments: tuple[Deployment, ...]) -> None:

@@ -20,6 +20,7 @@ from routeiq.control.changes import Changes
 from routeiq.control.leases import SWEEP_SECONDS, Leases
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
+from routeiq.control.retention import let_go
 from routeiq.control.shelf import Shelf
 from routeiq.control.watch import watch
 from routeiq.core import access_groups
@@ -43,6 +44,7 @@ from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
+from routeiq.store.retention import Retention
 from routeiq.store.spend import SpendRepository
 from routeiq.store.stored import StoredRepository
 from routeiq.store.vault import Vault
@@ -114,12 +116,14 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     purging = asyncio.create_task(purge(plane))
     sweeping = asyncio.create_task(_sweep(plane))
     watching = asyncio.create_task(watch(plane))
+    letting_go = asyncio.create_task(let_go(plane, Retention(database)))
     writer.start()
     seconds = await feed.follow(serving)
     renewing.cancel()
     purging.cancel()
     sweeping.cancel()
     watching.cancel()
+    letting_go.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:

@@ -270,6 +270,15 @@ class Responses(msgspec.Struct, frozen=True, kw_only=True):
     """Responses a conversation may go back through `previous_response_id`."""
 
 
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the account of requests."""
+
+    retention: float | None = None
+    """Seconds from its arrival until a request may go; `None` keeps all."""
+    interval: float = 86_400.0
+    """Seconds between two times that old ones are let go."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker needs to serve, under one revision."""
 
@@ -293,6 +302,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts = Accounts()
     journal: Journal = Journal()
     responses: Responses = Responses()
+    ledger: Ledger = Ledger()
     timeout_status: int = 504
     """504, or 408 where `routeiq.timeout_status` asks for LiteLLM's."""
     mock_testing: bool = False

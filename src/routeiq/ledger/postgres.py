@@ -15,6 +15,7 @@ import psycopg
 from routeiq.ledger import rollup
 from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, USAGE
 from routeiq.ledger.target import Moved, Row
+from routeiq.store import partitions
 
 LOCK = 0x726F757465697102
 """PostgreSQL's advisory lock for writing to the ledger: "routeiq", 2."""
@@ -86,6 +87,8 @@ class PostgresTarget:
         self._connection = connection
         self._node = node
         self._newest = 0
+        self._edge = 0
+        """The first `seq` there is no partition for; 0: not known yet."""
 
     def offsets(self, segments: Iterable[str]) -> dict[str, int]:
         there = set(segments)
@@ -136,6 +139,8 @@ class PostgresTarget:
             for number, row in enumerate(rows, self._newest + 1):
                 copy.write_row((number, *row))
                 self._newest = number
+        if self._newest > self._edge - partitions.AHEAD:
+            self._extend()
         return self._newest
 
     def insert_sides(self, details: list[Row], usage: list[Row]) -> None:
@@ -174,6 +179,17 @@ class PostgresTarget:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _extend(self) -> None:
+        """Make the partitions the next rows will need, alone as every writer is."""
+        for table in partitions.TABLES:
+            found = self._connection.execute(partitions.BOUNDS.format(table=table)).fetchall()
+            edge = max((partitions.upper_bound(words) for _, words in found), default=0)
+            while edge < self._newest + partitions.AHEAD:
+                for statement in partitions.made(table, edge, edge + partitions.SIZE):
+                    self._connection.execute(statement)
+                edge += partitions.SIZE
+            self._edge = edge
 
     def _copy(self, statement: str, rows: list[Row]) -> None:
         if rows:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from routeiq.core.database import Postgres
 
-HEAD = "0009"
+HEAD = "0010"
 """The schema this version reads and writes: the newest revision in `migrations/`."""
 BUSY_SECONDS = 10.0
 POSTGRES_DEFAULTS = {
@@ -136,6 +136,7 @@ def insert_into(opened: Engine | Connection, table: Table) -> Any:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file; an older one keeps what it has
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA journal_size_limit=67108864")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routeiq.config.schema.types import Amount, Flag, Name, Positive, Section, Text
+from routeiq.config.schema.types import Amount, Flag, Name, Positive, PositiveSeconds, Section, Text
 
 
 class GeneralSettings(Section):
@@ -19,4 +19,6 @@ class GeneralSettings(Section):
     max_parallel_requests: Positive | None = None
     global_max_parallel_requests: Positive | None = None
     user_header_name: Name | None = None
+    maximum_spend_logs_retention_period: PositiveSeconds | None = None
+    maximum_spend_logs_retention_interval: PositiveSeconds | None = None
     max_request_size_mb: Amount | None = None
