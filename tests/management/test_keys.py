@@ -82,7 +82,7 @@ def test_a_key_of_ones_own_choice(api: Api) -> None:
         ({"nonsense": 1}, "nonsense"),
         ({"allowed_routes": ["/chat/completions"]}, "allowed_routes"),
         ({"budget_limits": [{"budget_duration": "1d", "max_budget": 1}] * 2}, "budget_limits"),
-        ({"auto_rotate": True}, "rotation_interval"),
+        ({"auto_rotate": True}, "auto_rotate"),
         ({"key_alias": "\x00"}, "key_alias"),
         ({"user_id": ""}, "user_id"),
         ([], None),

@@ -82,7 +82,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "organization:members": _ORGANIZATION,
         "customer:read": _ADMIN_VIEW,
         "customer:write": _ADMIN,
-        "budget:read": _ADMIN_VIEW | _ORGANIZATION,
+        "budget:read": _ADMIN_VIEW,
         "budget:write": _ADMIN,
         "spend:read": _READ,
         "model:read": _READ | {CUSTOMER},

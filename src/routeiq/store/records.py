@@ -178,9 +178,6 @@ class VirtualKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     key_type: str = "default"
     allowed_routes: tuple[str, ...] = ()
     access_group_ids: tuple[str, ...] = ()
-    auto_rotate: bool = False
-    rotation_interval: str = ""
-    key_rotation_at: float | None = None
     last_rotation_at: float | None = None
     rotation_count: int = 0
     admin: bool = False

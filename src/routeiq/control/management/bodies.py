@@ -139,7 +139,7 @@ KEY_UNSUPPORTED = frozenset(
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "end_user_budget_id",
         "disable_global_guardrails", "enable_prompt_caching", "throttle_on_budget_exceeded", "enforced_params",
         "allowed_passthrough_routes", "denied_passthrough_routes", "allowed_vector_store_indexes", "router_settings",
-        "send_invite_email", "rpm_limit_type", "tpm_limit_type",
+        "send_invite_email", "auto_rotate", "rotation_interval", "rpm_limit_type", "tpm_limit_type",
     )
 )  # fmt: skip
 """Of LiteLLM's key requests, whose fields user requests have too."""

@@ -26,7 +26,6 @@ from routeiq.control.management.bodies import (
 )
 from routeiq.control.management.grants import KEY_TYPES
 from routeiq.control.management.limits import changed, for_a_while
-from routeiq.core.errors import BadRequest
 from routeiq.store.records import VirtualKey
 
 Secret = Annotated[str, StringConstraints(pattern=r"^sk-[\x21-\x7e]{1,509}$")]
@@ -56,8 +55,6 @@ class KeyFields(LimitFields):
     allowed_routes: list[Words] | None = Field(default=None, max_length=100)
     key_type: Literal["default", "llm_api", "management", "read_only"] | None = None
     access_group_ids: Names | None = None
-    auto_rotate: bool | None = None
-    rotation_interval: Lifetime | None = None
 
 
 class GenerateKey(KeyFields):
@@ -186,16 +183,14 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
     for field, name in (
         ("key_alias", "alias"), ("user_id", "user_id"), ("team_id", "team_id"), ("organization_id", "organization_id"),
         ("project_id", "project_id"), ("agent_id", "agent_id"), ("budget_id", "budget_id"),
-        ("rotation_interval", "rotation_interval"),
     ):  # fmt: skip
         if body.has(field):
             new[name] = getattr(body, field) or ""
     for field in ("models", "tags", "allowed_routes", "access_group_ids"):
         if body.has(field):
             new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
-    for field in ("blocked", "auto_rotate"):
-        if body.has(field):
-            new[field] = bool(getattr(body, field))
+    if body.has("blocked"):
+        new["blocked"] = bool(body.blocked)
     if body.has("metadata"):
         new["metadata"] = body.metadata or {}
     if body.key_type is not None:
@@ -205,12 +200,6 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
     if body.has("duration"):
         endless = body.duration in (None, "", "-1")
         new["expires"] = None if endless else now + lifetime(body.duration or "")
-    if new.get("auto_rotate", record.auto_rotate) and not new.get("rotation_interval", record.rotation_interval):
-        raise BadRequest("rotation_interval: is needed with auto_rotate", param="rotation_interval")
-    if {"auto_rotate", "rotation_interval"} & new.keys():
-        interval = new.get("rotation_interval", record.rotation_interval)
-        rotates = new.get("auto_rotate", record.auto_rotate)
-        new["key_rotation_at"] = now + lifetime(interval) if rotates else None
     if isinstance(body, UpdateKey) and (body.has("temp_budget_increase") or body.has("temp_budget_expiry")):
         increase = nano(body.temp_budget_increase) if body.temp_budget_increase is not None else None
         new["limits"] = for_a_while(new["limits"], increase, body.temp_budget_expiry)

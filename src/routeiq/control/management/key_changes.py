@@ -129,7 +129,6 @@ def routes(desk: Desk) -> tuple[Route, ...]:
                 spending=Spending(carry=carry, at=now, previous=(*before.spending.previous, digest)[-100:]),
                 rotation_count=before.rotation_count + 1,
                 last_rotation_at=now,
-                key_rotation_at=now + lifetime(after.rotation_interval) if after.auto_rotate else None,
             )
             db.keys.remove_one(digest)
             db.keys.put(after)

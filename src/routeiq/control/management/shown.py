@@ -93,11 +93,9 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
         "allowed_routes": list(record.allowed_routes),
         "key_type": record.key_type,
         "access_group_ids": list(record.access_group_ids) or None,
-        "auto_rotate": record.auto_rotate,
-        "rotation_interval": record.rotation_interval or None,
+        "auto_rotate": False,
         "rotation_count": record.rotation_count,
         "last_rotation_at": moment(record.last_rotation_at),
-        "key_rotation_at": moment(record.key_rotation_at),
         **per_model,
         **written,
     }
