@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from cyclopts import App, Parameter
@@ -103,6 +103,51 @@ def status(*, state_dir: StateDir = None, database: Where = None, json: Json = F
         elif name == "cost":
             shown = f"${dollars(value)}"
         print(f"{name:<12}{'-' if shown is None else shown}")
+    return 0
+
+
+@ledger_app.command
+def export(
+    *,
+    output: str,
+    format: Literal["jsonl", "parquet"] = "jsonl",
+    from_: Annotated[Day, Parameter(name="--from")] = None,
+    to: Day = None,
+    again: Annotated[bool, Parameter(negative="")] = False,
+    state_dir: StateDir = None,
+    database: Where = None,
+    json: Json = False,
+) -> int:
+    """Write requests to files, one a day. Days that are over and have their file are passed over.
+
+    Parameters
+    ----------
+    output
+        A directory, or s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix.
+    format
+        JSON lines, or Parquet with a timestamp and the cost as a decimal beside nano-dollars.
+    from_
+        The first day.
+    to
+        The last. Default: the newest there is; today's is written as far as it has come, and anew the next time.
+    again
+        Write files that are there, too.
+    """
+    from routeiq.ledger import export as exports
+
+    try:
+        place = exports.Place(output)
+        with opened(database, state_dir) as engine:
+            for done in exports.export(
+                engine, place, format, first_day=_day(from_, 0), last_day=_day(to, 2**31), again=again
+            ):
+                if json:
+                    print(msgspec.json.encode(done).decode(), flush=True)
+                else:
+                    said = "there already" if done.skipped else f"{done.requests} requests, {done.size} bytes"
+                    print(f"{done.day}  {done.name}  {said}", flush=True)
+    except (Unusable, exports.ExportFailed) as error:
+        return fail(str(error))
     return 0
 
 
