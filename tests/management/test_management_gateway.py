@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,20 @@ def test_changes_reach_the_workers_at_once(gateway: Gateway) -> None:
     assert [call(gateway, each)[0] for each in (key, made["key"])] == [200, 200]
     post(gateway, "/key/delete", {"keys": [made["key"]]})
     wait(lambda: [call(gateway, each)[0] for each in (key, made["key"])] == [401, 401])
+
+
+def test_many_at_once_do_not_wait_for_each_other(gateway: Gateway) -> None:
+    key = post(gateway, "/key/generate", {"max_budget": 1})["key"]
+
+    def ask(number: int) -> int:
+        if number % 4 == 0:
+            return gateway.call("/key/generate", {"max_budget": 1})[0]
+        return gateway.get("/key/info", key=key)[0]
+
+    begin = time.monotonic()
+    with ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(ask, range(120))) == {200}
+    assert time.monotonic() - begin < 9.0, "a connection was waited for"
 
 
 def test_a_users_budget_and_a_members(gateway: Gateway) -> None:

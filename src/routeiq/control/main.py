@@ -85,10 +85,12 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     table = CounterTable(args.state, column=0, columns=args.columns)
     table.forget_flying()
     database = engine(where)
+    # Of its own: who changes something asks the ledger's sums while it holds a connection.
+    managed = engine(where)
     spend = SpendRepository(database)
     repositories = (
         Lookup(database, rules=lambda: rules(plane.snapshot)),
-        Accounts(database),
+        Accounts(managed),
         RequestRepository(database),
         ResponseRepository(database),
         spend,
@@ -132,6 +134,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     await serving
     ingester.close()
     database.dispose()
+    managed.dispose()
     return 0
 
 

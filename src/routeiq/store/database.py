@@ -136,7 +136,9 @@ def insert_into(opened: Engine | Connection, table: Table) -> Any:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file; an older one keeps what it has
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # Of a new file; asking it of one that is there would wait for whoever writes to it.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA journal_size_limit=67108864")

@@ -152,9 +152,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 record = msgspec.structs.replace(record, blocked=blocked, updated_at=now, updated_by=by(caller))
                 db.end_users.put(record)
                 records.append(record)
-            listed = infos(db, records)
         desk.published(subjects=[f"end_user:{record.user_id}" for record in records])
-        return answer({name: listed})
+        with desk.accounts.read() as db:
+            return answer({name: infos(db, records)})
 
     def block(request: Request, body: CustomerIds) -> Response:
         """Refuse requests that name these end users; those nobody knows yet are made."""

@@ -97,12 +97,19 @@ def routes(desk: Desk) -> tuple[Route, ...]:
                 with desk.accounts.write() as db:
                     _, record = _changed(db, caller, digest_of(item.key), single, "/key/bulk_update")
                     db.keys.put(record)
-                    entry = info(desk, db, record)
                 desk.published(keys=[record.digest])
-                done.append({"key": item.key, "key_info": entry})
+                with desk.accounts.read() as db:
+                    done.append({"key": item.key, "key_info": info(desk, db, record)})
             except GatewayError as error:
                 failed.append({"key": item.key, "failed_reason": error.message})
         return answer({"total_requested": len(body.keys), "successful_updates": done, "failed_updates": failed})
+
+    def _carried(caller: Caller, digest: str) -> dict[str, int]:
+        """What the key has spent in each period under way."""
+        with desk.accounts.read() as db:
+            record = changed_key(db, caller, digest, "/key/regenerate")
+            shared = db.budgets.get(record.budget_id) if record.budget_id else None
+        return desk.carried("key", digest, effective(record.limits, shared), record.spending)
 
     @unique("key")
     def regenerate(request: Request, body: RegenerateKey | None = None, key: str | None = None) -> Response:
@@ -113,6 +120,8 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         digest = digest_of(name) if name else caller.digest
         secret = asked.new_key or new_secret()
         now = desk.now()
+        # The ledger is asked before the transaction, which others wait for.
+        carry = _carried(caller, digest)
         with desk.accounts.write() as db:
             before, after = _changed(db, caller, digest, asked, "/key/regenerate")
             new = digest_of(secret)
@@ -120,8 +129,6 @@ def routes(desk: Desk) -> tuple[Route, ...]:
                 raise BadRequest(
                     "new_key: this key can't be used; take another", param="new_key", code="already_exists"
                 )
-            shared = db.budgets.get(before.budget_id) if before.budget_id else None
-            carry = desk.carried("key", digest, effective(before.limits, shared), before.spending)
             after = msgspec.structs.replace(
                 after,
                 digest=new,

@@ -228,9 +228,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             record = msgspec.structs.replace(record, blocked=blocked, updated_at=desk.now(), updated_by=by(caller))
             db.keys.put(record)
             found = [record.digest, *db.keys.retired(record.digest)]
-            entry = info(desk, db, record)
         desk.published(keys=found)
-        return answer({"token": record.digest, **entry})
+        with desk.accounts.read() as db:
+            return answer({"token": record.digest, **info(desk, db, record)})
 
     def block(request: Request, body: KeyReference) -> Response:
         """Let a key do nothing any more."""

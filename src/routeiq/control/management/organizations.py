@@ -209,6 +209,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 raise taken("organization", made.organization_id, "organization_id")
             record = _applied(db, caller, made, body)
             db.organizations.put(record)
+        with desk.accounts.read() as db:
             return answer(infos(db, [record])[0])
 
     def update(request: Request, body: UpdateOrganization) -> Response:
@@ -223,19 +224,19 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                     raise denied("models: an admin of the organization may not add to them", "models")
             record = _applied(db, caller, before, body)
             db.organizations.put(record)
-            entry = infos(db, [record])[0]
         desk.published(subjects=[f"organization:{record.organization_id}"])
-        return answer(entry)
+        with desk.accounts.read() as db:
+            return answer(infos(db, [record])[0])
 
     def delete(request: Request, body: OrganizationIds) -> Response:
         """Delete organizations with their teams, keys and memberships."""
         caller = request.state.caller
         gone: list[str] = []
-        entries = []
+        with desk.accounts.read() as db:
+            entries = infos(db, [_seen(db, caller, id) for id in dict.fromkeys(body.organization_ids)])
         with desk.accounts.write() as db:
             for id in dict.fromkeys(body.organization_ids):
-                record = _seen(db, caller, id, lock=True)
-                entries += infos(db, [record])
+                _seen(db, caller, id, lock=True)
                 for team in db.teams.all(team_table.c.organization_id == id):
                     gone += teams.remove(db, team, by(caller), desk.now())
                 gone += db.keys.delete(db.keys.all(virtual_keys.c.organization_id == id), by(caller), desk.now())

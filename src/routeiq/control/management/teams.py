@@ -104,6 +104,12 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         made = budgets.make(db, caller, limiting.changed(Limits(), limits), desk.now())
         return msgspec.structs.replace(record, member_budget_id=made.budget_id)
 
+    def _told(record: Team) -> dict[str, Any]:
+        """The team, once the workers know that it has changed."""
+        desk.published(subjects=[f"team:{record.team_id}"])
+        with desk.accounts.read() as db:
+            return info(desk, db, record)
+
     def new(request: Request, body: NewTeam) -> Response:
         """Make a team; who makes it, if it is a user, is its first admin."""
         caller, now = request.state.caller, desk.now()
@@ -119,9 +125,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 team_members.join(desk, db, caller, record, member)
             if caller.user_id and db.users.get(caller.user_id) is not None:
                 team_members.ensure_admin(db, caller, record, now)
-            entry = info(desk, db, record)
-        desk.published(subjects=[f"team:{record.team_id}"])
-        return answer(entry)
+        return answer(_told(record))
 
     def _update(request: Request, team_id: str, body: TeamFields) -> dict[str, Any]:
         caller = request.state.caller
@@ -132,9 +136,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             _checked(db, caller, record, before)
             record = _with_member_budget(db, caller, record, body)
             db.teams.put(record)
-            entry = info(desk, db, record)
-        desk.published(subjects=[f"team:{team_id}"])
-        return entry
+        return _told(record)
 
     def update(request: Request, body: UpdateTeam) -> Response:
         """Change what a request names; null takes it away."""
@@ -250,9 +252,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 raise denied("Only an admin of the team's organization or of the gateway may do this.", "team_id")
             team = msgspec.structs.replace(team, blocked=blocked, updated_at=desk.now(), updated_by=by(caller))
             db.teams.put(team)
-            entry = info(desk, db, team)
-        desk.published(subjects=[f"team:{team.team_id}"])
-        return answer(entry)
+        return answer(_told(team))
 
     def block(request: Request, body: TeamId) -> Response:
         """Let no key of a team work any more."""
@@ -282,9 +282,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             team = msgspec.structs.replace(before, models=models, updated_at=desk.now(), updated_by=by(caller))
             _checked(db, caller, team, before)
             db.teams.put(team)
-            entry = info(desk, db, team)
-        desk.published(subjects=[f"team:{team.team_id}"])
-        return answer(entry)
+        return answer(_told(team))
 
     def list_permissions(request: Request, team_id: Id) -> Response:
         """What members may do with the team's keys."""
@@ -311,7 +309,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 updated_by=by(caller),
             )
             db.teams.put(team)
-            return answer(info(desk, db, team))
+        return answer(_told(team))
 
     write, read = "team:write", "team:read"
     return (

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from routeiq.control.access import Caller
     from routeiq.control.plane import Plane
     from routeiq.store.accounts import Session
+    from routeiq.store.records import VirtualKey
 
 MOST_KEYS = 1000
 """Of a user in one answer; `/key/list` has the rest."""
@@ -144,14 +145,17 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                     )
                 )
             _join(db, caller, record, asked)
-            entry = infos(desk, db, [record])[0]
-            entry["key"] = entry["token"] = None
-            if asked.auto_create_key:
-                entry |= _first_key(db, caller, record, asked)
+            made_key = _first_key(db, caller, record, asked) if asked.auto_create_key else None
         if asked.spend:
             plane.spend.reset("user", record.user_id, by(caller), nano(asked.spend))
-            entry["spend"] = asked.spend
         desk.published(subjects=[f"user:{record.user_id}"])
+        with desk.accounts.read() as db:
+            entry = infos(desk, db, [record])[0]
+            entry["key"] = entry["token"] = None
+            if made_key is not None:
+                shown_key = key_answers.generated(desk, db, *made_key)
+                names = ("key", "token", "token_id", "key_name", "key_alias", "expires")
+                entry |= {name: shown_key[name] for name in names}
         return answer(entry)
 
     def _join(db: Session, caller: Caller, record: User, body: NewUser) -> None:
@@ -169,12 +173,10 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             member = Member(user_id=record.user_id, role=wanted.user_role)
             team_members.join(desk, db, caller, team, member, budget)
 
-    def _first_key(db: Session, caller: Caller, record: User, body: NewUser) -> dict[str, Any]:
+    def _first_key(db: Session, caller: Caller, record: User, body: NewUser) -> tuple[VirtualKey, str]:
         given = {name: getattr(body, name) for name in ("key_alias", "duration", "key_type") if body.has(name)}
         asked = GenerateKey.model_validate({**given, "user_id": record.user_id, "team_id": body.team_id})
-        key, secret = keys.make(desk, db, caller, asked, "/key/generate")
-        made = key_answers.generated(desk, db, key, secret)
-        return {name: made[name] for name in ("key", "token", "token_id", "key_name", "key_alias", "expires")}
+        return keys.make(desk, db, caller, asked, "/key/generate")
 
     def _update(caller: Caller, body: UpdateUser) -> dict[str, Any]:
         if body.user_id is None and body.user_email is None:
