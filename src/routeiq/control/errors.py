@@ -45,7 +45,8 @@ async def _http(request: Request, error: Any) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 404:
         return answer(UnknownPath(f"There is no {request.scope['path'][:200]} here."), headers)
-    return answer(BadRequest(str(error.detail), status=error.status_code), headers)
+    code = "method_not_allowed" if error.status_code == 405 else None
+    return answer(BadRequest(str(error.detail), status=error.status_code, code=code), headers)
 
 
 async def _invalid(_: Request, error: Any) -> Response:
