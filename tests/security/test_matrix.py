@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 import pytest
 from fastapi.routing import APIRoute
+from security_world import MASTER, World
 
-from conftest import MASTER, World
 from routeiq.control.access import OPERATIONS, Access
 from routeiq.control.routes import Guarded, Route
 from routeiq.core import keys as roles
