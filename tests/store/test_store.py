@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -223,3 +224,15 @@ def test_a_schema_of_its_own_and_an_engine_without_a_password(postgres: Postgres
     opened = engine(own)
     assert PASSWORD not in repr(opened.url) + repr(own) + str(own)
     opened.dispose()
+
+
+def test_a_connection_opens_while_another_one_writes(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    migrations.migrate(file)
+    with closing(connect(file)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        writing.execute("UPDATE stored_revision SET number = 1")
+        begun = time.monotonic()
+        connect(file).close()
+        assert time.monotonic() - begun < 5
+        writing.execute("COMMIT")
