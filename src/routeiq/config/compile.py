@@ -18,6 +18,7 @@ from routeiq.config.context import Context
 from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_access_groups, compile_names
 from routeiq.config.report import Path
+from routeiq.config.shared import compile_shared
 from routeiq.config.stored import stores_models, subjects
 from routeiq.core.money import nano
 from routeiq.core.snapshot import (
@@ -75,6 +76,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         gateway=compile_gateway(ctx),
         providers=compile_providers(ctx, deployments),
         runs=compile_runs(ctx),
+        shared=compile_shared(ctx),
         end_users=stored.end_users or bool(ctx.config.litellm.max_end_user_budget_id),
         end_user_header=(general.user_header_name or "").lower() or None,
         tags=subjects(stored.tags),
@@ -98,7 +100,12 @@ def revision_of(snapshot: Snapshot) -> str:
         )
         for deployment in snapshot.deployments
     )
-    plain = msgspec.structs.replace(snapshot, revision="", created=0.0, stored=0, deployments=deployments)
+    shared = snapshot.shared
+    if shared is not None:
+        shared = msgspec.structs.replace(shared, url=hashlib.sha256(shared.url.encode()).hexdigest())
+    plain = msgspec.structs.replace(
+        snapshot, revision="", created=0.0, stored=0, deployments=deployments, shared=shared
+    )
     return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
 
 

@@ -86,7 +86,8 @@ class Leases:
         self._free: list[int] = []
         self._resting: list[tuple[float, int]] = []
         self._next = table.used()
-        self._number = 0
+        # No number twice, even where the table was begun anew: other machines know leases by them.
+        self._number = int(clock() * 1000)
         self._ended: dict[str, Seeds] = {}
         """What runs had come to when their slots were taken back."""
         now = clock()

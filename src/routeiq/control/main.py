@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import msgspec
 from routeiq.control.app import create_app
 from routeiq.control.changes import Changes
 from routeiq.control.leases import SWEEP_SECONDS, Leases
+from routeiq.control.nodes import Nodes
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.control.retention import let_go
@@ -32,7 +33,7 @@ from routeiq.core.settings import BUILD_ENV, SECRETS_KEY_ENV
 from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
 from routeiq.core.stored import Stored
-from routeiq.ledger.ingest import Ingester, Observer, Trouble
+from routeiq.ledger.ingest import Ingester, Observer, Trouble, node_name
 from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
 from routeiq.process.feed import Feed
@@ -119,7 +120,11 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     sweeping = asyncio.create_task(_sweep(plane))
     watching = asyncio.create_task(watch(plane))
     letting_go = asyncio.create_task(let_go(plane, Retention(database)))
+    nodes = Nodes(table, slots, node_name(journal), _noted_redis(table))
+    plane.nodes = nodes
+    sharing = threading.Thread(target=nodes.run, args=(stop,), name="nodes", daemon=True)
     writer.start()
+    sharing.start()
     seconds = await feed.follow(serving)
     renewing.cancel()
     purging.cancel()
@@ -171,6 +176,8 @@ def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:
         plane.snapshot = snapshots.decode(encoded)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refused(str(error))
+    if plane.nodes is not None:
+        plane.nodes.adopt(plane.snapshot.shared)
     plane.credentials.follow(d.signing for d in plane.snapshot.deployments if d.signing is not None)
     return Ready(plane.snapshot.revision)
 
@@ -188,6 +195,16 @@ def _migrated(where: Database) -> Opener:
         return made(node)
 
     return opened
+
+
+def _noted_redis(table: CounterTable) -> Callable[[bool], None]:
+    """Keeps for workers and metrics whether Redis is there."""
+    up = table.slot(metrics.REDIS_UP.name, GAUGE)
+
+    def note(there: bool) -> None:
+        table.cells[up] = there
+
+    return note
 
 
 def _noted(plane: Plane, table: CounterTable) -> Trouble:

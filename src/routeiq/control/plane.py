@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
 from routeiq.control.leases import Leases
+from routeiq.control.nodes import Nodes
 from routeiq.control.shelf import Shelf
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
@@ -61,6 +62,8 @@ class Plane:
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)
     changes: Changes = field(default_factory=lambda: Changes(_nobody))
+    nodes: Nodes | None = None
+    """Shares counters with other machines."""
     leases: Leases | None = None
     """Of the counters workers share; `None` where there are no workers."""
     stored: Shelf | None = None

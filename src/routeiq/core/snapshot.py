@@ -236,6 +236,23 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     metrics_public: bool = False
 
 
+class Shared(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters that several machines share, over Redis."""
+
+    url: str
+    """May hold a password."""
+    interval: float = 0.1
+    """Seconds between two rounds in which machines tell each other what they have counted."""
+    strict: bool = False
+    """Ask Redis before each request with limits, instead."""
+    when_lost: str = "local"
+    """Without Redis `local` goes on by what this machine counts, `refuse` answers 503 to requests with limits."""
+    namespace: str = "routeiq"
+
+    def __repr__(self) -> str:
+        return f"Shared(strict={self.strict}, namespace={self.namespace!r})"
+
+
 class Runs(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of an agent may come to, over all its calls. Limits of `None` are no limits."""
 
@@ -316,6 +333,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     end_user_header: str | None = None
     """`user_header_name`, lower case."""
     runs: Runs | None = None
+    shared: Shared | None = None
     tags: dict[str, Subject] = {}
     """What requests with a tag count for, by the tag's name; tags without limits are not in it."""
     access_groups: dict[str, tuple[str, ...]] = {}

@@ -169,6 +169,18 @@ class Account:
         for meter, _ in self.budgets:
             meter.settle(reservation.cost, cost, then)
 
+    def refusal(self, what: str, used: int, reservation: Reservation, now: float) -> GatewayError:
+        """Why not, in the words of the counters all machines share: `wire.RESERVE`."""
+        subject = self.subject
+        if what == "parallel":
+            return self._crowded()
+        if what == "requests" and self.requests is not None:
+            return self._exceeded(what, subject.rpm or 0, self.requests, 1, now)
+        if what == "tokens" and self.tokens is not None:
+            return self._exceeded(what, subject.tpm or 0, self.tokens, reservation.tokens, now)
+        meter, _ = budget = self.budgets[int(what) - 1]
+        return self._spent(used, budget.most(now), meter, now)
+
     def requests_now(self, tick: int) -> int:
         """Requests of the last minute."""
         return self.requests.used(tick) if self.requests is not None else 0
@@ -217,13 +229,21 @@ class Account:
 class Reservation:
     """What one request has taken from each of its accounts; settled once."""
 
-    __slots__ = ("accounts", "cost", "settled", "tokens")
+    __slots__ = ("accounts", "cost", "settled", "ticket", "tokens")
 
     def __init__(self, accounts: tuple[Account, ...], tokens: int, cost: int) -> None:
         self.accounts = accounts
         self.tokens = tokens
         self.cost = cost
+        self.ticket = ""
+        """Its name in the counters all machines share, where it was taken from those too."""
         self.settled = False
+
+    def cancel(self, now: float) -> None:
+        """Give all of it back at once."""
+        self.settled = True
+        for account in self.accounts:
+            account.undo(self.tokens, self.cost, now, int(now) // BUCKET_SECONDS)
 
     def settle(self, tokens: int, cost: int, then: float, now: float) -> None:
         """Replace the reservation made at `then` by what was used; the second call does nothing."""
@@ -290,18 +310,23 @@ class LimitBook:
     otherwise); those of the database where the control plane has leased them a slot.
     """
 
-    def __init__(
-        self, table: CounterTable, slots: SlotTable | None = None, turns: Turns | None = None, *, shared: bool = False
-    ) -> None:
-        """`turns` where other workers share the counters; `shared` where other machines do."""
+    def __init__(self, table: CounterTable, slots: SlotTable | None = None, turns: Turns | None = None) -> None:
+        """`turns` where other workers share the counters."""
         self.turns = turns
         self.zone = "UTC"
         self._table = table
         self._slots = slots
-        self._shared = shared
+        self._shared = False
         self._named: dict[str, Counters] = {}
         self._leased: WeakValueDictionary[tuple[int, int], Counters] = WeakValueDictionary()
         self._windows: dict[str, Window] = {}
+
+    def share(self, shared: bool) -> None:
+        """Whether other machines share the counters too."""
+        if shared != self._shared:
+            self._shared = shared
+            self._named.clear()
+            self._windows.clear()
 
     def account(self, subject: Subject) -> Account:
         """The subject's account. Raises `Overloaded` where there is no room to count."""

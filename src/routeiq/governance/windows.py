@@ -161,6 +161,14 @@ class Budget:
         """The period's sum over all workers, reservations included."""
         return self._sum(self._begin(now))
 
+    def settled(self, now: float) -> int:
+        """The same without what is only reserved."""
+        cells, step = self._cells, self._step
+        number = self._begin(now)
+        return sum(
+            cells[base + step] - cells[base + 2 * step] for base in (self._base, *self._others) if cells[base] == number
+        )
+
     def add(self, amount: int, now: float) -> int:
         """Spend `amount` for good, unless that was in a period that is over; the sum over all workers."""
         number = self._begin(now)

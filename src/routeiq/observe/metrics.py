@@ -92,11 +92,12 @@ QUARANTINED = Family(
 )
 BACKLOG = Family("routeiq_journal_backlog_bytes", "gauge", "Bytes of the journal that are not in the ledger yet.")
 LEDGER_UP = Family("routeiq_ledger_up", "gauge", "1 while the control plane can write to the ledger's database.")
+REDIS_UP = Family("routeiq_redis_up", "gauge", "1 while limits are shared with other machines over Redis.")
 
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
     ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED, INGESTED,
-    QUARANTINED, BACKLOG, LEDGER_UP,
+    QUARANTINED, BACKLOG, LEDGER_UP, REDIS_UP,
 )  # fmt: skip
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from routeiq.core.errors import Forbidden
+from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded
 from routeiq.core.exchange import Exchange
 from routeiq.core.keys import ModelRule
-from routeiq.governance.keys import Caller
+from routeiq.governance.keys import Caller, rate_headers
+from routeiq.governance.strict import Strict
 from routeiq.pipeline.plan import LiveGroup, Plan
+from routeiq.pipeline.settle import refuse
 
 BYTES_PER_TOKEN = 4
 """Of the estimate before the call; the provider's own count replaces it after."""
@@ -35,10 +37,52 @@ def admit(exchange: Exchange) -> bool:
         accounts = caller.accounts_for(exchange.model)
         if also:
             accounts += also
+        services = plan.services
+        now = exchange.at / 1e6
         exchange.reservation = caller.reserve(
-            accounts, tokens, cost, exchange.at / 1e6, plan.services.limits, plan.snapshot.auth.budget_exceeded_status
+            accounts, tokens, cost, now, services.limits, plan.snapshot.auth.budget_exceeded_status
+        )
+        if plan.snapshot.shared is not None:
+            return _reserve_everywhere(exchange, plan, now)
+    return False
+
+
+def _reserve_everywhere(exchange: Exchange, plan: Plan, now: float) -> bool:
+    """Where other machines share the limits: ask for all of them, or see that what they count is known."""
+    services = plan.services
+    if services.strict is not None:
+        services.start(_ask(exchange, plan, services.strict, now))
+        return True
+    shared = plan.snapshot.shared
+    if shared is not None and shared.when_lost == "refuse" and not services.shares_counters():
+        exchange.reservation.cancel(now)
+        exchange.reservation = None
+        raise Overloaded(
+            "Limits can't be checked: the counters all machines share do not answer.",
+            code="limits_unavailable",
+            retry_after=1.0,
         )
     return False
+
+
+async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> None:
+    reservation = exchange.reservation
+    refused = await strict.reserve(reservation, now)
+    if exchange.settled:
+        # The client went away, and all was settled before Redis had its part.
+        if reservation.ticket:
+            await strict.settle(reservation, 0, 0, now)
+        return
+    if refused is None:
+        plan.resume(exchange)
+        return
+    reservation.cancel(now)
+    exchange.reservation = None
+    if isinstance(refused, BudgetExceeded):
+        refused.status = plan.snapshot.auth.budget_exceeded_status
+    elif isinstance(refused, LimitExceeded):
+        refused.headers = rate_headers(reservation.accounts, now)
+    refuse(exchange, refused)
 
 
 def not_allowed(rule: ModelRule, model: str) -> Forbidden:

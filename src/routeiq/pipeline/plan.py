@@ -159,6 +159,7 @@ class Plan:
         """Takes an exchange on from its stage, after it was taken away."""
         book = services.limits
         book.zone = snapshot.auth.timezone
+        book.share(snapshot.shared is not None)
         self.gateway = book.account(snapshot.gateway) if snapshot.gateway is not None else None
         self.tags = {name: book.account(subject) for name, subject in snapshot.tags.items()}
         self.limits_more = bool(self.gateway or self.tags or snapshot.end_users or snapshot.runs is not None)

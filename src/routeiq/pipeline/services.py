@@ -8,11 +8,13 @@ import time
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from routeiq.core.counters import CounterTable
+from routeiq.core.counters import GAUGE, CounterTable
+from routeiq.core.snapshot import Shared
 from routeiq.governance.accounts import LimitBook
 from routeiq.governance.customers import Customers
 from routeiq.governance.keys import KeyRing
 from routeiq.governance.runs import AgentRuns
+from routeiq.governance.strict import Strict
 from routeiq.ledger.journal import EventSink
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
@@ -108,6 +110,8 @@ class Services:
         """`None` in a program without a control plane: there is nothing to go on from."""
         self.longtail = longtail
         """The Unix socket of the process with LiteLLM's SDK; empty where `library` calls it."""
+        self.strict: Strict | None = None
+        """Asked before each request with limits, where machines share those exactly."""
         self.background: dict[str, Running] = {}
         """Responses that are worked at after their client has been answered, by id."""
         self.alive: asyncio.Task[None] | None = None
@@ -122,6 +126,18 @@ class Services:
         """Tasks that must not be garbage-collected while they run."""
         self._health: dict[str, Health] = {}
         self._held: dict[str, Target] = {}
+
+    def share(self, shared: Shared | None, flying_seconds: float) -> None:
+        """Take the settings of a new Snapshot."""
+        wanted = shared if shared is not None and shared.strict else None
+        if wanted != (self.strict.shared if self.strict is not None else None):
+            if self.strict is not None:
+                self.start(self.strict.close())
+            self.strict = Strict(wanted, flying_seconds) if wanted is not None else None
+
+    def shares_counters(self) -> bool:
+        """Whether the control plane is in touch with the counters all machines share."""
+        return self.table.total(self.table.row(metrics.REDIS_UP.name, GAUGE)) > 0
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something that nobody has to wait for."""

@@ -19,6 +19,7 @@ from routeiq.providers.dialects.faces import FACES
 from routeiq.providers.dialects.splice import show_model
 
 if TYPE_CHECKING:
+    from routeiq.governance.accounts import Reservation
     from routeiq.governance.keys import Caller
     from routeiq.pipeline.attempt import Attempt
     from routeiq.pipeline.plan import LiveGroup, Plan, Route
@@ -168,7 +169,10 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
     if caller.spend is not None:
         exchange.key_spend = caller.spend.add(cost or 0, then)
     if exchange.reservation is not None:
-        exchange.reservation.settle(tokens, cost or 0, then, then + (now - started))
+        reservation: Reservation = exchange.reservation
+        reservation.settle(tokens, cost or 0, then, then + (now - started))
+        if reservation.ticket and services.strict is not None:
+            services.start(services.strict.settle(reservation, tokens, cost or 0, then))
     try:
         if _is_plain(exchange) and usage is not None and route is not None and not rare:
             line = _template(exchange, caller, route).line(

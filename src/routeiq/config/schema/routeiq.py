@@ -102,6 +102,16 @@ class JournalSettings(Section):
     on_full: Literal["reject", "drop"] | None = None
 
 
+class SharedSettings(Section):
+    """`core.snapshot.Shared`."""
+
+    redis_url: Text | None = None
+    interval: PositiveSeconds | None = None
+    strict: Flag | None = None
+    when_lost: Literal["local", "refuse"] | None = None
+    namespace: Name | None = None
+
+
 class RunSettings(Section):
     """`core.snapshot.Runs`; `max_budget` in US dollars."""
 
@@ -163,4 +173,5 @@ class RouteiqSettings(Section):
     journal: JournalSettings = JournalSettings()
     responses: ResponsesSettings = ResponsesSettings()
     runs: RunSettings = RunSettings()
+    shared: SharedSettings = SharedSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)

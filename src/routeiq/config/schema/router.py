@@ -12,10 +12,12 @@ from routeiq.config.schema.types import (
     Count,
     Flag,
     Name,
+    Port,
     Positive,
     PositiveSeconds,
     Seconds,
     Section,
+    Text,
 )
 
 STRATEGIES = (
@@ -83,4 +85,11 @@ class RouterSettings(Section):
     cooldown_time: Seconds | None = None
     disable_cooldowns: Flag = False
     default_max_parallel_requests: Positive | None = None
+    redis_url: Text | None = None
+    redis_host: Name | None = None
+    redis_port: Port | None = None
+    redis_username: Text | None = None
+    redis_password: Text | None = None
+    redis_db: Count | None = None
+    redis_ssl: Flag = False
     provider_budget_config: dict[Name, ProviderBudget] = Field(default_factory=dict)
