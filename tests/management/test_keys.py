@@ -172,6 +172,8 @@ def test_regeneration_with_and_without_grace(api: Api) -> None:
     assert set(api.told[-1].keys) == {sha(old.key or ""), sha(made["key"])}
     for key in (old, new):
         assert key.find() is not None
+        assert key.get("/key/info")["key"] == sha(made["key"])
+    assert old.post("/key/health")["key"] == "healthy"
     again = api.post("/key/regenerate", {"key": made["key"], "new_key": "sk-chosen-by-hand"})
     assert again["key"] == "sk-chosen-by-hand"
     assert new.find() is None

@@ -111,6 +111,22 @@ def test_a_users_budget_and_a_members(gateway: Gateway) -> None:
     wait(lambda: call(gateway, shared)[0] == 422)
 
 
+def test_spend_that_is_set_back_can_be_spent_again(gateway: Gateway) -> None:
+    key = post(gateway, "/key/generate", {"max_budget": 5e-5})["key"]
+    assert call(gateway, key, max_tokens=1)[0] == 200
+    wait(lambda: call(gateway, key, max_tokens=1)[0] == 422, 10.0)
+    wait(lambda: json.loads(gateway.get("/key/info", key=key)[2])["info"]["spend"] > 0)
+    time.sleep(0.5)
+    post(gateway, f"/key/{key}/reset_spend", {"reset_to": 0})
+    wait(lambda: call(gateway, key, max_tokens=1)[0] == 200)
+    assert json.loads(gateway.get("/key/info", key=key)[2])["info"]["spend"] <= 5e-5
+    raised = post(gateway, "/key/update", {"key": key, "spend": 1})
+    assert raised["spend"] == 1.0
+    wait(lambda: call(gateway, key, max_tokens=1)[0] == 422)
+    made = post(gateway, "/key/regenerate", {"key": key})
+    assert call(gateway, made["key"], max_tokens=1)[0] == 422, "a new key brings no new money"
+
+
 def test_a_blocked_customer(gateway: Gateway) -> None:
     key = post(gateway, "/key/generate", {})["key"]
     assert call(gateway, key, user="cat")[0] == 200

@@ -127,6 +127,7 @@ def caller_of(key: Key) -> Caller:
     """What a key says about who uses it."""
     return Caller(
         digest=key.id,
+        key=next((it.id for it in key.subjects if it.kind == "key"), key.id),
         name=key.name,
         role=PROXY_ADMIN if key.admin else key.role,
         user_id=key.user_id,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -58,7 +58,7 @@ class Spent(Protocol):
 class _Lease:
     """One slot that is in use. `ready` is set once it can be counted in."""
 
-    __slots__ = ("changed", "error", "number", "ready", "run", "slot", "sum")
+    __slots__ = ("changed", "error", "number", "ready", "run", "slot", "subject", "sum")
 
     def __init__(self, slot: int, number: int, now: float) -> None:
         self.slot = slot
@@ -67,6 +67,8 @@ class _Lease:
         self.error: Exception | None = None
         self.run = ""
         """Its name, where it is a run's."""
+        self.subject = ""
+        """Its name, where this process knows it."""
         self.sum = 0
         """Checksum of its counts when they were looked at last."""
         self.changed = now
@@ -115,6 +117,7 @@ class Leases:
         durations = [limit.duration for limit in subject.budgets]
         name = "\n".join((subject.name, zone, *durations))
         lease = self._lease(name, lambda now: self._spent(subject, zone, now))
+        lease.subject = subject.name
         return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
 
     def grant_run(self, name: str, limits: Runs) -> Subject:
@@ -157,6 +160,25 @@ class Leases:
         if lease.error is not None:
             raise lease.error
         return lease
+
+    def renew(self, names: Collection[str] = ()) -> None:
+        """Count anew, from what the ledger says now, for these subjects (`Subject.name`) or for all.
+
+        To be called when the ledger's word on what was spent has been changed, before the workers are told.
+        """
+        with self._lock:
+            now = self._clock()
+            for digest, lease in list(self._leases.items()):
+                # Whose a lease is that another process made is not known.
+                concerned = (
+                    not names
+                    or not lease.subject
+                    or any(lease.subject == name or lease.subject.startswith(f"{name}:") for name in names)
+                )
+                if concerned and not lease.run and lease.ready.is_set():
+                    self._table.take_back(lease.slot)
+                    del self._leases[digest]
+                    self._resting.append((now, lease.slot))
 
     def sweep(self) -> None:
         """Take back what is idle; to be called every `SWEEP_SECONDS`, while the ledger has all that was counted."""

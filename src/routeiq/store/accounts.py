@@ -132,6 +132,11 @@ class KeyRows(Rows[VirtualKey]):
         found = self.all(virtual_keys.c.alias == alias, 1)
         return found[0] if found else None
 
+    def current(self, digest: str, now: float) -> str:
+        """The key this digest works as: itself, or what replaced it, for as long as that is let work."""
+        query = select(retired_keys.c.successor).where(retired_keys.c.digest == digest, retired_keys.c.until > now)
+        return self.connection.execute(query).scalar() or digest
+
     def retire(self, digest: str, successor: str, until: float) -> None:
         """Let `digest` work as `successor` until then; what has been retired for `digest` goes on with it."""
         self.connection.execute(

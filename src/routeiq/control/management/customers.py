@@ -87,7 +87,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     def _set_spend(caller: Caller, body: CustomerFields) -> None:
         if body.spend is not None:
-            plane.spend.reset("end_user", body.user_id, by(caller), nano(body.spend))
+            desk.set_spent("end_user", body.user_id, by(caller), nano(body.spend))
 
     def new(request: Request, body: CustomerFields) -> Response:
         """Make an end user that has limits of its own."""

@@ -109,6 +109,12 @@ class Desk:
                 found[id] = amount + (spending.carry.get(duration, 0) if spending.at >= begin else 0)
         return found
 
+    def set_spent(self, kind: str, id: str, who: str, amount: int) -> None:
+        """Let what a subject has spent be `amount` nano-dollars from now on; the workers are to be told after this."""
+        self.plane.spend.reset(kind, id, who, amount)
+        if self.plane.leases is not None:
+            self.plane.leases.renew([f"{kind}:{id}"])
+
     def carried(self, kind: str, id: str, limits: Limits, spending: Spending) -> dict[str, int]:
         """What a successor of this subject has spent already, by period."""
         carry = {duration: self._spent(kind, id, duration, spending) for duration in ("", *durations(limits))}

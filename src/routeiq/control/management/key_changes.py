@@ -84,7 +84,7 @@ def routes(desk: Desk) -> tuple[Route, ...]:
             current = db.keys.lock(record.digest)
             if current is not None and current.spending.carry:
                 db.keys.put(msgspec.structs.replace(current, spending=Spending(previous=current.spending.previous)))
-        desk.plane.spend.reset("key", record.digest, by(caller), amount)
+        desk.set_spent("key", record.digest, by(caller), amount)
 
     def bulk_update(request: Request, body: BulkUpdateKeys) -> Response:
         """Change many keys; each on its own."""
@@ -117,7 +117,7 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         caller = request.state.caller
         asked = body or RegenerateKey()
         name = key or asked.key
-        digest = digest_of(name) if name else caller.digest
+        digest = digest_of(name) if name else caller.key
         secret = asked.new_key or new_secret()
         now = desk.now()
         # The ledger is asked before the transaction, which others wait for.

@@ -98,7 +98,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         with desk.accounts.write() as db:
             record, secret = make(desk, db, caller, body, permission)
         if body.spend:
-            desk.plane.spend.reset("key", record.digest, by(caller), nano(body.spend))
+            desk.set_spent("key", record.digest, by(caller), nano(body.spend))
         desk.published(keys=[record.digest])
         with desk.accounts.read() as db:
             return answer(generated(desk, db, record, secret))
@@ -106,9 +106,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     def get_info(request: Request, key: Annotated[str | None, Query(max_length=512)] = None) -> Response:
         """One key: the one named, or the one that asks."""
         caller = request.state.caller
-        digest = digest_of(key) if key else caller.digest
+        digest = digest_of(key) if key else caller.key
         with desk.accounts.read() as db:
-            record = seen_key(db, caller, digest)
+            record = seen_key(db, caller, db.keys.current(digest, desk.now()))
             return answer({"key": record.digest, "info": info(desk, db, record)})
 
     def delete(request: Request, body: DeleteKeys) -> Response:

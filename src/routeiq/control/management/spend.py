@@ -122,6 +122,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         """Let all keys and teams have spent nothing; the ledger stays as it is."""
         caller: Caller = request.state.caller
         plane.spend.reset_all(("key", "team"), caller.user_id or caller.name)
+        if plane.leases is not None:
+            plane.leases.renew()
         plane.changes.everything()
         return answer({"message": "Spend for all API Keys and Teams reset successfully", "status": "success"})
 

@@ -257,7 +257,7 @@ def routes(desk: Desk) -> tuple[Route, ...]:
             before = memberships(desk, db, team, [_member(db, team_id, user_id)])[0]["spend"]
         if nano(body.reset_to) > nano(before):
             raise BadRequest(f"reset_to: is over what was spent, {before}", param="reset_to")
-        desk.plane.spend.reset("member", f"{team_id}/{user_id}", by(caller), nano(body.reset_to))
+        desk.set_spent("member", f"{team_id}/{user_id}", by(caller), nano(body.reset_to))
         desk.published(subjects=_subjects(team_id, user_id))
         return answer({"team_id": team_id, "user_id": user_id, "spend": body.reset_to, "previous_spend": before})
 

@@ -147,7 +147,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             _join(db, caller, record, asked)
             made_key = _first_key(db, caller, record, asked) if asked.auto_create_key else None
         if asked.spend:
-            plane.spend.reset("user", record.user_id, by(caller), nano(asked.spend))
+            desk.set_spent("user", record.user_id, by(caller), nano(asked.spend))
         desk.published(subjects=[f"user:{record.user_id}"])
         with desk.accounts.read() as db:
             entry = infos(desk, db, [record])[0]
@@ -201,7 +201,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             record = msgspec.structs.replace(record, updated_at=desk.now(), updated_by=by(caller))
             db.users.put(record)
         if body.spend is not None:
-            plane.spend.reset("user", record.user_id, by(caller), nano(body.spend))
+            desk.set_spent("user", record.user_id, by(caller), nano(body.spend))
         desk.published(subjects=[f"user:{record.user_id}"])
         with desk.accounts.read() as db:
             return infos(desk, db, [record])[0]
