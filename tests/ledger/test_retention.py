@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from routeiq.control.plane import Plane
 from routeiq.control.retention import let_go
 from routeiq.core.database import Database, Postgres
-from routeiq.core.snapshot import Ledger
+from routeiq.core.snapshot import Ledger, Prompts
 from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.target import opener
@@ -46,13 +46,13 @@ def opened(database: Database) -> Iterator[Engine]:
     made.dispose()
 
 
-def taken(database: Database, journal: Path, hours: range, each: int = 10) -> None:
+def taken(database: Database, journal: Path, hours: range, each: int = 10, **more: Any) -> None:
     """Events, so many an hour, into the ledger and its sums."""
     lines = [
         encode_line(
             Event(
                 id=f"{hour}-{number}", at=(START + hour * HOUR + number) * 1_000_000, endpoint="chat", cost=1, key="k",
-                user="end" if number % 2 else "", searches=number % 3,
+                user="end" if number % 2 else "", searches=number % 3, **more,
             )
         )
         for hour in hours
@@ -97,6 +97,20 @@ def test_old_rows_go_and_sums_stay(opened: Engine, database: Database, journal: 
     free = "SELECT 0" if isinstance(database, Postgres) else "PRAGMA freelist_count"
     retention.give_back()
     assert ask(opened, free) == [(0,)]
+
+
+def test_prompts_go_by_themselves_and_with_their_requests(opened: Engine, database: Database, journal: Path) -> None:
+    taken(database, journal, range(6), prompt="asked", answer="told")
+    assert ask(opened, "SELECT count(*) FROM event_prompts") == [(60,)]
+    retention = Retention(opened, batch=7)
+    while retention.step_prompts(START + 4 * HOUR):
+        pass
+    assert ask(opened, "SELECT min(seq), count(*) FROM event_prompts") == [(41, 20)]
+    assert ask(opened, "SELECT count(*) FROM event_rows") == [(60,)]
+    while retention.step(START + 5 * HOUR):
+        pass
+    assert ask(opened, "SELECT min(seq), count(*) FROM event_prompts") == [(51, 10)]
+    assert verify(opened).findings == []
 
 
 def test_the_newest_row_stays(opened: Engine, database: Database, journal: Path) -> None:
@@ -158,7 +172,9 @@ def test_while_the_ledger_grows(opened: Engine, database: Database, journal: Pat
 
 def test_the_job_follows_its_settings(opened: Engine, database: Database, journal: Path) -> None:
     taken(database, journal, range(3))
-    plane = SimpleNamespace(snapshot=SimpleNamespace(ledger=Ledger(retention=1.0, interval=0.05)))
+    plane = SimpleNamespace(
+        snapshot=SimpleNamespace(ledger=Ledger(retention=1.0, interval=0.05, prompts=Prompts(retention=1.0)))
+    )
 
     async def run() -> None:
         job = asyncio.create_task(let_go(cast("Plane", plane), Retention(opened)))

@@ -28,6 +28,7 @@ from routeiq.core.snapshot import (
     Ledger,
     Limits,
     Longtail,
+    Prompts,
     Resilience,
     Responses,
     Signing,
@@ -192,7 +193,20 @@ def _ledger(ctx: Context) -> Ledger:
     return Ledger(
         retention=general.maximum_spend_logs_retention_period,
         interval=general.maximum_spend_logs_retention_interval or Ledger().interval,
+        prompts=_prompts(ctx),
     )
+
+
+def _prompts(ctx: Context) -> Prompts | None:
+    settings = ctx.config.routeiq.prompts
+    if not ctx.config.general.store_prompts_in_spend_logs:
+        if settings is not None:
+            ctx.warning(("routeiq", "prompts"), "has no effect without general_settings.store_prompts_in_spend_logs")
+        return None
+    given = _given(settings) if settings is not None else {}
+    if "redact" in given:
+        given["redact"] = tuple(given["redact"])
+    return Prompts(**given)
 
 
 def _check_upstreams(ctx: Context, deployments: tuple[Deployment, ...]) -> None:

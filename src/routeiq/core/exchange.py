@@ -88,6 +88,8 @@ class Exchange(msgspec.Struct, eq=False):
     carried_cost: int = 0
     """What the attempts before used and cost (nano-dollars), when an answer went on elsewhere."""
     request_id: bytes = b""
+    note: Any = None
+    """Where prompts are kept: `pipeline.noting.Note`."""
     run_id: str = ""
     """The agent's run the client says this is of."""
     request_tags: tuple[str, ...] = ()

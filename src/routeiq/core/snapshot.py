@@ -287,6 +287,19 @@ class Responses(msgspec.Struct, frozen=True, kw_only=True):
     """Responses a conversation may go back through `previous_response_id`."""
 
 
+class Prompts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of prompts and answers."""
+
+    sample: float = 1.0
+    """The share of requests."""
+    redact: tuple[str, ...] = ("emails", "keys", "cards")
+    """What is hidden: `observe.personal.HIDDEN`."""
+    max_bytes: int = 16 * 1024
+    """Of a request, and of an answer."""
+    retention: float = 30 * 86_400.0
+    """Seconds."""
+
+
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of the account of requests."""
 
@@ -294,6 +307,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from its arrival until a request may go; `None` keeps all."""
     interval: float = 86_400.0
     """Seconds between two times that old ones are let go."""
+    prompts: Prompts | None = None
+    """`None` keeps none."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,9 @@ DETAILS = (
 USAGE = tuple(RARE_USAGE.values())
 """Columns of `event_usage` after `seq`."""
 
+PROMPTS = ("prompt", "answer")
+"""Columns of `event_prompts` after `seq`."""
+
 COLUMNS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Event))
 """Columns of a whole row, in order: Event's fields."""
 CONTEXT = (*COLUMNS[COLUMNS.index("endpoint") :], "upstream_model")

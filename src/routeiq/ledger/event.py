@@ -53,6 +53,9 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The agent's run the client says this request is of."""
     request_tags: tuple[str, ...] = ()
     """The client's own, beside those of the key."""
+    prompt: str = ""
+    """What was sent and what came back, where that is kept: cut to a bound, and with secrets hidden."""
+    answer: str = ""
     written_1h_tokens: int = 0
     """From here to `service_tier`: what few requests use, each as in `Usage`."""
     audio_in_tokens: int = 0

@@ -1,8 +1,8 @@
 """Lines of the Journal as rows of the ledger: the fast way for lines of templates, the careful one for damaged lines.
 
-An Event becomes up to four rows. `event_rows` has what differs from Event to Event; `event_contexts` has, once, what
+An Event becomes up to five rows. `event_rows` has what differs from Event to Event; `event_contexts` has, once, what
 the Events of one caller, deployment and process have in common; `event_details` has what few Events say at all, and
-`event_usage` what few requests use. The view `events` puts them together again.
+`event_usage` what few requests use, and `event_prompts` what was said. The view `events` puts them together again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from routeiq.ledger.columns import COLUMNS, CONTEXT, DETAILS, HEAD, USAGE
+from routeiq.ledger.columns import COLUMNS, CONTEXT, DETAILS, HEAD, PROMPTS, USAGE
 from routeiq.ledger.event import Event
 from routeiq.ledger.target import Row, Target
 
@@ -47,10 +47,12 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _row_of = itemgetter(*map(COLUMNS.index, HEAD))
 _context_of = itemgetter(*map(COLUMNS.index, CONTEXT[:-1]))
-_sides_of = itemgetter(*map(COLUMNS.index, (*DETAILS, *USAGE)))
+_sides_of = itemgetter(*map(COLUMNS.index, (*DETAILS, *USAGE, *PROMPTS)))
 _TAGS = CONTEXT.index("tags")
 _NO_SIDES = _sides_of(_astuple(Event(id="", at=0)))
-_NO_DETAILS, _NO_USAGE = _NO_SIDES[: len(DETAILS)], _NO_SIDES[len(DETAILS) :]
+_USAGE = slice(len(DETAILS), len(DETAILS) + len(USAGE))
+_PROMPTS = slice(_USAGE.stop, None)
+_NO_DETAILS, _NO_USAGE, _NO_PROMPTS = _NO_SIDES[: len(DETAILS)], _NO_SIDES[_USAGE], _NO_SIDES[_PROMPTS]
 
 
 class Ledger:
@@ -100,15 +102,17 @@ class Ledger:
         return self._insert([row for row, _ in split], list(enumerate(sides for _, sides in split)), len(split))
 
     def _insert(self, rows: Iterable[Row], sides: list[tuple[int, Row]], count: int) -> int:
-        """`sides` (details, then usage) with their places among the rows."""
+        """`sides` (details, usage, prompts) with their places among the rows."""
         first = self._target.insert_rows(rows) - count + 1
         if sides:
             written = [(first + place, row) for place, row in sides if row != _NO_SIDES]
             details = [(seq, row[: len(DETAILS)]) for seq, row in written]
-            usage = [(seq, row[len(DETAILS) :]) for seq, row in written]
+            usage = [(seq, row[_USAGE]) for seq, row in written]
+            prompts = [(seq, row[_PROMPTS]) for seq, row in written]
             self._target.insert_sides(
                 [(seq, *row[:-1], _listed(row[-1])) for seq, row in details if row != _NO_DETAILS],
                 [(seq, *row) for seq, row in usage if row != _NO_USAGE],
+                [(seq, *row) for seq, row in prompts if row != _NO_PROMPTS],
             )
         return count
 
@@ -140,7 +144,7 @@ class Ledger:
         return self._insert(rows, [(place, sides) for place, _, sides in split], len(rows))
 
     def _split(self, row: Row) -> tuple[Row, Row]:
-        """A whole row as one of `event_rows`, and those of `event_details` and `event_usage` in one, without `seq`."""
+        """A whole row as one of `event_rows`, and those of the tables beside it in one, without `seq`."""
         context = (*_context_of(row), "")
         return (self._contexts.get(context) or self._find(context)) + _row_of(row), _sides_of(row)
 

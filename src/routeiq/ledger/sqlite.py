@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from routeiq.ledger import rollup
-from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, USAGE
+from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, PROMPTS, USAGE
 from routeiq.ledger.target import Row
 
 
@@ -19,6 +19,7 @@ _INSERT_ROW = _insert("event_rows", ("context", *HEAD))
 _INSERT_CONTEXT = _insert("event_contexts", CONTEXT)
 _INSERT_DETAILS = _insert("event_details", ("seq", *DETAILS))
 _INSERT_USAGE = _insert("event_usage", ("seq", *USAGE))
+_INSERT_PROMPTS = _insert("event_prompts", ("seq", *PROMPTS))
 _FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = ?' for name in CONTEXT)  # noqa: S608
 _REACH = (
     "INSERT INTO journal_positions (node, segment, offset) VALUES (?, ?, ?)"
@@ -91,9 +92,11 @@ class SqliteTarget:
         newest = self._connection.execute("SELECT max(seq) FROM event_rows").fetchone()[0]
         return int(newest or 0)
 
-    def insert_sides(self, details: list[Row], usage: list[Row]) -> None:
+    def insert_sides(self, details: list[Row], usage: list[Row], prompts: list[Row]) -> None:
         self._connection.executemany(_INSERT_DETAILS, details)
         self._connection.executemany(_INSERT_USAGE, usage)
+        if prompts:
+            self._connection.executemany(_INSERT_PROMPTS, prompts)
 
     def roll(self, most: int) -> int:
         run = self._connection

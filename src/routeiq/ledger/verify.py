@@ -128,8 +128,8 @@ class _Verifier:
         )
 
     def sides(self) -> Iterator[Finding]:
-        """Details and usage belong to rows."""
-        for table in ("event_details", "event_usage"):
+        """Details, usage and prompts belong to rows."""
+        for table in ("event_details", "event_usage", "event_prompts"):
             yield from self._none(
                 table,
                 f"rows of {table} belong to no Event",

@@ -66,6 +66,8 @@ def whole_answer(attempt: Attempt, body: bytes) -> str | None:
         exchange.usage = Usage(len(exchange.body) // BYTES_PER_TOKEN, written, estimated=True)
     if model is not None and model != exchange.public_model:
         body = show_model(body, model, msgspec.json.encode(exchange.public_model))
+    if exchange.note is not None:
+        exchange.note.add(body)
     settle(exchange, 200, now)
     exchange.client.respond(exchange, answer.whole_head(exchange, attempt.route, attempt.provider_headers()), body)
     return None
@@ -206,6 +208,7 @@ def _is_plain(exchange: Exchange) -> bool:
         or exchange.end_user
         or exchange.run_id
         or exchange.request_tags
+        or exchange.note is not None
         or exchange.route.wildcard
     )
 
@@ -273,6 +276,8 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
     event.user = exchange.end_user
     event.run_id = exchange.run_id
     event.request_tags = exchange.request_tags
+    if exchange.note is not None:
+        event.prompt, event.answer = exchange.note.texts()
     return event
 
 

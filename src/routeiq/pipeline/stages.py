@@ -1,8 +1,8 @@
 """The journey of a request, on one page.
 
-    authenticate → read → attribute → admit → decide → call → relay → settle
+    authenticate → read → attribute → admit → note → decide → call → relay → settle
 
-The first six are functions of the Exchange, run one after the other; each returns False to go on, or True when it
+The first seven are functions of the Exchange, run one after the other; each returns False to go on, or True when it
 has taken the exchange away (a key is being looked up, a provider is being asked). What comes back from the provider
 drives the last two. A stage that the configuration does not need is not in a plan's tuple at all.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
-from routeiq.pipeline import admit, attribute, authenticate, call, decide, read
+from routeiq.pipeline import admit, attribute, authenticate, call, decide, noting, read
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
@@ -50,6 +50,7 @@ JOURNEY: tuple[Step, ...] = (
         "may it now: model list, requests, tokens, parallel calls, budget; reserved before the call",
         _always(admit.admit),
     ),
+    Step("note", "what is said, for the ledger, where that is switched on", noting.choose),
     Step("decide", "which deployment: healthy, within its limits, by the group's strategy", _always(decide.decide)),
     Step("call", "ask the provider; retry, fall back, hedge", call.choose),
     Step("relay", "the answer as it comes: body, or events one by one with back-pressure"),

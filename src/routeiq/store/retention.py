@@ -45,9 +45,22 @@ class Retention:
             if horizon <= pruned:
                 return 0
             reached = self._drop(connection, pruned, horizon) or self._delete(connection, pruned, horizon)
+            connection.execute(text("DELETE FROM event_prompts WHERE seq <= :seq"), {"seq": reached})
             connection.execute(text("UPDATE ledger_positions SET seq = :seq WHERE name = 'pruned'"), {"seq": reached})
             connection.commit()
         return reached - pruned
+
+    def step_prompts(self, before: float) -> int:
+        """The same for prompts and answers; how many went."""
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _, horizon = _horizon(connection, before)
+            oldest = f"SELECT seq FROM event_prompts WHERE seq <= :last ORDER BY seq LIMIT {self._batch}"
+            query = text(f"DELETE FROM event_prompts WHERE seq IN ({oldest})")
+            count = connection.execute(query, {"last": horizon}).rowcount
+            connection.commit()
+        return count
 
     def give_back(self) -> None:
         """Give free pages of a file back to the disk, some at a time. PostgreSQL does so by itself."""

@@ -56,7 +56,7 @@ class SpendLogs:
         self._engine = engine
 
     def page(self, logs: Logs, *, limit: int, offset: int = 0, oldest_first: bool = False) -> list[dict[str, Any]]:
-        """Rows of `events`, newest first."""
+        """Rows of `events`, newest first, with `prompt` and `answer`: empty where they are not kept."""
         order = "ASC" if oldest_first else "DESC"
         with self._engine.connect() as connection:
             where, values = _where(connection, logs)
@@ -67,7 +67,13 @@ class SpendLogs:
                 return []
             query = text(f"SELECT * FROM events WHERE seq IN :numbers ORDER BY seq {order}")
             query = query.bindparams(bindparam("numbers", expanding=True))
-            return [dict(row) for row in connection.execute(query, {"numbers": numbers}).mappings()]
+            rows = [dict(row) for row in connection.execute(query, {"numbers": numbers}).mappings()]
+            said = text("SELECT seq, prompt, answer FROM event_prompts WHERE seq IN :numbers")
+            said = said.bindparams(bindparam("numbers", expanding=True))
+            kept = {seq: (prompt, told) for seq, prompt, told in connection.execute(said, {"numbers": numbers})}
+        for row in rows:
+            row["prompt"], row["answer"] = kept.get(row["seq"], ("", ""))
+        return rows
 
     def count(self, logs: Logs) -> int:
         """How many there are, up to `MOST_COUNTED`."""

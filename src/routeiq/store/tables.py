@@ -196,6 +196,15 @@ event_usage = Table(
 )
 """What few requests use, as in `core.usage.Usage`; no row when all is as usual (one request, the rest nothing)."""
 
+event_prompts = Table(
+    "event_prompts",
+    METADATA,
+    Column("seq", Number, primary_key=True, autoincrement=False, comment="event_rows.seq"),
+    Column("prompt", Words, nullable=False, comment="The request, up to a bound, secrets hidden"),
+    Column("answer", Words, nullable=False, comment="The same of what came back"),
+)
+"""What was said; only where `store_prompts_in_spend_logs` is on."""
+
 journal_positions = Table(
     "journal_positions",
     METADATA,

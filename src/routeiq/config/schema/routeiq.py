@@ -147,6 +147,15 @@ def _workers(value: Any) -> Any:
         raise ValueError("must be a whole number, or auto for one per CPU") from None
 
 
+class PromptSettings(Section):
+    """`core.snapshot.Prompts`."""
+
+    sample: Share | None = None
+    redact: list[Literal["emails", "keys", "cards"]] | None = None
+    max_bytes: Bytes | None = None
+    retention: PositiveSeconds | None = None
+
+
 Workers = Annotated[Annotated[int, Field(ge=1, le=512)] | Literal["auto"], BeforeValidator(_workers)]
 
 
@@ -172,6 +181,7 @@ class RouteiqSettings(Section):
     resilience: ResilienceSettings = ResilienceSettings()
     journal: JournalSettings = JournalSettings()
     responses: ResponsesSettings = ResponsesSettings()
+    prompts: PromptSettings | None = None
     runs: RunSettings = RunSettings()
     shared: SharedSettings = SharedSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)

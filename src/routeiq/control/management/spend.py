@@ -216,9 +216,7 @@ def _log(row: dict[str, Any]) -> dict[str, Any]:
         "requester_ip_address": None,
         "mcp_namespaced_tool_name": None,
         "agent_id": None,
-        "messages": {},
-        "response": {},
-        "proxy_server_request": {},
+        **_said(row["prompt"], row["answer"]),
         "metadata": {
             "user_api_key": row["key"],
             "user_api_key_alias": row["key_name"] or None,
@@ -234,6 +232,22 @@ def _log(row: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _said(prompt: str, told: str) -> dict[str, Any]:
+    """What was said, where it is kept: as JSON where it still is."""
+    asked, came = _parsed(prompt), _parsed(told)
+    messages = asked.get("messages") or asked.get("input") or asked.get("contents") if isinstance(asked, dict) else None
+    return {"messages": messages or asked, "response": came, "proxy_server_request": asked}
+
+
+def _parsed(text: str) -> Any:
+    if not text:
+        return {}
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text  # a stream, or cut to its bound
 
 
 def _iso(micros: int) -> str:
