@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.routing import Match
 from starlette.testclient import TestClient
 
 from routeiq.control.app import create_app
@@ -46,6 +49,12 @@ class Api:
     told: list[Invalidate] = field(default_factory=list)
     """What the workers were told."""
 
+    @property
+    def routes(self) -> list[APIRoute]:
+        """Those that say what they answer."""
+        app: Any = self.client.app
+        return [route for route in app.routes if isinstance(route, APIRoute) and route.responses]
+
     def as_(self, key: str | None) -> Api:
         """Somebody else."""
         return Api(self.client, self.plane, key, self.told)
@@ -53,7 +62,17 @@ class Api:
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
         answer = self.client.request(method, path, json=body, params=query or None, headers=headers)
+        if answer.status_code == 200:
+            self.described(method, path, answer.content)
         return answer.status_code, answer.json()
+
+    def described(self, method: str, path: str, content: bytes) -> None:
+        """Raises unless the answer is what the description says."""
+        for route in self.routes:
+            matches, _ = route.matches({"type": "http", "method": method, "path": path, "root_path": ""})
+            if matches is Match.FULL:
+                TypeAdapter(route.responses[200]["model"]).validate_json(content)
+                return
 
     def get(self, path: str, **query: Any) -> Any:
         status, body = self.ask("GET", path, **query)

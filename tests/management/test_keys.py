@@ -52,6 +52,16 @@ def test_a_key_is_made_shown_once_and_found(api: Api) -> None:
     assert made["key"][3:] not in rows
 
 
+def test_every_answer_is_described(api: Api) -> None:
+    described = api.get("/openapi.json")["paths"]
+    ours = re.compile(r"/(v2/)?(key|user|team|organization|customer|end_user|budget)/(?!daily|spend)")
+    for path, methods in described.items():
+        for method, operation in methods.items() if ours.match(path) else ():
+            assert operation["responses"]["200"]["content"]["application/json"]["schema"] != {}, (method, path)
+            if method in ("post", "patch") and path not in ("/key/health",) and "/reset_budget" not in path:
+                assert "requestBody" in operation, (method, path)
+
+
 def test_an_empty_request_makes_a_key(api: Api) -> None:
     assert api.new_key().find() is not None
     assert api.post("/key/generate")["models"] == []

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import true
 
 from routeiq.control.access import Access
-from routeiq.control.management import shown
+from routeiq.control.management import answers, shown
 from routeiq.control.management.bodies import Body, Id, LimitFields, Names
 from routeiq.control.management.desk import Desk, answer, by, missing, taken
 from routeiq.control.management.limits import changed
@@ -148,10 +148,10 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "budget:write", "budget:read"
     return (
-        Route("POST", "/budget/new", Access.MANAGE, new, write),
-        Route("POST", "/budget/update", Access.MANAGE, update, write),
-        Route("POST", "/budget/info", Access.MANAGE, info, read),
-        Route("GET", "/budget/list", Access.MANAGE, list_budgets, read),
-        Route("GET", "/budget/settings", Access.MANAGE, settings, read),
-        Route("POST", "/budget/delete", Access.MANAGE, delete, write),
+        Route("POST", "/budget/new", Access.MANAGE, new, write, answers.BudgetInfo),
+        Route("POST", "/budget/update", Access.MANAGE, update, write, answers.BudgetInfo),
+        Route("POST", "/budget/info", Access.MANAGE, info, read, list[answers.BudgetInfo]),
+        Route("GET", "/budget/list", Access.MANAGE, list_budgets, read, list[answers.BudgetInfo]),
+        Route("GET", "/budget/settings", Access.MANAGE, settings, read, list[answers.BudgetField]),
+        Route("POST", "/budget/delete", Access.MANAGE, delete, write, answers.BudgetInfo),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import true
 
 from routeiq.control.access import Access
-from routeiq.control.management import budgets, shown
+from routeiq.control.management import answers, budgets, shown
 from routeiq.control.management.bodies import Body, Dollars, Id, LimitFields, Names, Words, nano
 from routeiq.control.management.desk import Desk, answer, by, missing, taken
 from routeiq.control.management.limits import changed
@@ -165,19 +165,19 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         return _block(request, body, "unblocked_users", blocked=False)
 
     write, read = "customer:write", "customer:read"
-    table: tuple[tuple[Literal["GET", "POST"], str, Any, str], ...] = (
-        ("POST", "new", new, write),
-        ("POST", "update", update, write),
-        ("GET", "info", info, read),
-        ("GET", "list", list_customers, read),
-        ("POST", "delete", delete, write),
-        ("POST", "block", block, write),
-        ("POST", "unblock", unblock, write),
+    table: tuple[tuple[str, str, Any, str, Any], ...] = (
+        ("POST", "new", new, write, answers.CustomerInfo),
+        ("POST", "update", update, write, answers.CustomerInfo),
+        ("GET", "info", info, read, answers.CustomerInfo),
+        ("GET", "list", list_customers, read, list[answers.CustomerInfo]),
+        ("POST", "delete", delete, write, answers.CustomersDeleted),
+        ("POST", "block", block, write, answers.CustomersBlocked),
+        ("POST", "unblock", unblock, write, answers.CustomersUnblocked),
     )
     return tuple(
-        Route(method, f"/{prefix}/{name}", Access.MANAGE, endpoint, operation)
+        Route(method, f"/{prefix}/{name}", Access.MANAGE, endpoint, operation, response)
         for prefix in ("customer", "end_user")
-        for method, name, endpoint, operation in table
+        for method, name, endpoint, operation, response in table
     )
 
 

@@ -8,12 +8,11 @@ import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from routeiq.control.management.bodies import (
     KEY_UNSUPPORTED,
     Body,
-    Count,
     Dollars,
     Id,
     Lifetime,
@@ -114,62 +113,6 @@ class BulkUpdateKeys(Body):
     """`/key/bulk_update`."""
 
     keys: list[BulkKey] = Field(max_length=500)
-
-
-class KeyInfo(BaseModel):
-    """A key as answers show it."""
-
-    key_name: str | None
-    key_alias: str | None
-    spend: float
-    max_budget: float | None
-    expires: str | None
-    models: list[str]
-    user_id: str | None
-    team_id: str | None
-    organization_id: str | None
-    budget_id: str | None
-    budget_duration: str | None
-    budget_reset_at: str | None
-    tpm_limit: Count | None
-    rpm_limit: Count | None
-    max_parallel_requests: Count | None
-    blocked: bool
-    allowed_routes: list[str]
-    metadata: dict[str, Any]
-    created_at: str | None
-    created_by: str | None
-    updated_at: str | None
-
-
-class GeneratedKey(KeyInfo):
-    """The same, with the key itself: shown this once."""
-
-    key: str
-    token: str
-    token_id: str
-
-
-class KeyInfoAnswer(BaseModel):
-    """`/key/info`."""
-
-    key: str
-    info: KeyInfo
-
-
-class KeyList(BaseModel):
-    """`/key/list`."""
-
-    keys: list[str | KeyInfo]
-    total_count: int
-    current_page: int
-    total_pages: int
-
-
-class DeletedKeys(BaseModel):
-    """`/key/delete`."""
-
-    deleted_keys: list[str]
 
 
 def digest_of(key: str) -> str:

@@ -9,18 +9,14 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, true
 
 from routeiq.control.access import Access
-from routeiq.control.management import key_changes
+from routeiq.control.management import answers, key_changes
 from routeiq.control.management.bodies import nano
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken, unique
 from routeiq.control.management.grants import Grant
 from routeiq.control.management.key_answers import generated, info, infos, new_secret, short
 from routeiq.control.management.key_bodies import (
-    DeletedKeys,
     DeleteKeys,
-    GeneratedKey,
     GenerateKey,
-    KeyInfoAnswer,
-    KeyList,
     KeyReference,
     applied,
     digest_of,
@@ -246,14 +242,14 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "key:write", "key:read"
     return (
-        Route("POST", "/key/generate", Access.MANAGE, generate, write, GeneratedKey),
-        Route("POST", "/key/service-account/generate", Access.MANAGE, generate_service, write, GeneratedKey),
-        Route("GET", "/key/info", Access.MANAGE, get_info, read, KeyInfoAnswer),
-        Route("POST", "/key/delete", Access.MANAGE, delete, write, DeletedKeys),
-        Route("GET", "/key/list", Access.MANAGE, list_keys, read, KeyList),
-        Route("GET", "/key/aliases", Access.MANAGE, list_aliases, read),
-        Route("POST", "/key/block", Access.MANAGE, block, write),
-        Route("POST", "/key/unblock", Access.MANAGE, unblock, write),
-        Route("POST", "/key/health", Access.MANAGE, health, read),
+        Route("POST", "/key/generate", Access.MANAGE, generate, write, answers.GeneratedKey),
+        Route("POST", "/key/service-account/generate", Access.MANAGE, generate_service, write, answers.GeneratedKey),
+        Route("GET", "/key/info", Access.MANAGE, get_info, read, answers.KeyInfoAnswer),
+        Route("POST", "/key/delete", Access.MANAGE, delete, write, answers.DeletedKeys),
+        Route("GET", "/key/list", Access.MANAGE, list_keys, read, answers.KeyList),
+        Route("GET", "/key/aliases", Access.MANAGE, list_aliases, read, answers.KeyAliases),
+        Route("POST", "/key/block", Access.MANAGE, block, write, answers.ListedKey),
+        Route("POST", "/key/unblock", Access.MANAGE, unblock, write, answers.ListedKey),
+        Route("POST", "/key/health", Access.MANAGE, health, read, answers.KeyHealth),
         *key_changes.routes(desk),
     )

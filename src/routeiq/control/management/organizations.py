@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from sqlalchemy import and_, or_, true
 
 from routeiq.control.access import Access
-from routeiq.control.management import budgets, shown, team_answers, teams
+from routeiq.control.management import answers, budgets, shown, team_answers, teams
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, Words
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
@@ -344,15 +344,16 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         desk.published(keys=gone, subjects=[f"user:{record.user_id}"])
         return answer(shown.organization_member(record, None, None))
 
-    read, write, members = "organization:read", "organization:write", "organization:members"
+    read, write, members, create = (f"organization:{name}" for name in ("read", "write", "members", "create"))
+    one, joined = answers.OrganizationInfo, answers.OrganizationMembership
     return (
-        Route("POST", "/organization/new", Access.MANAGE, new, "organization:create"),
-        Route("PATCH", "/organization/update", Access.MANAGE, update, write),
-        Route("DELETE", "/organization/delete", Access.MANAGE, delete, "organization:create"),
-        Route("GET", "/organization/info", Access.MANAGE, get_info, read),
-        Route("POST", "/organization/info", Access.MANAGE, infos_of, read),
-        Route("GET", "/organization/list", Access.MANAGE, list_organizations, read),
-        Route("POST", "/organization/member_add", Access.MANAGE, add, members),
-        Route("PATCH", "/organization/member_update", Access.MANAGE, update_member, members),
-        Route("DELETE", "/organization/member_delete", Access.MANAGE, remove_member, members),
+        Route("POST", "/organization/new", Access.MANAGE, new, create, one),
+        Route("PATCH", "/organization/update", Access.MANAGE, update, write, one),
+        Route("DELETE", "/organization/delete", Access.MANAGE, delete, create, list[answers.OrganizationInfo]),
+        Route("GET", "/organization/info", Access.MANAGE, get_info, read, answers.FullOrganization),
+        Route("POST", "/organization/info", Access.MANAGE, infos_of, read, list[answers.OrganizationInfo]),
+        Route("GET", "/organization/list", Access.MANAGE, list_organizations, read, list[answers.FullOrganization]),
+        Route("POST", "/organization/member_add", Access.MANAGE, add, members, answers.OrganizationMembersAdded),
+        Route("PATCH", "/organization/member_update", Access.MANAGE, update_member, members, joined),
+        Route("DELETE", "/organization/member_delete", Access.MANAGE, remove_member, members, joined),
     )

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import Request, Response
 
 from routeiq.control.access import Access
-from routeiq.control.management import budgets, shown
+from routeiq.control.management import answers, budgets, shown
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Id, nano
 from routeiq.control.management.desk import answer, by, denied, missing
@@ -261,13 +261,13 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         desk.published(subjects=_subjects(team_id, user_id))
         return answer({"team_id": team_id, "user_id": user_id, "spend": body.reset_to, "previous_spend": before})
 
-    operation = "team:members"
+    operation, one = "team:members", "/team/{team_id}/member/{user_id}"
     return (
-        Route("POST", "/team/member_add", Access.MANAGE, add, operation),
-        Route("POST", "/team/bulk_member_add", Access.MANAGE, bulk_add, operation),
-        Route("POST", "/team/member_delete", Access.MANAGE, remove, operation),
-        Route("POST", "/team/member_update", Access.MANAGE, update, operation),
-        Route("GET", "/team/{team_id}/members/me", Access.MANAGE, me, "team:read"),
-        Route("POST", "/team/{team_id}/member/{user_id}/reset_budget", Access.MANAGE, reset_budget, operation),
-        Route("POST", "/team/{team_id}/member/{user_id}/reset_spend", Access.MANAGE, reset_spend, operation),
+        Route("POST", "/team/member_add", Access.MANAGE, add, operation, answers.MembersAdded),
+        Route("POST", "/team/bulk_member_add", Access.MANAGE, bulk_add, operation, answers.MembersBulkAdded),
+        Route("POST", "/team/member_delete", Access.MANAGE, remove, operation, answers.TeamInfo),
+        Route("POST", "/team/member_update", Access.MANAGE, update, operation, answers.MemberChanged),
+        Route("GET", "/team/{team_id}/members/me", Access.MANAGE, me, "team:read", answers.OwnMembership),
+        Route("POST", f"{one}/reset_budget", Access.MANAGE, reset_budget, operation, answers.MemberBudgetReset),
+        Route("POST", f"{one}/reset_spend", Access.MANAGE, reset_spend, operation, answers.MemberSpendReset),
     )

@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, select
 
 from routeiq.control.access import Access
-from routeiq.control.management import budgets, key_answers, team_members
+from routeiq.control.management import answers, budgets, key_answers, team_members
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Id
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
@@ -313,21 +313,21 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "team:write", "team:read"
     return (
-        Route("POST", "/team/new", Access.MANAGE, new, "team:create"),
-        Route("POST", "/team/update", Access.MANAGE, update, write),
-        Route("POST", "/team/delete", Access.MANAGE, delete, write),
-        Route("GET", "/team/info", Access.MANAGE, get_info, read),
-        Route("GET", "/team/list", Access.MANAGE, list_teams, read),
-        Route("GET", "/v2/team/list", Access.MANAGE, list_page, read),
-        Route("GET", "/team/available", Access.MANAGE, available, read),
-        Route("POST", "/team/block", Access.MANAGE, block, write),
-        Route("POST", "/team/unblock", Access.MANAGE, unblock, write),
-        Route("POST", "/team/model/add", Access.MANAGE, add_models, write),
-        Route("POST", "/team/model/delete", Access.MANAGE, remove_models, write),
-        Route("GET", "/team/permissions_list", Access.MANAGE, list_permissions, read),
-        Route("POST", "/team/permissions_update", Access.MANAGE, update_permissions, write),
+        Route("POST", "/team/new", Access.MANAGE, new, "team:create", answers.TeamInfo),
+        Route("POST", "/team/update", Access.MANAGE, update, write, answers.TeamChanged),
+        Route("POST", "/team/delete", Access.MANAGE, delete, write, answers.TeamsDeleted),
+        Route("GET", "/team/info", Access.MANAGE, get_info, read, answers.TeamAnswer),
+        Route("GET", "/team/list", Access.MANAGE, list_teams, read, list[answers.ListedTeam]),
+        Route("GET", "/v2/team/list", Access.MANAGE, list_page, read, answers.TeamList),
+        Route("GET", "/team/available", Access.MANAGE, available, read, list[answers.TeamInfo]),
+        Route("POST", "/team/block", Access.MANAGE, block, write, answers.TeamInfo),
+        Route("POST", "/team/unblock", Access.MANAGE, unblock, write, answers.TeamInfo),
+        Route("POST", "/team/model/add", Access.MANAGE, add_models, write, answers.TeamInfo),
+        Route("POST", "/team/model/delete", Access.MANAGE, remove_models, write, answers.TeamInfo),
+        Route("GET", "/team/permissions_list", Access.MANAGE, list_permissions, read, answers.TeamPermissionsInfo),
+        Route("POST", "/team/permissions_update", Access.MANAGE, update_permissions, write, answers.TeamInfo),
         *team_members.routes(desk),
-        Route("PATCH", "/team/{team_id}", Access.MANAGE, patch, write),
+        Route("PATCH", "/team/{team_id}", Access.MANAGE, patch, write, answers.TeamInfo),
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, func, select
 
 from routeiq.control.access import Access
-from routeiq.control.management import key_answers, keys, shown, team_answers, team_members
+from routeiq.control.management import answers, key_answers, keys, shown, team_answers, team_members
 from routeiq.control.management.bodies import nano
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
 from routeiq.control.management.key_bodies import GenerateKey
@@ -334,12 +334,12 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "user:write", "user:read"
     return (
-        Route("POST", "/user/new", Access.MANAGE, new, "user:create"),
-        Route("POST", "/user/update", Access.MANAGE, update, write),
-        Route("POST", "/user/bulk_update", Access.MANAGE, bulk_update, write),
-        Route("POST", "/user/delete", Access.MANAGE, delete, "user:create"),
-        Route("GET", "/user/info", Access.MANAGE, get_info, read),
-        Route("GET", "/v2/user/info", Access.MANAGE, get_user, read),
-        Route("GET", "/user/list", Access.MANAGE, list_users, read),
-        Route("GET", "/user/available_roles", Access.MANAGE, roles, read),
+        Route("POST", "/user/new", Access.MANAGE, new, "user:create", answers.NewUserAnswer),
+        Route("POST", "/user/update", Access.MANAGE, update, write, answers.UserChanged),
+        Route("POST", "/user/bulk_update", Access.MANAGE, bulk_update, write, answers.UsersUpdated),
+        Route("POST", "/user/delete", Access.MANAGE, delete, "user:create", answers.UsersDeleted),
+        Route("GET", "/user/info", Access.MANAGE, get_info, read, answers.UserAnswer),
+        Route("GET", "/v2/user/info", Access.MANAGE, get_user, read, answers.UserInfo),
+        Route("GET", "/user/list", Access.MANAGE, list_users, read, answers.UserList),
+        Route("GET", "/user/available_roles", Access.MANAGE, roles, read, dict[str, answers.RoleInfo]),
     )
