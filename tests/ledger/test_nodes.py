@@ -20,7 +20,8 @@ from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.ingest import Ingester, node_name
 from routeiq.ledger.tail import LedgerTail, LedgerUnreadable
 from routeiq.ledger.target import Moved, Target, opener
-from routeiq.store.database import connect, connect_postgres
+from routeiq.ledger.verify import verify
+from routeiq.store.database import connect, connect_postgres, engine
 from routeiq.store.migrate import migrate
 from support.postgres import PostgresServer
 
@@ -43,6 +44,17 @@ def ledger(server: PostgresServer) -> Postgres:
 def ask(database: Postgres, query: str) -> list[tuple[Any, ...]]:
     with connect_postgres(database, autocommit=True) as connection:
         return connection.execute(query).fetchall()
+
+
+def added_up(database: Postgres, count: int) -> bool:
+    """Whether the sums have so many requests, and agree with the rows."""
+    opened = engine(database)
+    report = verify(opened)
+    opened.dispose()
+    assert report.findings == []
+    assert (report.rows, report.added_up) == (count, count)
+    query = "SELECT requests FROM spend_totals WHERE kind = 'global' AND quarter = -1"
+    return ask(database, query) == [(count,)]
 
 
 def journal_of(tmp_path: Path, name: str = "journal") -> Path:
@@ -129,6 +141,7 @@ def test_a_server_that_stops_and_crashes_under_load(server: PostgresServer, ledg
     assert sorted(row[0] for row in ask(ledger, "SELECT id FROM events")) == sorted(load.written)
     assert ask(ledger, "SELECT count(*), max(seq) FROM event_rows") == [(len(load.written), len(load.written))]
     assert ask(ledger, "SELECT count(*) FROM events WHERE request_id NOT IN ('', id)") == [(0,)]
+    assert added_up(ledger, len(load.written))
     assert sum(count for count, _, _ in seen) >= len(load.written) - 1000, "only a commit in doubt is not counted"
     assert not list(journal.glob("w*"))
     assert not (journal / "quarantine").exists()
@@ -151,6 +164,7 @@ def test_connections_that_are_cut(server: PostgresServer, ledger: Postgres, tmp_
     assert ingester.drain(30)
     ingester.close()
     assert sorted(row[0] for row in ask(ledger, "SELECT id FROM events")) == sorted(load.written)
+    assert added_up(ledger, len(load.written))
 
 
 def test_nodes_share_a_ledger_and_a_reader_misses_nothing(ledger: Postgres, tmp_path: Path) -> None:
@@ -177,6 +191,7 @@ def test_nodes_share_a_ledger_and_a_reader_misses_nothing(ledger: Postgres, tmp_
         assert sorted(row["id"] for row in read if row["id"].startswith(name)) == sorted(load.written)
         assert all(row["request_id"] in ("", row["id"]) for row in read)
     assert ask(ledger, "SELECT count(*) FROM event_contexts") == [(1,)]
+    assert added_up(ledger, len(read))
 
 
 def test_a_commit_that_came_late_is_not_repeated(ledger: Postgres) -> None:

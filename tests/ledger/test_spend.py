@@ -229,6 +229,40 @@ def test_only_what_there_is_can_be_asked_for(empty: Database, tmp_path: Path) ->
             repository.spent("provider", "x", share="m")
 
 
+class Stuck(Dying):
+    """A target that can't add up."""
+
+    def roll(self, most: int) -> int:
+        raise OSError("a number too large")
+
+
+def test_events_come_in_while_they_can_not_be_added_up(empty: Database, tmp_path: Path) -> None:
+    with fresh(empty, tmp_path) as (where, journal, opened):
+        (journal / "w1-1-1-0.jsonl").write_bytes(b"".join(encode_line(event(str(n), 1)) + b"\n" for n in range(99)))
+        made = opener(where)
+        stuck = Ingester(journal, lambda node: Stuck(made(node), random.Random(1)), batch_bytes=1000)
+        failed = 0
+        for _ in range(40):
+            try:
+                stuck.step()
+            except OSError:
+                failed += 1
+        stuck.close()
+        assert failed == 1
+        with opened.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM event_rows")).scalar() == 99
+        assert SpendRepository(opened).spent("key", "k") == 99
+        taken(where, journal, event("last", 1))
+        assert SpendRepository(opened).spent("key", "k") == 100
+
+
+def test_numbers_that_can_not_be_are_set_aside(empty: Database, tmp_path: Path) -> None:
+    with fresh(empty, tmp_path) as (where, journal, opened):
+        taken(where, journal, event("a", 2**53), *(event(f"x{n}", 2**62 + n) for n in range(5)), event("b", 1))
+        assert SpendRepository(opened).spent("key", "k") == 2**53 + 1
+        assert (journal / "quarantine").is_dir()
+
+
 def test_nodes_add_up_once(empty: Database, tmp_path: Path) -> None:
     with fresh(empty, tmp_path) as (where, journal, opened):
         taken(where, journal, *(event(str(number), 1) for number in range(50)), roll=False)

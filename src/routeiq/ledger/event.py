@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from routeiq.core.usage import Usage
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""A number that is still one when those of many Events are added: what is beyond comes from a broken disk."""
 
 
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -19,33 +22,33 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     id: str
     """Unique; `x-litellm-call-id` of the response."""
-    at: int
+    at: Whole
     """When the request arrived."""
     request_id: str = ""
     """The client's `x-request-id`, where it sent one."""
     model: str = ""
     """As requested."""
     upstream_model: str = ""
-    status: int = 200
+    status: Whole = 200
     """The HTTP status sent; 499 when the client went away first."""
     error: str = ""
     """`GatewayError.kind`, or `""`."""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    written_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost: int | None = None
+    prompt_tokens: Whole = 0
+    completion_tokens: Whole = 0
+    cached_tokens: Whole = 0
+    written_tokens: Whole = 0
+    reasoning_tokens: Whole = 0
+    cost: Whole | None = None
     """`None` when the model has no price."""
-    duration: int = 0
-    ttft: int = 0
+    duration: Whole = 0
+    ttft: Whole = 0
     """Arrival to first byte from the provider; 0 when none came."""
-    overhead: int = 0
+    overhead: Whole = 0
     """Time the gateway itself added before the upstream was called and after it answered."""
-    retries: int = 0
-    fallbacks: int = 0
+    retries: Whole = 0
+    fallbacks: Whole = 0
     hedged: bool = False
-    continued: int = 0
+    continued: Whole = 0
     """Times a stream that broke was gone on with by another deployment."""
     user: str = ""
     """The body's `user`: the end user."""
@@ -56,21 +59,21 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     prompt: str = ""
     """What was sent and what came back, where that is kept: cut to a bound, and with secrets hidden."""
     answer: str = ""
-    written_1h_tokens: int = 0
+    written_1h_tokens: Whole = 0
     """From here to `service_tier`: what few requests use, each as in `Usage`."""
-    audio_in_tokens: int = 0
-    audio_out_tokens: int = 0
-    cached_audio_tokens: int = 0
-    image_in_tokens: int = 0
-    image_out_tokens: int = 0
-    cached_image_tokens: int = 0
-    images_in: int = 0
-    images: int = 0
-    requests: int = 1
-    searches: int = 0
-    searches_low: int = 0
-    searches_high: int = 0
-    units: int = 0
+    audio_in_tokens: Whole = 0
+    audio_out_tokens: Whole = 0
+    cached_audio_tokens: Whole = 0
+    image_in_tokens: Whole = 0
+    image_out_tokens: Whole = 0
+    cached_image_tokens: Whole = 0
+    images_in: Whole = 0
+    images: Whole = 0
+    requests: Whole = 1
+    searches: Whole = 0
+    searches_low: Whole = 0
+    searches_high: Whole = 0
+    units: Whole = 0
     seconds: float = 0.0
     service_tier: str = ""
     endpoint: str = ""
@@ -86,7 +89,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Whether the tokens are the gateway's estimate."""
     tags: tuple[str, ...] = ()
     revision: str = ""
-    worker: int = 0
+    worker: Whole = 0
     user_id: str = ""
     """The internal user the key belongs to; `user` is the end user."""
     team_id: str = ""

@@ -29,6 +29,8 @@ RETRY_SECONDS, RETRY_MOST = 0.5, 8.0
 
 ROLL_SECONDS = 1.0
 """Between two times that what came since is added up."""
+ROLL_RETRY_SECONDS = 15.0
+"""From a failure to add up to the next try."""
 PING_SECONDS = 5.0
 """How often an idle ingester looks whether the database is still there."""
 
@@ -238,8 +240,10 @@ class Ingester:
     def _roll(self, target: Target) -> None:
         """Add up what came since, now and then; at once again while there is more than fits."""
         now = time.monotonic()
-        if now >= self._roll_at and target.roll(MOST_ROWS) < MOST_ROWS:
-            self._roll_at = now + ROLL_SECONDS
+        if now >= self._roll_at:
+            self._roll_at = now + ROLL_RETRY_SECONDS  # what fails must not keep Events from coming in
+            count = target.roll(MOST_ROWS)
+            self._roll_at = now if count == MOST_ROWS else now + ROLL_SECONDS
 
     def _ping(self, target: Target) -> None:
         try:

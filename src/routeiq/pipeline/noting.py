@@ -1,7 +1,7 @@
 """Notes what was said in a request and its answer, for the ledger: only where that is switched on.
 
 A request is left out by its client: `x-litellm-enable-message-redaction: true`, or `"no-log": true` in the body.
-https://docs.litellm.ai/docs/proxy/logging#redacting-userapikeyinfo
+https://docs.litellm.ai/docs/proxy/logging
 """
 
 from __future__ import annotations
