@@ -25,7 +25,7 @@ NEAR = 8
 """A limit is near where less than this many requests like the one at hand fit."""
 
 _WINDOW = f"w{BUCKETS + 2}"
-_WHO = {"key": "this key", "member": "the user in its team", "global": "the gateway"}
+_WHO = {"key": "this key", "global": "the gateway"}
 
 
 class Spent(NamedTuple):
@@ -199,6 +199,9 @@ class Account:
 
     def _who(self) -> str:
         subject = self.subject
+        if subject.kind == "member":
+            team, _, user = subject.id.partition("/")
+            return f"the member '{user[:100]}' of the team '{team[:100]}'"
         who = _WHO.get(subject.kind) or f"the {subject.kind.replace('_', ' ')} '{subject.id[:100]}'"
         return f"{who} with the model '{subject.share}'" if subject.share else who
 

@@ -5,12 +5,13 @@ Fields LiteLLM documents and this gateway does not serve are refused by name, un
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from routeiq.core.money import NANO_PER_DOLLAR
@@ -45,6 +46,13 @@ def _lifetime(value: str) -> str:
     return value
 
 
+def _until(value: Any) -> Any:
+    """LiteLLM's docs have a lifetime (https://docs.litellm.ai/docs/proxy/temporary_budget_increase), its model a date."""
+    if isinstance(value, str) and _LIFETIME.fullmatch(value):
+        return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=lifetime(value))
+    return value
+
+
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
     try:
         text = json.dumps(value, allow_nan=False).encode("ascii")
@@ -66,6 +74,8 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValida
 Words = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_shown)]
 Dollars = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Until = Annotated[datetime.datetime, BeforeValidator(_until)]
+"""A date, or a time from now on."""
 BudgetDuration = Annotated[str, AfterValidator(_whole)]
 Lifetime = Annotated[str, AfterValidator(_lifetime)]
 """How long something is valid; empty or `-1` is for ever."""

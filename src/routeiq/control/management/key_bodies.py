@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import re
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,6 +18,7 @@ from routeiq.control.management.bodies import (
     LimitFields,
     Metadata,
     Names,
+    Until,
     Words,
     lifetime,
     nano,
@@ -67,7 +67,7 @@ class UpdateKey(KeyFields):
 
     key: KeyName
     temp_budget_increase: Dollars | None = None
-    temp_budget_expiry: datetime.datetime | None = None
+    temp_budget_expiry: Until | None = None
 
 
 class RegenerateKey(KeyFields):

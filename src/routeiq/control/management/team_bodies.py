@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -17,6 +16,7 @@ from routeiq.control.management.bodies import (
     LimitFields,
     Metadata,
     Names,
+    Until,
     Words,
 )
 from routeiq.control.management.limits import changed
@@ -133,7 +133,7 @@ class MemberBudget(Body):
     rpm_limit: Count | None = None
     allowed_models: Names | None = None
     temp_budget_increase: Dollars | None = None
-    temp_budget_expiry: datetime.datetime | None = None
+    temp_budget_expiry: Until | None = None
 
     def limits(self) -> LimitFields:
         """The same in the words of budgets."""
