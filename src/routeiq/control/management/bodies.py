@@ -47,7 +47,10 @@ def _lifetime(value: str) -> str:
 
 
 def _until(value: Any) -> Any:
-    """LiteLLM's docs have a lifetime (https://docs.litellm.ai/docs/proxy/temporary_budget_increase), its model a date."""
+    """LiteLLM's model has a date here, its docs a lifetime.
+
+    https://docs.litellm.ai/docs/proxy/temporary_budget_increase
+    """
     if isinstance(value, str) and _LIFETIME.fullmatch(value):
         return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=lifetime(value))
     return value
