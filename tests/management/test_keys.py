@@ -130,6 +130,17 @@ def test_changes_and_null(api: Api) -> None:
     assert api.fails(400, "/key/update", {"key": digest, "temp_budget_increase": 1})["param"] == "temp_budget_increase"
 
 
+def test_what_answers_have_in_the_metadata_is_taken_from_there(api: Api) -> None:
+    made = api.post("/key/generate", {"metadata": {"a": 1, "tags": ["x"], "model_rpm_limit": {"m": 2}}})
+    assert made["metadata"] == {"a": 1, "tags": ["x"], "model_rpm_limit": {"m": 2}}
+    found = api.as_(made["key"]).find()
+    assert found is not None
+    assert (found.tags, found.subjects[1].share, found.subjects[1].rpm) == (("x",), "m", 2)
+    changed = api.post("/key/update", {"key": made["key"], "metadata": {**made["metadata"], "b": 2}, "tags": []})
+    assert changed["metadata"] == {"a": 1, "b": 2, "model_rpm_limit": {"m": 2}}
+    assert api.fails(400, "/key/generate", {"metadata": {"tags": 7}})["param"] == "tags"
+
+
 def test_bulk_update_says_what_came_of_each(api: Api) -> None:
     key = api.new_key()
     answer = api.post("/key/bulk_update", {"keys": [{"key": key.key, "max_budget": 3}, {"key": "sk-nobody"}]})
@@ -230,6 +241,7 @@ def test_defaults_and_upper_bounds(api: Api) -> None:
         ({"key_type": "llm_api"}, True, 403, 403),
         ({"key_type": "management"}, False, 200, 200),
         ({"key_type": "read_only"}, False, 200, 403),
+        ({"allowed_routes": ["info_routes", "llm_api_routes"]}, True, 200, 403),
         ({"allowed_routes": ["/key/info"]}, False, 200, 403),
         ({"allowed_routes": ["/key/*", "llm_api_routes"]}, True, 200, 200),
         ({"allowed_routes": ["/team/*"]}, False, 403, 403),
@@ -244,3 +256,4 @@ def test_a_key_is_held_to_its_routes(api: Api, body: dict[str, Any], calls: bool
     assert found.calls == calls
     assert key.ask("GET", "/key/info")[0] == reads
     assert key.ask("POST", "/key/generate", {"allowed_routes": ["/team/*"]})[0] == writes
+    assert key.ask("POST", "/global/spend/reset")[0] == (200 if body in ({}, {"key_type": "management"}) else 403)

@@ -164,6 +164,25 @@ def test_two_tenants(api: Api) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_id_does_not_buy_an_address(api: Api) -> None:
+    theirs = founded(api, "b")
+    lead = api.as_(api.post("/user/new", {"user_id": "lead"})["key"])
+    api.post("/team/new", {"team_id": "t", "members_with_roles": [{"user_id": "lead", "role": "admin"}]})
+    answers = [
+        lead.post("/team/member_add", {"team_id": "t", "member": {"user_id": "b-worker"}}),
+        lead.post("/team/bulk_member_add", {"team_id": "t", "members": [{"user_id": "b-head"}]}),
+        lead.post("/team/member_update", {"team_id": "t", "user_id": "b-worker", "role": "user"}),
+        lead.get("/team/info", team_id="t"),
+        lead.get("/team/list"),
+        lead.get("/key/list", team_id="t", expand="user"),
+        lead.get("/user/list"),
+    ]
+    assert MARK not in str(answers)
+    assert theirs.ids["key"] not in str(answers)
+    lead.fails(404, "/user/info", method="GET", user_id="b-worker")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_lists_have_nothing_of_the_other(api: Api) -> None:
     ours, theirs = founded(api, "a"), founded(api, "b")
     marks = ('"b-', *(sha(key.key or "") for key in theirs.keys.values()))

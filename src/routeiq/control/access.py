@@ -188,11 +188,14 @@ def allowed_by(route: str) -> bool:
     return route in ROUTE_GROUPS or _PATH.fullmatch(route) is not None
 
 
-def reaches(routes: tuple[str, ...], path: str, template: str, operation: str) -> bool:
+_LOOKING = (Access.METRICS, Access.KEY, Access.ADMIN_VIEW)
+
+
+def reaches(routes: tuple[str, ...], path: str, template: str, access: Access, operation: str) -> bool:
     """Whether `allowed_routes` have a path of the management API; empty have all. They give nothing to a role."""
     if not routes:
         return True
-    reading = not operation or operation.endswith(":read")
+    reading = access in _LOOKING or operation.endswith(":read")
     if (MANAGEMENT_ROUTES in routes) or (reading and INFO_ROUTES in routes):
         return True
     if operation == "spend:read" and SPEND_ROUTES in routes:

@@ -56,7 +56,7 @@ def require(access: Access, plane: Plane, *, path: str = "", operation: str = ""
                 caller = dataclasses.replace(caller, standing=_standing(found))
             check(caller, access, operation)
             asked = request.scope["path"]
-            if not reaches(caller.routes, asked, path, operation):
+            if not reaches(caller.routes, asked, path, access, operation):
                 raise Forbidden(f"This key's allowed_routes do not have {asked[:200]}.", code="route_not_allowed")
         request.state.caller = caller
 

@@ -113,6 +113,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     UNSUPPORTED: ClassVar[frozenset[str]] = frozenset()
     """LiteLLM's, which would have no effect here."""
+    LIFTED: ClassVar[frozenset[str]] = frozenset()
+    """Fields that LiteLLM shows in the metadata, and takes from there."""
+    SHOWN: ClassVar[frozenset[str]] = frozenset()
+    """What answers have in the metadata beside them; who sends that back says nothing with it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -120,6 +124,11 @@ class Body(BaseModel):
         if not isinstance(data, dict):
             return data
         kept = dict(data)
+        metadata = kept.get("metadata")
+        if isinstance(metadata, dict):
+            inside = metadata.keys() & cls.LIFTED
+            kept = {name: metadata[name] for name in inside} | kept
+            kept["metadata"] = {name: it for name, it in metadata.items() if name not in cls.LIFTED | cls.SHOWN}
         for name in cls.UNSUPPORTED & kept.keys():
             if kept.pop(name):
                 raise PydanticCustomError("unsupported", "{field} is not supported by this gateway", {"field": name})

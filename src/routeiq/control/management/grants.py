@@ -150,6 +150,8 @@ class Grant:
             return
         shared = self.db.budgets.get(own.budget_id) if own.budget_id else None
         name = limiting.wider(key.limits, effective(own.limits, shared))
+        if name is None and own.limits.max_budget is not None and key.limits.temp_budget_increase:
+            name = "temp_budget_increase"
         if name is not None:
             raise denied(f"{name}: the key that asks has less itself", name)
         if own.expires is not None and (key.expires is None or key.expires > own.expires):

@@ -37,6 +37,9 @@ class KeyFields(LimitFields):
     """What may be said about a key when it is made and later."""
 
     UNSUPPORTED: ClassVar[frozenset[str]] = KEY_UNSUPPORTED
+    LIFTED: ClassVar[frozenset[str]] = frozenset(
+        ("tags", "model_rpm_limit", "model_tpm_limit", "temp_budget_increase", "temp_budget_expiry")
+    )
 
     key_alias: Words | None = None
     duration: Lifetime | None = None
@@ -54,6 +57,8 @@ class KeyFields(LimitFields):
     allowed_routes: list[Words] | None = Field(default=None, max_length=100)
     key_type: Literal["default", "llm_api", "management", "read_only"] | None = None
     access_group_ids: Names | None = None
+    temp_budget_increase: Dollars | None = None
+    temp_budget_expiry: Until | None = None
 
 
 class GenerateKey(KeyFields):
@@ -66,8 +71,6 @@ class UpdateKey(KeyFields):
     """`/key/update`."""
 
     key: KeyName
-    temp_budget_increase: Dollars | None = None
-    temp_budget_expiry: Until | None = None
 
 
 class RegenerateKey(KeyFields):
@@ -143,7 +146,7 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
     if body.has("duration"):
         endless = body.duration in (None, "", "-1")
         new["expires"] = None if endless else now + lifetime(body.duration or "")
-    if isinstance(body, UpdateKey) and (body.has("temp_budget_increase") or body.has("temp_budget_expiry")):
+    if body.has("temp_budget_increase") or body.has("temp_budget_expiry"):
         increase = nano(body.temp_budget_increase) if body.temp_budget_increase is not None else None
         new["limits"] = for_a_while(new["limits"], increase, body.temp_budget_expiry)
     return msgspec.structs.replace(record, **new)

@@ -25,7 +25,7 @@ from routeiq.control.management.key_defaults import with_defaults
 from routeiq.control.management.rights import administers, may_key, seen_key, visible_keys
 from routeiq.control.routes import Route
 from routeiq.core.errors import BadRequest
-from routeiq.store.records import VirtualKey
+from routeiq.store.records import User, VirtualKey
 from routeiq.store.rows import contains
 from routeiq.store.tables import virtual_keys
 
@@ -183,7 +183,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 people = db.users.many(record.user_id for record in found.records)
                 for entry in listed:
                     user = people.get(entry["user_id"] or "")
-                    entry["user"] = {"user_id": user.user_id, "user_email": user.email or None} if user else None
+                    entry["user"] = _owner(request.state.caller, user) if user is not None else None
         pages = -(-found.total // size)
         return answer({"keys": listed, "total_count": found.total, "current_page": page, "total_pages": pages})
 
@@ -253,3 +253,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         Route("POST", "/key/health", Access.MANAGE, health, read, answers.KeyHealth),
         *key_changes.routes(desk),
     )
+
+
+def _owner(caller: Caller, user: User) -> dict[str, Any]:
+    """Whose a key is; the address for who may see all, and for oneself."""
+    known = caller.sees_all or user.user_id == caller.user_id
+    return {"user_id": user.user_id, "user_email": user.email or None if known else None}

@@ -51,6 +51,7 @@ class OrganizationFields(LimitFields):
     UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
         ("tpd_limit", "object_permission", "allowed_models", "temp_budget_increase", "temp_budget_expiry")
     )
+    LIFTED: ClassVar[frozenset[str]] = frozenset(("model_rpm_limit", "model_tpm_limit"))
 
     organization_alias: Words | None = None
     models: Names | None = None

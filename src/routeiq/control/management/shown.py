@@ -123,7 +123,8 @@ def member(record: TeamMember, emails: Mapping[str, str]) -> dict[str, Any]:
     """A member as a team lists it."""
     return {
         "user_id": record.user_id,
-        "user_email": emails.get(record.user_id) or record.user_email or None,
+        # Who leads a team is not told the address of a user it knows the id of only.
+        "user_email": emails.get(record.user_id) or record.user_email if record.user_email else None,
         "role": record.role,
     }
 

@@ -55,6 +55,8 @@ class TeamFields(LimitFields):
     """What may be said about a team when it is made and later."""
 
     UNSUPPORTED: ClassVar[frozenset[str]] = _UNSUPPORTED
+    LIFTED: ClassVar[frozenset[str]] = frozenset(("tags", "model_rpm_limit", "model_tpm_limit"))
+    SHOWN: ClassVar[frozenset[str]] = frozenset(("team_member_budget_id",))
 
     team_alias: Words | None = None
     organization_id: Id | None = None

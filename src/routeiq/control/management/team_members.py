@@ -57,7 +57,7 @@ def join(
     record = TeamMember(
         team_id=team.team_id,
         user_id=user.user_id,
-        user_email=member.user_email or "",
+        user_email=user.email if made or caller.admin or member.user_email or team.organization_id else "",
         role=member.role,
         created_at=now,
         created_by=by(caller),
@@ -106,9 +106,9 @@ def _subjects(team_id: str, *user_ids: str) -> list[str]:
     return [name for id in user_ids for name in (f"user:{id}", f"member:{team_id}/{id}")]
 
 
-def _person(user: User) -> dict[str, Any]:
+def _person(record: TeamMember) -> dict[str, Any]:
     """What who takes somebody into a team is told of them."""
-    return {"user_id": user.user_id, "user_email": user.email or None, "user_role": user.role or None}
+    return {"user_id": record.user_id, "user_email": record.user_email or None}
 
 
 def routes(desk: Desk) -> tuple[Route, ...]:
@@ -125,7 +125,7 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         with desk.accounts.read() as db:
             entry = info(desk, db, team)
             added = memberships(desk, db, team, (record for _, record in joined))
-        people = [_person(user) for user, _ in joined]
+        people = [_person(record) for _, record in joined]
         return answer({**entry, "updated_users": people, "updated_team_memberships": added})
 
     def bulk_add(request: Request, body: BulkAddMembers) -> Response:
@@ -142,7 +142,7 @@ def routes(desk: Desk) -> tuple[Route, ...]:
                 with desk.accounts.read() as db:
                     membership = memberships(desk, db, team, [record])[0]
                 results.append(
-                    {**named, "success": True, "updated_user": _person(user), "updated_team_membership": membership}
+                    {**named, "success": True, "updated_user": _person(record), "updated_team_membership": membership}
                 )
             except GatewayError as error:
                 results.append({**named, "success": False, "error": error.message})
@@ -195,14 +195,13 @@ def routes(desk: Desk) -> tuple[Route, ...]:
                 record = _budgeted(desk, db, caller, team, record, body)
             db.team_members.put(msgspec.structs.replace(record, updated_at=desk.now(), updated_by=by(caller)))
             budget = shown.budget(db.budgets.get(record.budget_id)) if record.budget_id else None
-            user = known(db, user_id, None)
         desk.published(subjects=_subjects(body.team_id, user_id))
         held = budget or {}
         return answer(
             {
                 "team_id": body.team_id,
                 "user_id": user_id,
-                "user_email": user.email or None if user is not None else None,
+                "user_email": record.user_email or None,
                 "role": record.role,
                 "max_budget_in_team": held.get("max_budget"),
                 **{
