@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import io
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import IO
+from types import SimpleNamespace
+from typing import IO, cast
 
 import pyarrow.parquet
 import pytest
@@ -16,7 +19,10 @@ from moto.server import ThreadedMotoServer
 from sqlalchemy import Engine
 
 from routeiq.cli import make_app
+from routeiq.control.exporting import write_days
+from routeiq.control.plane import Plane
 from routeiq.core.database import Database, Postgres
+from routeiq.core.snapshot import Export, Ledger
 from routeiq.ledger import export as exports
 from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.export import ExportFailed, Place, export
@@ -200,3 +206,24 @@ def test_a_place_that_fails_says_why(opened: Engine, tmp_path: Path) -> None:
         list(export(opened, Full(str(tmp_path / "out")), "jsonl", now=NOW))
     with pytest.raises(ExportFailed):
         Place("nothing://x")
+
+
+def test_the_gateway_writes_finished_days_by_itself(opened: Engine, tmp_path: Path) -> None:
+    plane = SimpleNamespace(snapshot=None)
+    output = tmp_path / "out"
+
+    async def run() -> None:
+        job = asyncio.create_task(write_days(cast("Plane", plane), opened))
+        await asyncio.sleep(0.05)
+        settings = Export(output=str(output), format="jsonl")
+        plane.snapshot = SimpleNamespace(ledger=Ledger(export=settings))
+        end = time.monotonic() + 10
+        while len(list(output.glob("*.jsonl"))) < 2:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+        job.cancel()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("routeiq.control.exporting.time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+        asyncio.run(run())
+    assert sorted(file.name for file in output.iterdir()) == [f"{name}.jsonl" for name in NAMES[:2]]

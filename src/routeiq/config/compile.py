@@ -24,6 +24,7 @@ from routeiq.core.money import nano
 from routeiq.core.snapshot import (
     Auth,
     Deployment,
+    Export,
     Journal,
     Ledger,
     Limits,
@@ -194,7 +195,17 @@ def _ledger(ctx: Context) -> Ledger:
         retention=general.maximum_spend_logs_retention_period,
         interval=general.maximum_spend_logs_retention_interval or Ledger().interval,
         prompts=_prompts(ctx),
+        export=_export(ctx),
     )
+
+
+def _export(ctx: Context) -> Export | None:
+    settings = ctx.config.routeiq.export
+    if settings is None:
+        return None
+    if any(importlib.util.find_spec(name) is None for name in ("obstore", "pyarrow")):
+        ctx.error(("routeiq", "export"), "needs the extra: pip install 'routeiq[export]'")
+    return Export(**_given(settings))
 
 
 def _prompts(ctx: Context) -> Prompts | None:

@@ -17,6 +17,7 @@ import msgspec
 
 from routeiq.control.app import create_app
 from routeiq.control.changes import Changes
+from routeiq.control.exporting import write_days
 from routeiq.control.leases import SWEEP_SECONDS, Leases
 from routeiq.control.nodes import Nodes
 from routeiq.control.plane import DatabaseStatus, Plane
@@ -120,6 +121,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     sweeping = asyncio.create_task(_sweep(plane))
     watching = asyncio.create_task(watch(plane))
     letting_go = asyncio.create_task(let_go(plane, Retention(database)))
+    exporting = asyncio.create_task(write_days(plane, database))
     nodes = Nodes(table, slots, node_name(journal), _noted_redis(table))
     plane.nodes = nodes
     sharing = threading.Thread(target=nodes.run, args=(stop,), name="nodes", daemon=True)
@@ -131,6 +133,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     sweeping.cancel()
     watching.cancel()
     letting_go.cancel()
+    exporting.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:

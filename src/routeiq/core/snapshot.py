@@ -7,7 +7,7 @@ Secrets are in here (request heads hold provider keys): a Snapshot is never logg
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -300,6 +300,14 @@ class Prompts(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
 
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of the ledger's days."""
+
+    output: str
+    """A directory, or a URL of an object store."""
+    format: Literal["jsonl", "parquet"] = "parquet"
+
+
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of the account of requests."""
 
@@ -309,6 +317,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between two times that old ones are let go."""
     prompts: Prompts | None = None
     """`None` keeps none."""
+    export: Export | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 MOST_IDS = 500
 """Asked for in one statement."""
 _QUARTER = QUARTER_SECONDS * 1_000_000
-_ROWS = "event_rows AS r JOIN event_contexts AS c ON c.id = r.context LEFT JOIN event_details AS d ON d.seq = r.seq"
+# CROSS JOIN keeps SQLite from beginning with the contexts: rows are found by `seq` only.
+_ROWS = "event_rows AS r CROSS JOIN event_contexts AS c LEFT JOIN event_details AS d ON d.seq = r.seq"
+_OWN = "c.id = r.context"
 _SHARE = public("c", "r.model")
 
 
@@ -196,7 +198,7 @@ class _Reader:
     def everything(self) -> list[tuple[tuple[str, str], int]]:
         """All time's sums by (id, share)."""
         of = "''" if self._kind == "global" else id_of(self._kind)
-        tail = f"FROM {_ROWS} WHERE r.seq > :position"
+        tail = f"FROM {_ROWS} WHERE {_OWN} AND r.seq > :position"
         parts = [
             f"SELECT id, share, cost FROM spend_totals WHERE kind = :kind AND quarter = {EVER}",
             f"SELECT {of}, '', coalesce(r.cost, 0) {tail}",
@@ -211,18 +213,17 @@ class _Reader:
         """SQL for the quarters that count in full, and for rows: those not added up yet, those of a broken quarter."""
         start = int(since * 1e6)
         if start <= 0:
-            return f"quarter = {EVER}", [f"r.seq > {self._position}"]
+            return f"quarter = {EVER}", [f"{_OWN} AND r.seq > {self._position}"]
         first = -(-start // _QUARTER)
-        parts = [f"r.seq > {self._position} AND r.at >= {start}"]
+        parts = [f"{_OWN} AND r.seq > {self._position} AND r.at >= {start}"]
         if start % _QUARTER:
             marks = self._connection.execute(
                 text("SELECT first_seq, last_seq FROM spend_quarters WHERE quarter = :quarter"), {"quarter": first - 1}
             ).first()
             if marks is not None:
                 last = min(marks[1], self._position)
-                parts.append(
-                    f"r.seq >= {marks[0]} AND r.seq <= {last} AND r.at >= {start} AND r.at < {first * _QUARTER}"
-                )
+                within = f"r.at >= {start} AND r.at < {first * _QUARTER}"
+                parts.append(f"{_OWN} AND r.seq >= {marks[0]} AND r.seq <= {last} AND {within}")
         return f"quarter >= {first}", parts
 
     def _run(self, query: str, **values: Any) -> Any:

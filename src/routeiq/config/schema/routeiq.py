@@ -147,6 +147,13 @@ def _workers(value: Any) -> Any:
         raise ValueError("must be a whole number, or auto for one per CPU") from None
 
 
+class ExportSettings(Section):
+    """`core.snapshot.Export`."""
+
+    output: Text
+    format: Literal["jsonl", "parquet"] | None = None
+
+
 class PromptSettings(Section):
     """`core.snapshot.Prompts`."""
 
@@ -182,6 +189,7 @@ class RouteiqSettings(Section):
     journal: JournalSettings = JournalSettings()
     responses: ResponsesSettings = ResponsesSettings()
     prompts: PromptSettings | None = None
+    export: ExportSettings | None = None
     runs: RunSettings = RunSettings()
     shared: SharedSettings = SharedSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)
