@@ -113,6 +113,53 @@ def test_prompts_go_by_themselves_and_with_their_requests(opened: Engine, databa
     assert verify(opened).findings == []
 
 
+def test_runs_are_forgotten_with_their_requests(opened: Engine, database: Database, journal: Path) -> None:
+    for hour in range(6):
+        taken(database, journal, range(hour, hour + 1), run_id=f"run-{hour // 2}")
+    spend = SpendRepository(opened)
+    retention = Retention(opened, batch=1)
+    while retention.step(START + 3 * HOUR):
+        pass
+    while retention.step_runs(START + 3 * HOUR):
+        pass
+    runs = ["run-0", "run-1", "run-2"]
+    assert spend.spent_many("run", runs) == {"run-0": 0, "run-1": 20, "run-2": 20}
+    assert ask(opened, "SELECT DISTINCT id FROM spend_labels WHERE kind = 'run' ORDER BY id") == [
+        ("run-1",),
+        ("run-2",),
+    ]
+    assert spend.spent("key", "k") == 60
+    assert verify(opened).findings == []
+
+
+def test_rows_of_an_older_version_are_added_up(opened: Engine, database: Database, journal: Path) -> None:
+    with opened.begin() as connection:
+        connection.execute(
+            text(
+                """INSERT INTO event_contexts (endpoint, "key", key_name, "group", deployment, provider,
+                upstream_model, strategy, stream, estimated, tags, revision, worker)
+                VALUES ('chat', 'k', '', 'm', 'd', '', '', '', false, false, '', 'r', 1)"""
+            )
+        )
+        connection.execute(
+            text(
+                """INSERT INTO event_rows (seq, context, id, at, model, prompt_tokens, completion_tokens, duration,
+                ttft, overhead, cost, cached_tokens, reasoning_tokens, written_tokens)
+                VALUES (1, 1, 'old', 1700000000000000, 'm', 1, 1, 1, 1, 1, 9, 0, 0, 0)"""
+            )
+        )
+        connection.execute(
+            text(
+                """INSERT INTO event_details (seq, request_id, upstream_model, status, error, retries, fallbacks,
+                hedged, continued, "user") VALUES (1, 'r', 'u', 500, 'upstream', 0, 0, false, 0, 'end')"""
+            )
+        )
+    taken(database, journal, range(1))
+    assert SpendRepository(opened).spent("key", "k") == 19
+    assert SpendRepository(opened).spent("end_user", "end") == 14
+    assert verify(opened).findings == []
+
+
 def test_the_newest_row_stays(opened: Engine, database: Database, journal: Path) -> None:
     taken(database, journal, range(2))
     retention = Retention(opened)

@@ -34,7 +34,8 @@ async def let_go(plane: Plane, retention: Retention) -> None:
                     prompts = settings.prompts or Prompts()
                     gone = await _all(retention.step_prompts, time.time() - prompts.retention)
                     if settings.retention is not None:
-                        gone = await _all(retention.step, time.time() - settings.retention)
+                        gone += await _all(retention.step, time.time() - settings.retention)
+                        await _all(retention.step_runs, time.time() - settings.retention)
                     if gone:
                         await run_in_threadpool(retention.give_back)
                     done = time.monotonic()

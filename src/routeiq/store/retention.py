@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from routeiq.store.partitions import BOUNDS, TABLES, upper_bound
 from routeiq.store.tables_spend import QUARTER_SECONDS
@@ -61,6 +61,23 @@ class Retention:
             count = connection.execute(query, {"last": horizon}).rowcount
             connection.commit()
         return count
+
+    def step_runs(self, before: float) -> int:
+        """Forget the sums of some runs that were over by then: there is no end to their names. How many."""
+        over = (
+            "SELECT id FROM spend_totals WHERE kind = 'run' AND quarter >= 0"
+            f" GROUP BY id HAVING max(quarter) < :quarter LIMIT {self._batch}"
+        )
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            values = {"quarter": int(before // QUARTER_SECONDS)}
+            ids = list(connection.execute(text(over), values).scalars())
+            for table in ("spend_totals", "spend_labels") if ids else ():
+                gone = text(f"DELETE FROM {table} WHERE kind = 'run' AND id IN :ids")
+                connection.execute(gone.bindparams(bindparam("ids", expanding=True)), {"ids": ids})
+            connection.commit()
+        return len(ids)
 
     def give_back(self) -> None:
         """Give free pages of a file back to the disk, some at a time. PostgreSQL does so by itself."""

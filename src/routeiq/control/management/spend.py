@@ -124,6 +124,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         plane.spend.reset_all(("key", "team"), caller.user_id or caller.name)
         if plane.leases is not None:
             plane.leases.renew()
+        if plane.leases is not None:
+            plane.leases.renew()  # what workers count begins with what the ledger says now
         plane.changes.everything()
         return answer({"message": "Spend for all API Keys and Teams reset successfully", "status": "success"})
 
