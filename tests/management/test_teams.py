@@ -28,6 +28,13 @@ def test_a_user_comes_with_a_key(api: Api) -> None:
     assert found is not None
     assert found.subjects[1] == Subject(kind="user", id=made["user_id"], budgets=(BudgetLimit(amount=5_000_000_000),))
     assert api.post("/user/new", {"auto_create_key": False})["key"] is None
+    for body in ({"duration": "1x"}, {"key_type": "other"}, {"key_alias": "\x00"}, {"password": "secret"}):
+        assert api.fails(400, "/user/new", body)["param"] in body
+    api.post("/budget/new", {"budget_id": "free", "max_budget": 1})
+    shared = user(api, "shared", budget_id="free", key_alias="of shared", key_type="llm_api").find()
+    assert shared is not None
+    assert (shared.name, shared.routes) == ("of shared", ("llm_api_routes",))
+    assert shared.subjects[0].budgets == (BudgetLimit(amount=10**9),)
     assert api.fails(409, "/user/new", {"user_id": made["user_id"]})["code"] == "already_exists"
     assert api.fails(409, "/user/new", {"user_email": "ann@EXAMPLE.com"})["param"] == "user_email"
 

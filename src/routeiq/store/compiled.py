@@ -61,12 +61,10 @@ class Chain:
 
 
 def budget_ids(
-    key: VirtualKey, user: User | None, member: TeamMember | None, team: Team | None, organization: Organization | None
+    key: VirtualKey, member: TeamMember | None, team: Team | None, organization: Organization | None
 ) -> set[str]:
     """The shared budgets a chain refers to."""
     found = {key.budget_id}
-    if user is not None:
-        found.add(user.budget_id)
     if team is not None:
         found.add(member.budget_id if member is not None and member.budget_id else team.member_budget_id)
     if organization is not None:
@@ -155,9 +153,8 @@ def _subjects(chain: Chain, rules: Rules, now: float) -> Iterator[Subject]:
     limits = effective(key.limits, chain.budget_of(key.budget_id))
     yield from subjects_of("key", key.digest, limits, key.spending, rules.zone, now)
     if user is not None:
-        limits = effective(user.limits, chain.budget_of(user.budget_id))
-        if team is not None and not rules.user_budget_for_teams:
-            limits = without_money(limits)
+        counted = team is None or rules.user_budget_for_teams
+        limits = user.limits if counted else without_money(user.limits)
         yield from subjects_of("user", user.user_id, limits, user.spending, rules.zone, now)
     elif key.user_id:
         yield Subject(kind="user", id=key.user_id)

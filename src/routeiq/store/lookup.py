@@ -111,7 +111,7 @@ class Lookup:
         team = TEAMS.decode(row.team) if row.team is not None else None
         member = TEAM_MEMBERS.decode(row.member) if row.member is not None else None
         organization = ORGANIZATIONS.decode(row.organization) if row.organization is not None else None
-        found = self._budgets(connection, budget_ids(key, user, member, team, organization))
+        found = self._budgets(connection, budget_ids(key, member, team, organization))
         return Chain(digest, key, user, member, team, organization, found)
 
     def _budgets(self, connection: Connection, ids: set[str]) -> dict[str, Budget]:

@@ -109,7 +109,6 @@ class Team(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Of members without a budget of their own."""
     member_permissions: tuple[str, ...] | None = None
     """Management routes that members may use for the team's keys."""
-    member_key_duration: str = ""
     access_group_ids: tuple[str, ...] = ()
     spending: Spending = Spending()
 
@@ -136,7 +135,6 @@ class User(Record, frozen=True, kw_only=True, omit_defaults=True):
     email: str = ""
     role: str = "internal_user"
     sso_user_id: str = ""
-    budget_id: str = ""
     limits: Limits = Limits()
     models: tuple[str, ...] = ()
     blocked: bool = False

@@ -9,7 +9,7 @@ import datetime
 import json
 import math
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -85,6 +85,9 @@ Lifetime = Annotated[str, AfterValidator(_lifetime)]
 Names = Annotated[list[Id], Field(max_length=MOST_MODELS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_plain)]
 PerModel = Annotated[dict[Id, Count], Field(max_length=1000)]
+
+
+KeyType = Literal["default", "llm_api", "management", "read_only"]
 
 
 class ModelBudget(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import Field, StringConstraints
@@ -14,6 +14,7 @@ from routeiq.control.management.bodies import (
     Body,
     Dollars,
     Id,
+    KeyType,
     Lifetime,
     LimitFields,
     Metadata,
@@ -55,7 +56,7 @@ class KeyFields(LimitFields):
     tags: Names | None = None
     blocked: bool | None = None
     allowed_routes: list[Words] | None = Field(default=None, max_length=100)
-    key_type: Literal["default", "llm_api", "management", "read_only"] | None = None
+    key_type: KeyType | None = None
     access_group_ids: Names | None = None
     temp_budget_increase: Dollars | None = None
     temp_budget_expiry: Until | None = None

@@ -7,7 +7,18 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from pydantic import Field
 
-from routeiq.control.management.bodies import KEY_UNSUPPORTED, Body, Dollars, Id, LimitFields, Metadata, Names, Words
+from routeiq.control.management.bodies import (
+    KEY_UNSUPPORTED,
+    Body,
+    Dollars,
+    Id,
+    KeyType,
+    Lifetime,
+    LimitFields,
+    Metadata,
+    Names,
+    Words,
+)
 from routeiq.control.management.limits import changed
 from routeiq.store.records import User
 
@@ -34,7 +45,6 @@ class UserFields(LimitFields):
     spend: Dollars | None = None
     blocked: bool | None = None
     sso_user_id: Words | None = None
-    budget_id: Id | None = None
 
 
 class UserTeam(Body):
@@ -55,12 +65,16 @@ class NewUser(UserFields):
     organization_id: Id | None = None
     auto_create_key: bool = True
     key_alias: Words | None = None
-    duration: Words | None = None
-    key_type: Words | None = None
+    duration: Lifetime | None = None
+    key_type: KeyType | None = None
+    budget_id: Id | None = None
+    """Of the key: users have limits of their own."""
 
 
 class UpdateUser(UserFields):
     """`/user/update`: the user by its id or its address."""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = _UNSUPPORTED | {"budget_id"}
 
     user_id: Id | None = None
 
@@ -81,7 +95,7 @@ def applied(record: User, body: UserFields) -> User:
     """A record with what a request says about it."""
     new: dict[str, Any] = {"limits": changed(record.limits, body)}
     for field, name in (
-        ("user_email", "email"), ("user_alias", "alias"), ("sso_user_id", "sso_user_id"), ("budget_id", "budget_id"),
+        ("user_email", "email"), ("user_alias", "alias"), ("sso_user_id", "sso_user_id"),
     ):  # fmt: skip
         if body.has(field):
             new[name] = getattr(body, field) or ""

@@ -80,20 +80,17 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     """Every endpoint of users."""
     desk = Desk(plane)
 
-    def _checked(db: Session, caller: Caller, record: User, before: User | None) -> None:
+    def _checked(caller: Caller, record: User, before: User | None) -> None:
         """Raises unless the caller may leave this user behind."""
         if caller.admin:
-            if record.budget_id and db.budgets.get(record.budget_id) is None:
-                raise missing("budget", record.budget_id)
             return
         held = before if before is not None else User(user_id="", role="internal_user")
         if record.role != held.role and record.role not in ("internal_user", "internal_user_viewer"):
             raise denied("user_role: only an admin may make an admin", "user_role")
         if held.role not in ("internal_user", "internal_user_viewer"):
             raise denied("Only an admin may change an admin.", "user_id")
-        for field in ("sso_user_id", "budget_id"):
-            if getattr(record, field) != getattr(held, field):
-                raise denied(f"{field}: only an admin may set it", field)
+        if record.sso_user_id != held.sso_user_id:
+            raise denied("sso_user_id: only an admin may set it", "sso_user_id")
 
     def _defaults() -> Limits:
         usual = desk.settings.default_internal_user_params
@@ -133,7 +130,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             raise denied("Only an admin may set what was spent.", "spend")
         with desk.accounts.write() as db:
             where = _organizations(db, caller, asked)
-            _checked(db, caller, record, None)
+            _checked(caller, record, None)
             if record.email and known(db, None, record.email) is not None:
                 raise taken("user", record.email, "user_email", 409)
             if not db.users.add(record):
@@ -174,7 +171,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             team_members.join(desk, db, caller, team, member, budget)
 
     def _first_key(db: Session, caller: Caller, record: User, body: NewUser) -> tuple[VirtualKey, str]:
-        given = {name: getattr(body, name) for name in ("key_alias", "duration", "key_type") if body.has(name)}
+        given = {
+            name: getattr(body, name) for name in ("key_alias", "duration", "key_type", "budget_id") if body.has(name)
+        }
         asked = GenerateKey.model_validate({**given, "user_id": record.user_id, "team_id": body.team_id})
         return keys.make(desk, db, caller, asked, "/key/generate")
 
@@ -193,7 +192,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             if body.spend is not None and not caller.admin:
                 raise denied("Only an admin may set what was spent.", "spend")
             record = applied(found, body)
-            _checked(db, caller, record, found)
+            _checked(caller, record, found)
             if record.email.lower() != found.email.lower() and record.email:
                 other = known(db, None, record.email)
                 if other is not None and other.user_id != found.user_id:
@@ -240,7 +239,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 record = db.users.lock(id)
                 if record is None or not manages_user(db, caller, id):
                     raise missing("user", id)
-                _checked(db, caller, record, record)
+                _checked(caller, record, record)
                 gone += remove(db, id, by(caller), desk.now())
         desk.published(keys=gone, subjects=[f"user:{id}" for id in wanted])
         return answer({"deleted_users": wanted, "deleted_keys": len(gone)})
