@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.gateway import MASTER_KEY, config_for
+from support.gateway import MASTER_KEY, Gateway, config_for
 from support.raw import RawClient, Response, request
 from support.upstream import Script, Upstream
 from support.worker import Worker
@@ -682,3 +682,19 @@ def test_it_is_still_well_after_all_that(worker: Worker) -> None:
     healthy(worker)
     worker.settled()
     assert "Traceback" not in worker.logs()
+
+
+def test_head_of_what_the_control_plane_serves_has_no_body_and_leaves_the_connection_whole(gateway: Gateway) -> None:
+    while gateway.get("/openapi.json")[0] != 200:  # workers are there before the control plane is
+        time.sleep(0.1)
+    length = len(gateway.get("/openapi.json")[2])
+    with gateway.raw(timeout=5) as client:
+        for path, key, status in (("/openapi.json", MASTER_KEY, 200), ("/metrics", "sk-wrong", 401)):
+            client.send(request(path, key=key, method="HEAD"))
+            while b"\r\n\r\n" not in client.buffer:
+                assert client.more()
+            head, _, client.buffer = client.buffer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 %d " % status)
+            assert (b"Content-Length: %d" % length in head) == (status == 200)
+            client.send(request("/_health/live", method="GET"))
+            assert client.response().body == b'"I\'m alive!"'

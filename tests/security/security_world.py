@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from routeiq.control.access import OPERATIONS, Access
 from routeiq.control.app import create_app
 from routeiq.control.build import Built
 from routeiq.control.changes import Changes
@@ -18,6 +20,7 @@ from routeiq.control.main import rules
 from routeiq.control.plane import Plane
 from routeiq.control.routes import Route
 from routeiq.control.shelf import Shelf
+from routeiq.core import keys as roles
 from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Message, Rebuild, Rebuilt
 from routeiq.core.settings import BuildResult
@@ -34,6 +37,24 @@ from routeiq.store.vault import Vault
 
 MASTER = "sk-master-0123456789abcdef"
 ADMIN = "0123456789abcdef-admin"
+
+IS = {
+    "proxy_admin": {roles.PROXY_ADMIN},
+    "proxy_admin_viewer": {roles.PROXY_ADMIN_VIEWER},
+    "internal_user": {roles.INTERNAL_USER},
+    "internal_user_viewer": {roles.INTERNAL_USER_VIEWER},
+    "team_admin": {roles.INTERNAL_USER, "team_admin", "team_member"},
+    "team_member": {roles.INTERNAL_USER, "team_member"},
+    "org_admin": {roles.INTERNAL_USER, roles.ORG_ADMIN},
+    "stranger": {roles.INTERNAL_USER, "team_admin", "team_member"},
+    "service": {"service"},
+    "team": {"service", "team"},
+    "master": {roles.PROXY_ADMIN},
+    "admin": {roles.PROXY_ADMIN},
+    "prefixed": {roles.PROXY_ADMIN},
+}
+"""What everybody with a good key is."""
+PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 
 
 def sha(text: str) -> str:
@@ -137,3 +158,19 @@ def populate(world: World) -> None:
     world.key_of("team_blocked", team_id="gone")
     world.made("/team/block", {"team_id": "gone"})
     world.keys |= {"master": MASTER, "admin": ADMIN, "prefixed": f"sk-riq-{ADMIN}"}
+
+
+def filled(path: str) -> str:
+    return PARAMETER.sub("x", path)
+
+
+def may(route: Route, who: str) -> bool:
+    """Whether somebody with a good key may try a route."""
+    mine = IS[who]
+    if route.access is Access.KEY:
+        return True
+    if route.access is Access.ADMIN:
+        return roles.PROXY_ADMIN in mine
+    if route.access in (Access.ADMIN_VIEW, Access.METRICS):
+        return bool(mine & {roles.PROXY_ADMIN, roles.PROXY_ADMIN_VIEWER})
+    return bool(mine & OPERATIONS[route.operation])

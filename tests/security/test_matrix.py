@@ -5,7 +5,6 @@ The routes are the router's own; what is expected follows from what each of them
 
 from __future__ import annotations
 
-import re
 import time
 from base64 import b64encode
 from typing import Any
@@ -13,36 +12,15 @@ from urllib.parse import unquote
 
 import pytest
 from fastapi.routing import APIRoute
-from security_world import MASTER, World
+from security_world import IS, MASTER, World, filled, may
 
 from routeiq.control.access import OPERATIONS, Access
 from routeiq.control.routes import Guarded, Route
 from routeiq.core import keys as roles
 
-IS = {
-    "proxy_admin": {roles.PROXY_ADMIN},
-    "proxy_admin_viewer": {roles.PROXY_ADMIN_VIEWER},
-    "internal_user": {roles.INTERNAL_USER},
-    "internal_user_viewer": {roles.INTERNAL_USER_VIEWER},
-    "team_admin": {roles.INTERNAL_USER, "team_admin", "team_member"},
-    "team_member": {roles.INTERNAL_USER, "team_member"},
-    "org_admin": {roles.INTERNAL_USER, roles.ORG_ADMIN},
-    "stranger": {roles.INTERNAL_USER, "team_admin", "team_member"},
-    "service": {"service"},
-    "team": {"service", "team"},
-    "master": {roles.PROXY_ADMIN},
-    "admin": {roles.PROXY_ADMIN},
-    "prefixed": {roles.PROXY_ADMIN},
-}
-"""What everybody with a good key is."""
 NOT_IN = {"expired": 401, "deleted": 401, "blocked": 403, "team_blocked": 403}
 ROLE_CODES = {"admin_required", "role_not_allowed"}
 REFUSED = {401, 404, 405}
-PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
-
-
-def filled(path: str) -> str:
-    return PARAMETER.sub("x", path)
 
 
 def declared(world: World) -> list[Route]:
@@ -54,18 +32,6 @@ def declared(world: World) -> list[Route]:
         found += [world.routes[method, route.path] for method in route.methods]
     assert len(found) == len(world.routes) > 80
     return found
-
-
-def may(route: Route, who: str) -> bool:
-    """Whether somebody with a good key may try a route."""
-    mine = IS[who]
-    if route.access is Access.KEY:
-        return True
-    if route.access is Access.ADMIN:
-        return roles.PROXY_ADMIN in mine
-    if route.access in (Access.ADMIN_VIEW, Access.METRICS):
-        return bool(mine & {roles.PROXY_ADMIN, roles.PROXY_ADMIN_VIEWER})
-    return bool(mine & OPERATIONS[route.operation])
 
 
 def public(world: World) -> list[Route]:

@@ -26,7 +26,7 @@ _HOP_BY_HOP = frozenset(
 class Relay(Call):
     """One relayed request. The control plane being down is the client's 503, never a hang."""
 
-    __slots__ = ("_begun", "_connection", "_request", "_worker")
+    __slots__ = ("_begun", "_connection", "_head", "_length", "_request", "_worker")
 
     def __init__(self, worker: Worker, connection: ClientConnection, request: Request) -> None:
         super().__init__()
@@ -34,6 +34,9 @@ class Relay(Call):
         self._connection = connection
         self._request = request
         self._begun = False
+        self._head = b""
+        """Of the answer to a HEAD, which is sent when the length is known."""
+        self._length = 0
         connection.serve_as(self)
 
     def start(self) -> None:
@@ -43,7 +46,9 @@ class Relay(Call):
             self._refuse(UnknownPath(f"There is no {request.path.decode('latin-1')[:200]} here."))
             return
         target = request.path + (b"?" + request.query if request.query else b"")
-        head = [b"%b %b HTTP/1.1\r\n" % (request.method, target)]
+        # The control plane has no HEAD of its own, and an answer to one ends where no parser sees it.
+        method = b"GET" if request.method == b"HEAD" else request.method
+        head = [b"%b %b HTTP/1.1\r\n" % (method, target)]
         head += [
             b"%b: %b\r\n" % (name, value)
             for name, value in request.headers
@@ -62,14 +67,22 @@ class Relay(Call):
         for name, value in headers:
             if name not in _HOP_BY_HOP and name != b"content-length":
                 head += b"%b: %b\r\n" % (name, value)
-        self._connection.begin(self, head)
+        if self._request.method == b"HEAD":
+            self._head = head
+        else:
+            self._connection.begin(self, head)
 
     def on_data(self, data: bytes) -> None:
-        if self._request.method != b"HEAD":
+        if self._head:
+            self._length += len(data)
+        else:
             self._connection.write(self, data)
 
     def on_done(self) -> None:
-        self._connection.end(self)
+        if self._head:
+            self._connection.respond(self, self._head, bytes(self._length))
+        else:
+            self._connection.end(self)
 
     def on_failure(self, failure: UpstreamBroken) -> None:
         if self._begun:

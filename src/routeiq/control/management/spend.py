@@ -11,6 +11,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from routeiq.control.access import Access
+from routeiq.control.management.bodies import Dollars
 from routeiq.control.management.spend_common import EPOCH, answer, digest, moment, need, seen_by, usd
 from routeiq.control.routes import Route
 from routeiq.core.errors import BadRequest
@@ -76,8 +77,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         request_id: str | None = None,
         session_id: str | None = None,
         team_id: str | None = None,
-        min_spend: float | None = None,
-        max_spend: float | None = None,
+        min_spend: Dollars | None = None,
+        max_spend: Dollars | None = None,
         start_date: str | None = None,
         end_date: str | None = None,
         page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
