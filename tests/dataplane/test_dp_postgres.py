@@ -16,7 +16,8 @@ import pytest
 
 from routeiq.core.database import Postgres, parse_database
 from routeiq.ledger.tail import LedgerTail, LedgerUnreadable
-from routeiq.store.database import connect_postgres
+from routeiq.ledger.verify import verify
+from routeiq.store.database import connect_postgres, engine
 from support.gateway import Gateway, config_for
 from support.postgres import PASSWORD, QUOTED, PostgresServer
 from support.upstream import Upstream
@@ -192,6 +193,8 @@ def test_killed_under_load_with_a_server_that_stops(server: PostgresServer, prov
                 future.result()
         assert sorted(rows(url, len(ids))) == sorted(ids)
         assert len(ids) > 50
+        report = json.loads(gateway.cli("ledger", "verify", "--json"))
+        assert (report["ok"], report["rows"]) == (True, len(ids))
 
 
 def test_two_gateways_share_it(postgres: PostgresServer, provider: Upstream) -> None:
@@ -214,6 +217,10 @@ def test_two_gateways_share_it(postgres: PostgresServer, provider: Upstream) -> 
     with connect_postgres(database) as connection:
         found = connection.execute("SELECT count(*), count(DISTINCT seq), max(seq) FROM event_rows").fetchone()
     assert found == (81, 81, 81)
+    opened = engine(database)
+    report = verify(opened)
+    opened.dispose()
+    assert (report.findings, report.added_up) == ([], 81)
 
 
 def test_a_reload_tells_no_password(server: PostgresServer, provider: Upstream) -> None:
