@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.gateway import MASTER_KEY, Gateway, deployment
+from support.postgres import PostgresServer
 from support.upstream import Upstream
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "management.md"
@@ -59,6 +60,18 @@ def test_the_walk_of_the_documentation(gateway: Gateway, tmp_path: Path) -> None
     assert left["budget"]["budget_id"] == "tiny"
     assert left["refused"]["error"]["code"] == "budget_exceeded"
     assert len(left["deleted"]["deleted_keys"]) == 1
+
+
+def test_it_is_the_same_in_postgresql(postgres: PostgresServer, gateway_config: dict[str, Any], tmp_path: Path) -> None:
+    with Gateway(gateway_config, env={"DATABASE_URL": postgres.database()}) as shared:
+        wait(lambda: shared.get("/health")[0] == 200, 30.0)
+        team = post(shared, "/team/new", {"models": ["gpt-4o"], "max_budget": 1})["team_id"]
+        key = post(shared, "/key/generate", {"team_id": team, "duration": "1h"})["key"]
+        assert call(shared, key)[0] == 200
+        assert call(shared, key, "gpt-4o-mini")[0] == 403
+        wait(lambda: json.loads(shared.get("/team/info", key=key)[2])["team_info"]["spend"] > 0)
+        post(shared, "/team/delete", {"team_ids": [team]})
+        wait(lambda: call(shared, key)[0] == 401)
 
 
 def test_every_route_is_in_the_documentation(gateway: Gateway) -> None:

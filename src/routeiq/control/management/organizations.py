@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from sqlalchemy import and_, or_, true
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, shown, team_answers, teams
+from routeiq.control.management import answers, budgets, shown, team_answers, teams, users
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, Words
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
@@ -305,10 +305,12 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                     organization_id=id, user_id=user.user_id, role=member.role, created_at=now, created_by=by(caller)
                 )
                 db.organization_members.put(record)
-                people.append(shown.user(user, 0, None, ()))
+                people.append(user)
                 added.append(shown.organization_member(record, user.email, None))
-        desk.published(subjects=[f"user:{person['user_id']}" for person in people])
-        return answer({"organization_id": id, "updated_users": people, "updated_organization_memberships": added})
+        desk.published(subjects=[f"user:{user.user_id}" for user in people])
+        with desk.accounts.read() as db:
+            listed_users = users.infos(desk, db, people)
+        return answer({"organization_id": id, "updated_users": listed_users, "updated_organization_memberships": added})
 
     def _member(db: Session, id: str, user_id: str | None, email: str | None) -> OrganizationMember:
         named = member_id(db, user_id, email)

@@ -180,7 +180,6 @@ def organization_member(record: OrganizationMember, email: str | None, shared: B
         "organization_id": record.organization_id,
         "user_role": record.role,
         "user_email": email or None,
-        "spend": 0.0,
         "budget_id": record.budget_id or None,
         "litellm_budget_table": budget(shared),
         "created_at": moment(record.created_at),
