@@ -215,6 +215,44 @@ def test_access_groups(gateway: Gateway) -> None:
     ask(gateway, "DELETE", "/access_group/best/delete", status=404)
 
 
+def test_the_other_form_of_access_groups(gateway: Gateway) -> None:
+    new = {"access_group_name": "unified", "description": "d", "access_model_names": ["gpt-4o"]}
+    made = ask(gateway, "POST", "/v1/access_group", new)
+    assert (made["access_group_id"], made["access_model_names"], made["description"]) == ("unified", ["gpt-4o"], "d")
+    ask(gateway, "POST", "/v1/access_group", new, status=400)
+    ask(gateway, "POST", "/v1/access_group", {}, status=400)
+    ask(gateway, "POST", "/v1/access_group", {**new, "assigned_key_ids": ["k"]}, status=400)
+    changed = ask(gateway, "PUT", "/v1/access_group/unified", {"description": None})
+    assert (changed["description"], changed["access_model_names"]) == (None, ["gpt-4o"])
+    assert ask(gateway, "GET", "/v1/access_group/unified") == changed
+    assert changed in ask(gateway, "GET", "/v1/access_group")
+    assert gateway.call("/v1/access_group/unified", method="DELETE")[0] == 204
+    ask(gateway, "GET", "/v1/access_group/unified", status=404)
+
+
+def test_a_key_may_use_what_its_access_group_has_at_the_moment(gateway: Gateway, upstream: Upstream) -> None:
+    ask(gateway, "POST", "/model/new", {"model_name": "inside", "litellm_params": params(upstream),
+                                        "model_info": {"id": "inside"}})  # fmt: skip
+    ask(gateway, "POST", "/access_group/new", {"access_group": "club", "model_names": ["inside"]})
+    key = ask(gateway, "POST", "/key/generate", {"models": ["club"]})["key"]
+    body = {"messages": [{"role": "user", "content": "Hello"}]}
+
+    def status(model: str) -> int:
+        return gateway.call("/v1/chat/completions", {**body, "model": model}, key=key)[0]
+
+    assert (status("inside"), status("gpt-4o")) == (200, 403)
+    ask(gateway, "PUT", "/access_group/club/update", {"model_names": ["gpt-4o"]})
+    assert (status("inside"), status("gpt-4o")) == (403, 200)
+    listed = ask(gateway, "GET", "/v1/models", key=key)["data"]
+    assert [model["id"] for model in listed] == ["gpt-4o"]
+    seen = ask(gateway, "GET", "/v2/model/info", key=key)["data"]
+    assert [model["model_name"] for model in seen] == ["gpt-4o"]
+    assert ask(gateway, "GET", "/access_group/club/info", key=key)["model_names"] == ["gpt-4o"]
+    ask(gateway, "DELETE", "/access_group/club/delete")
+    assert status("gpt-4o") == 403
+    ask(gateway, "POST", "/model/delete", {"id": "inside"})
+
+
 def test_many_changes_at_once_are_all_served(gateway: Gateway, upstream: Upstream) -> None:
     def add(number: int) -> int:
         info = {"id": f"many-{number}"}

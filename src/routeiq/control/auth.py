@@ -6,15 +6,17 @@ import dataclasses
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from routeiq.control.access import Access, Caller, Standing, check, reaches
 from routeiq.control.plane import Plane
+from routeiq.core.access_groups import expand
 from routeiq.core.errors import Forbidden, Unauthorized, UnknownPath
 from routeiq.core.keys import ORG_ADMIN, PROXY_ADMIN, Key
 
@@ -120,11 +122,12 @@ async def identify(request: Request, plane: Plane, auth: Auth, access: Access = 
         raise Unauthorized("This key has expired.", type="expired_key", code="expired_key")
     if key.refused is not None:
         raise Forbidden(key.refused.message, code=key.refused.code)
-    return caller_of(key)
+    return caller_of(key, plane.current().access_groups)
 
 
-def caller_of(key: Key) -> Caller:
-    """What a key says about who uses it."""
+def caller_of(key: Key, groups: Mapping[str, tuple[str, ...]]) -> Caller:
+    """What a key says about who uses it; `groups` are access groups, which its rules may name."""
+    rules = (msgspec.structs.replace(rule, models=expand(rule.models, groups)) for rule in key.rules)
     return Caller(
         digest=key.id,
         key=next((it.id for it in key.subjects if it.kind == "key"), key.id),
@@ -133,7 +136,7 @@ def caller_of(key: Key) -> Caller:
         user_id=key.user_id,
         team_id=key.team_id,
         organization_id=key.organization_id,
-        rules=key.rules,
+        rules=tuple(rules),
         routes=key.routes,
     )
 

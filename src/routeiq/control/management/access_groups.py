@@ -6,15 +6,16 @@ https://docs.litellm.ai/docs/proxy/model_access_groups
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from fastapi import Request, Response
 
+from routeiq.config.stored import moment
 from routeiq.control.access import Access
 from routeiq.control.answers import json_answer
 from routeiq.control.auth import may_see
-from routeiq.control.management.bodies import Body, Id, Names
+from routeiq.control.management.bodies import Body, Id, Names, Words
 from routeiq.control.routes import Route
 from routeiq.control.shelf import by, serve
 from routeiq.core.errors import BadRequest
@@ -37,6 +38,18 @@ class AccessGroupUpdate(Body):
     """`/access_group/{access_group}/update`."""
 
     model_names: Names
+
+
+class UnifiedAccessGroup(Body):
+    """`POST /v1/access_group`, and `PUT /v1/access_group/{id}`, which changes what is said."""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
+        ("access_mcp_server_ids", "access_agent_ids", "assigned_team_ids", "assigned_key_ids")
+    )
+
+    access_group_name: Id | None = None
+    description: Words | None = None
+    access_model_names: Names | None = None
 
 
 def routes(plane: Plane) -> tuple[Route, ...]:
@@ -76,7 +89,44 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             raise _missing(access_group)
         return json_answer(shown)
 
+    def unified_new(request: Request, body: UnifiedAccessGroup) -> Response:
+        """Make a group, whose id is its name."""
+        name = body.access_group_name
+        if name is None:
+            raise BadRequest("access_group_name: is required", param="access_group_name")
+        if name in plane.current().access_groups or _find(plane, name) is not None:
+            raise BadRequest(f"There is an access group called {name} already.", param="access_group_name")
+        who = by(request.state.caller)
+        _put(plane, StoredAccessGroup(name=name, description=body.description or "", created_by=who),
+             body.access_model_names or [], who)  # fmt: skip
+        return json_answer(_unified(_existing(plane, name)))
+
+    def unified_update(request: Request, access_group_id: str, body: UnifiedAccessGroup) -> Response:
+        """Change a group of the database."""
+        group = _existing(plane, access_group_id)
+        if body.access_group_name not in (None, access_group_id):
+            raise BadRequest("access_group_name: can't be changed.", param="access_group_name")
+        if body.has("description"):
+            group = msgspec.structs.replace(group, description=body.description or "")
+        models = body.access_model_names if body.access_model_names is not None else list(group.models)
+        _put(plane, group, models, by(request.state.caller))
+        return json_answer(_unified(_existing(plane, access_group_id)))
+
+    def unified_delete(access_group_id: str) -> Response:
+        """Forget a group of the database."""
+        delete(access_group_id)
+        return Response(status_code=204)
+
+    def unified_listed() -> Response:
+        """The groups of the database."""
+        return json_answer([_unified(group) for group in plane.shelf.repository.access_groups()])
+
+    def unified_info(access_group_id: str) -> Response:
+        """One of them."""
+        return json_answer(_unified(_existing(plane, access_group_id)))
+
     write = functools.partial(Route, access=Access.MANAGE, operation="access_group:write")
+    admin_read = functools.partial(Route, access=Access.ADMIN_VIEW)
     read = functools.partial(Route, access=Access.MANAGE, operation="access_group:read")
     return (
         write(method="POST", path="/access_group/new", endpoint=new),
@@ -84,6 +134,11 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         read(method="GET", path="/access_group/{access_group}/info", endpoint=info),
         write(method="PUT", path="/access_group/{access_group}/update", endpoint=update),
         write(method="DELETE", path="/access_group/{access_group}/delete", endpoint=delete),
+        admin_read(method="GET", path="/v1/access_group", endpoint=unified_listed),
+        write(method="POST", path="/v1/access_group", endpoint=unified_new),
+        admin_read(method="GET", path="/v1/access_group/{access_group_id}", endpoint=unified_info),
+        write(method="PUT", path="/v1/access_group/{access_group_id}", endpoint=unified_update),
+        write(method="DELETE", path="/v1/access_group/{access_group_id}", endpoint=unified_delete),
     )
 
 
@@ -117,6 +172,19 @@ def _put(plane: Plane, group: StoredAccessGroup, models: list[str], who: str) ->
     plane.shelf.repository.put_access_group(msgspec.structs.replace(group, models=names, updated_by=who))
     serve(plane)
     return json_answer({"access_group": group.name, "model_names": names, "models_updated": len(names)})
+
+
+def _unified(group: StoredAccessGroup) -> dict[str, Any]:
+    return {
+        "access_group_id": group.name,
+        "access_group_name": group.name,
+        "description": group.description or None,
+        "access_model_names": group.models,
+        "created_at": moment(group.created_at),
+        "created_by": group.created_by,
+        "updated_at": moment(group.updated_at),
+        "updated_by": group.updated_by,
+    }
 
 
 def _shown(snapshot: Snapshot, name: str, caller: Caller) -> dict[str, Any]:
