@@ -277,7 +277,7 @@ def test_a_regenerated_key_works_on_for_its_grace_period(opened: Engine, account
         db.keys.retire(DIGEST, OTHER, NOW + 10)
     found = find(opened, DIGEST)
     assert found is not None
-    assert (found.id, found.expires, found.subjects[0].id) == (DIGEST, NOW + 10, OTHER)
+    assert (found.id, found.digest, found.expires, found.subjects[0].id) == (OTHER, DIGEST, NOW + 10, OTHER)
     assert find(opened, DIGEST, now=NOW + 10) is None
     with accounts.write() as db:
         record = db.keys.of_alias("k")

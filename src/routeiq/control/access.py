@@ -123,8 +123,6 @@ class Caller:
 
     digest: str
     """Hex SHA-256 of its key; empty where no key is asked for."""
-    key: str = ""
-    """The key it works as: of a regenerated one that still works, the new one."""
     name: str = ""
     role: str = ""
     """One of `core.keys.ROLES`; empty for a key without a user."""

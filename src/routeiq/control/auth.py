@@ -113,7 +113,7 @@ async def identify(request: Request, plane: Plane, auth: Auth, access: Access = 
     key = auth.keys.get(digest)
     if key is None and auth.lookup:
         key = await run_in_threadpool(plane.keys.find, digest)
-    if key is None or not hmac.compare_digest(digest, key.id):
+    if key is None or not hmac.compare_digest(digest, key.digest):
         code = "invalid_admin_key" if for_admins else Unauthorized.code
         raise Unauthorized("Authentication Error, Invalid api key.", code=code)
     if key.blocked:
@@ -130,7 +130,6 @@ def caller_of(key: Key, groups: Mapping[str, tuple[str, ...]]) -> Caller:
     rules = (msgspec.structs.replace(rule, models=expand(rule.models, groups)) for rule in key.rules)
     return Caller(
         digest=key.id,
-        key=next((it.id for it in key.subjects if it.kind == "key"), key.id),
         name=key.name,
         role=PROXY_ADMIN if key.admin else key.role,
         user_id=key.user_id,

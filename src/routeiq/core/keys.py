@@ -82,6 +82,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     """Lower-case hex SHA-256 of the key."""
+    asked: str = ""
+    """The digest that was asked for, where it is that of an older key which works as this one for a while."""
     name: str = ""
     admin: bool = False
     """May manage everything: the master key, admin keys, and keys of a `proxy_admin`."""
@@ -103,6 +105,11 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     organization_id: str = ""
     subjects: tuple[Subject, ...] = ()
     """What its requests count for, itself first; more than one subject of a kind where single models have limits."""
+
+    @property
+    def digest(self) -> str:
+        """Of the key that is held by who calls."""
+        return self.asked or self.id
 
 
 class EndUser(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -226,7 +226,7 @@ class KeyRing:
 
     async def _ask(self, digest: bytes) -> Caller | None:
         key = await self._directory.key(digest.hex())
-        if key is None or not compare_digest(key.id, digest.hex()):
+        if key is None or not compare_digest(key.digest, digest.hex()):
             return None
         return Caller(key, self._book)
 

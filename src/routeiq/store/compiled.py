@@ -83,7 +83,8 @@ def compile_key(chain: Chain, rules: Rules, now: float) -> Key:
     role = user.role if user is not None else (PROXY_ADMIN if key.admin else "")
     calls = not key.allowed_routes or not LLM_ROUTES.isdisjoint(key.allowed_routes)
     return Key(
-        id=chain.digest,
+        id=key.digest,
+        asked=chain.digest if chain.digest != key.digest else "",
         name=key.alias or key.name,
         admin=role == PROXY_ADMIN,
         role=role,

@@ -139,13 +139,13 @@ class Grant:
 
     def _not_more_than_caller(self, key: VirtualKey) -> None:
         caller = self.caller
-        if caller.key == key.digest:
+        if caller.digest == key.digest:
             return
         if any(rule.kind == "key" and not subset(key.models, rule.models) for rule in caller.rules):
             raise denied("models: the key that asks may not use all of them", "models")
         if caller.routes and not (key.allowed_routes and set(key.allowed_routes) <= set(caller.routes)):
             raise denied("allowed_routes: the key that asks may not use all of them", "allowed_routes")
-        own = self.db.keys.get(caller.key)
+        own = self.db.keys.get(caller.digest)
         if own is None:
             return
         shared = self.db.budgets.get(own.budget_id) if own.budget_id else None
@@ -162,7 +162,7 @@ class Grant:
         caller = self.caller
         if team is not None and administers(caller, team):
             return
-        if caller.user_id and caller.key != key.digest and before.created_by == caller.user_id:
+        if caller.user_id and caller.digest != key.digest and before.created_by == caller.user_id:
             return
         name = limiting.wider(key.limits, before.limits)
         if name is not None or key.limits.temp_budget_increase > before.limits.temp_budget_increase:

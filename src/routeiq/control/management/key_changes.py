@@ -117,7 +117,7 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         caller = request.state.caller
         asked = body or RegenerateKey()
         name = key or asked.key
-        digest = digest_of(name) if name else caller.key
+        digest = digest_of(name) if name else caller.digest
         secret = asked.new_key or new_secret()
         now = desk.now()
         # The ledger is asked before the transaction, which others wait for.

@@ -102,7 +102,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     def get_info(request: Request, key: Annotated[str | None, Query(max_length=512)] = None) -> Response:
         """One key: the one named, or the one that asks."""
         caller = request.state.caller
-        digest = digest_of(key) if key else caller.key
+        digest = digest_of(key) if key else caller.digest
         with desk.accounts.read() as db:
             record = seen_key(db, caller, db.keys.current(digest, desk.now()))
             return answer({"key": record.digest, "info": info(desk, db, record)})

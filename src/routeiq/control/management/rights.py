@@ -86,7 +86,7 @@ def _owns(caller: Caller, key: VirtualKey) -> bool:
 def may_key(db: Session, caller: Caller, key: VirtualKey, permission: str) -> bool:
     """Whether a caller may do with a key what needs this permission of a team's member."""
     reading = permission in ("/key/info", "/key/health", "/key/list", "/key/aliases")
-    if caller.admin or (reading and (caller.sees_all or caller.key == key.digest)):
+    if caller.admin or (reading and (caller.sees_all or caller.digest == key.digest)):
         return True
     if caller.role in VIEWERS:
         return reading and _owns(caller, key)
@@ -127,7 +127,7 @@ def visible_keys(caller: Caller, *, teams: bool = True) -> ColumnElement[bool]:
     """Keys a caller may list; with `teams` those of others in the teams and organizations it leads."""
     if caller.sees_all:
         return true()
-    parts: list[ColumnElement[bool]] = [virtual_keys.c.digest == caller.key]
+    parts: list[ColumnElement[bool]] = [virtual_keys.c.digest == caller.digest]
     if caller.user_id:
         parts.append(virtual_keys.c.user_id == caller.user_id)
     standing = caller.standing
