@@ -271,7 +271,14 @@ def test_nothing_is_stored_where_that_is_off_or_there_is_no_key(
     start: Callable[..., Gateway], provider: Upstream
 ) -> None:
     new = {"model_name": "x", "litellm_params": params(provider)}
-    off = start(config_for(provider, "gpt-4o"))
+    admin = "0123456789abcdef-admin"
+    off = start(config_for(provider, "gpt-4o"), env={"ADMIN_API_KEYS": admin})
+    for headers in ({"X-Admin-API-Key": f"sk-riq-{admin}"}, {"Authorization": f"Bearer {admin}"}):
+        assert ask(off, "GET", "/api/v1/routeiq/status", key=None, headers=headers)["models"] == 1
+        chat = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+        ask(off, "POST", "/v1/chat/completions", chat, status=401, key=None, headers=headers)
+    error = ask(off, "GET", "/metrics", status=401, key=None, headers={"X-Admin-API-Key": "wrong"})["error"]
+    assert error["code"] == "invalid_admin_key"
     for method, path, body in (
         ("POST", "/model/new", new), ("POST", "/model/delete", {"id": "x"}),
         ("POST", "/credentials", {"credential_name": "x", "credential_values": {}}),
