@@ -350,9 +350,11 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while not settled():
             try:
-                await asyncio.wait_for(self._wait_change(), deadline - time.monotonic())
+                # Not `wait_for`, whose task begins later: what changes until then would not be noticed.
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._wait_change()
             except TimeoutError:
-                return False
+                return settled()
         return True
 
     async def _stop(self) -> None:
@@ -383,6 +385,7 @@ class Supervisor:
                         child.kill()
                 left = 1.0
             try:
-                await asyncio.wait_for(self._wait_change(), left)
+                async with asyncio.timeout(left):
+                    await self._wait_change()
             except TimeoutError:
                 self._reap()
