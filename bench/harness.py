@@ -496,6 +496,31 @@ def gateway(
     return service
 
 
+def manage(service: Service, path: str, **fields: Any) -> Any:
+    """One question to the management API; waits for the control plane to be there."""
+    end = time.monotonic() + 60
+    headers = {"Authorization": f"Bearer {MASTER_KEY}"}
+    while True:
+        status, body = call(service.url + path, json.dumps(fields).encode(), headers)
+        if status == 200:
+            return json.loads(body)
+        if status != 503 or time.monotonic() > end:
+            raise RuntimeError(f"{path} answered {status}: {body[:300]!r}")
+        time.sleep(0.2)
+
+
+def governed_key(service: Service) -> str:
+    """A key of the database with requests, tokens and dollars limited four times: for it and all it belongs to."""
+    limits = {"rpm_limit": 10**9, "tpm_limit": 10**12, "max_budget": 10**6, "budget_duration": "30d"}
+    manage(service, "/organization/new", organization_id="bench", organization_alias="bench", **limits)
+    manage(service, "/team/new", team_id="bench", organization_id="bench", **limits)
+    manage(service, "/user/new", user_id="bench", auto_create_key=False)
+    member = {"user_id": "bench", "role": "user"}
+    manage(service, "/team/member_add", team_id="bench", member=member, max_budget_in_team=10**5)
+    key = manage(service, "/key/generate", team_id="bench", user_id="bench", **limits)["key"]
+    return str(key)
+
+
 def call(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     """One POST."""
     query = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json", **headers})

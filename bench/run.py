@@ -196,7 +196,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=50, help="per stream (50)")
     parser.add_argument("--interval-ms", type=float, default=5.0, help="between two events (5)")
     parser.add_argument("--samples", type=int, default=30, help="streams for the time to the first event (30)")
-    parser.add_argument("--limited-key", action="store_true", help="call with a key that has limits of its own as well")
+    parser.add_argument(
+        "--key",
+        choices=("master", "limited", "governed"),
+        default="master",
+        help="the caller: without limits; with rpm and tpm; of the database, limited with its user, team, organization",
+    )
     parser.add_argument("--max-ratio", type=float, help="exit 1 when CPU per unary request is over this times nginx's")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--out", type=Path, help="also write the JSON here")
@@ -227,8 +232,9 @@ def main() -> int:
             ref, ref_port, ref_sse = harness.reference(run, upstream, sse)
             services.append(ref)
             ours = harness.gateway(run, {"bench": upstream, "bench-stream": sse}, args.dialect)
-            if not args.limited_key:
-                ours.headers = {"Authorization": f"Bearer {harness.MASTER_KEY}"}
+            if args.key != "limited":
+                key = harness.MASTER_KEY if args.key == "master" else harness.governed_key(ours)
+                ours.headers = {"Authorization": f"Bearer {key}"}
             services.append(ours)
             check_answers(ref, f"http://127.0.0.1:{ref_port}{PATH}", "bench-model")
             check_answers(ours, ours.url + PATH, "bench")
