@@ -52,7 +52,8 @@ def fill(database: Path, first: int, last: int) -> None:
 
 def first_use(service: Service, body: bytes, numbers: range) -> dict[str, float]:
     """Microseconds from a request with a key no worker knows to its answer, and with the same key again."""
-    first, again = [], []
+    first: list[float] = []
+    again: list[float] = []
     for number in numbers:
         headers = {"Authorization": f"Bearer {token(number)}"}
         for times in (first, again):

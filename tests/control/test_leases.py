@@ -16,6 +16,7 @@ from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Runs
 from routeiq.governance.accounts import LimitBook
 from routeiq.governance.keys import Caller
+from routeiq.governance.reserving import Stocks, reserve
 
 MONDAY = 1_763_942_400.0
 """24 November 2025, 00:00 UTC."""
@@ -47,6 +48,7 @@ class World:
         self.tables = [SlotTable(directory, column=n, columns=3, capacity=capacity) for n in range(3)]
         self.leases = self.control()
         named = [CounterTable(directory, column=n, columns=3, capacity=64) for n in range(3)]
+        self.stocks = Stocks()
         self.books = [LimitBook(table, slots) for table, slots in zip(named, self.tables, strict=True)]
 
     def control(self) -> Leases:
@@ -55,11 +57,11 @@ class World:
 
     def caller(self, worker: int, key: Key) -> Caller:
         """What a worker makes of a key it has asked for."""
-        return Caller(self.leases.grant(key, "UTC"), self.books[worker])
+        return Caller(self.leases.grant(key, "UTC"), self.books[worker], self.stocks)
 
-    def use(self, caller: Caller, cost: int, worker: int = 1) -> None:
+    def use(self, caller: Caller, cost: int) -> None:
         """One request that costs that."""
-        reservation = caller.reserve(caller.accounts, 1, cost, self.now, self.books[worker], 422)
+        reservation = reserve(caller.accounts, 1, cost, self.now, None)
         reservation.settle(1, cost, self.now, self.now)
 
     def pass_time(self, seconds: float) -> None:
@@ -118,7 +120,7 @@ def test_an_idle_slot_is_taken_back_and_seeded_anew(world: World) -> None:
 
 def test_what_is_in_flight_is_not_idle(world: World) -> None:
     caller = world.caller(1, key_with(max_parallel_requests=2))
-    reservation = caller.reserve(caller.accounts, 1, 10, world.now, world.books[1], 422)
+    reservation = reserve(caller.accounts, 1, 10, world.now, None)
     world.pass_time(IDLE_SECONDS * 3)
     assert caller.accounts[0].fresh
     reservation.settle(1, 10, world.now, world.now)
@@ -128,7 +130,7 @@ def test_what_is_in_flight_is_not_idle(world: World) -> None:
 
 def test_a_late_settlement_does_not_touch_the_next_one(world: World) -> None:
     caller = world.caller(1, key_with())
-    reservation = caller.reserve(caller.accounts, 1, 10, world.now, world.books[1], 422)
+    reservation = reserve(caller.accounts, 1, 10, world.now, None)
     world.pass_time(IDLE_SECONDS + 60)
     others = [world.caller(2, key_with(number)) for number in range(3)]
     reservation.settle(1, 10, world.now, world.now)

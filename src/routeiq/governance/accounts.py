@@ -1,15 +1,12 @@
-"""What a request takes from everyone it counts for: from all of them at once, or from none.
+"""Whom requests count for, with the counters of their limits.
 
-Reserve, then settle. A worker first adds to its own column and then reads the sum, so two workers that race are never
-both admitted over a limit. Near a limit they take turns, by a lock on a file, so that they are not both refused either.
+A worker first adds to its own column and then reads the sum, so two workers that race are never both admitted over a
+limit.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -20,9 +17,6 @@ from routeiq.core.money import dollars
 from routeiq.core.periods import Period
 from routeiq.core.slots import BUDGET_WORDS, BUDGETS, PARALLEL, REQUESTS, SPEND, TOKENS, SlotTable
 from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
-
-NEAR = 8
-"""A limit is near where less than this many requests like the one at hand fit."""
 
 _WINDOW = f"w{BUCKETS + 2}"
 _WHO = {"key": "this key", "global": "the gateway"}
@@ -113,33 +107,33 @@ class Account:
         slots = self._slots
         return slots is None or slots.lease(self.subject.slot) == self.subject.lease
 
-    def near(self, tokens: int, cost: int, now: float, tick: int) -> bool:
-        """Whether a limit is so close that who else is at it must wait."""
+    def near(self, count: int, tokens: int, cost: int, now: float, tick: int) -> bool:
+        """Whether a limit is so close that `count` requests with `tokens` and `cost` each don't fit."""
         subject = self.subject
-        if self.parallel is not None and self.parallel.used() + NEAR > (subject.max_parallel_requests or 0):
+        if self.parallel is not None and self.parallel.used() + count > (subject.max_parallel_requests or 0):
             return True
-        if self.requests is not None and self.requests.used(tick) + NEAR > (subject.rpm or 0):
+        if self.requests is not None and self.requests.used(tick) + count > (subject.rpm or 0):
             return True
-        if self.tokens is not None and self.tokens.used(tick) + NEAR * tokens > (subject.tpm or 0):
+        if self.tokens is not None and self.tokens.used(tick) + count * tokens > (subject.tpm or 0):
             return True
-        return any(spent.meter.spent(now) + NEAR * cost >= spent.most(now) for spent in self.budgets)
+        return any(spent.meter.spent(now) + count * cost >= spent.most(now) for spent in self.budgets)
 
-    def take(self, tokens: int, cost: int, now: float, tick: int) -> Callable[[], GatewayError] | None:
-        """Take a request, `tokens` and `cost` (nano-dollars); nothing is taken where the reason why not is returned."""
+    def take(self, tokens: int, cost: int, now: float, tick: int, count: int = 1) -> Callable[[], GatewayError] | None:
+        """Take `count` requests, `tokens` and `cost` (nano-dollars) in all, or nothing: then the reason is returned."""
         subject = self.subject
         parallel, requests, window = self.parallel, self.requests, self.tokens
         if parallel is not None and parallel.enter() > (subject.max_parallel_requests or 0):
             parallel.leave()
             return self._crowded
         if requests is not None:
-            self.requests_used = used = requests.add(1, tick)
+            self.requests_used = used = requests.add(count, tick)
             if used > (subject.rpm or 0):
-                self._give_back(tick, 1, 0)
+                self._give_back(tick, count, 0)
                 return lambda: self._exceeded("requests", subject.rpm or 0, requests, 1, now)
         if window is not None:
             self.tokens_used = used = window.add(tokens, tick)
             if used > (subject.tpm or 0):
-                self._give_back(tick, 1, tokens)
+                self._give_back(tick, count, tokens)
                 return lambda: self._exceeded("tokens", subject.tpm or 0, window, tokens, now)
         for place, (meter, _) in enumerate(self.budgets):
             spent = meter.reserve(cost, now)
@@ -147,29 +141,35 @@ class Account:
             if spent > most or spent - cost >= most:
                 for before in self.budgets[: place + 1]:
                     before.meter.settle(cost, 0, now)
-                self._give_back(tick, 1, tokens)
+                self._give_back(tick, count, tokens)
                 return lambda: self._spent(spent - cost, most, meter, now)
         return None
 
-    def undo(self, tokens: int, cost: int, now: float, tick: int) -> None:
+    def undo(self, tokens: int, cost: int, now: float, tick: int, count: int = 1) -> None:
         """Give back what `take` has just taken."""
         for meter, _ in self.budgets:
             meter.settle(cost, 0, now)
-        self._give_back(tick, 1, tokens)
+        self._give_back(tick, count, tokens)
 
-    def settle(self, reservation: Reservation, tokens: int, cost: int, then: float, now: float) -> None:
-        """Replace what was taken at `then` by what was used."""
+    def settle(
+        self, tokens: int, cost: int, used_tokens: int, used_cost: int, then: float, now: float, rest: int = 0
+    ) -> None:
+        """Replace the `tokens` and `cost` that were taken at `then` by what was used; `rest` are requests that were
+        taken then and not made.
+        """
         if not self.fresh:
             return  # the next lease begins with what the ledger says
         if self.parallel is not None:
             self.parallel.leave()
-        if self.tokens is not None and tokens != reservation.tokens:
-            more = tokens - reservation.tokens
-            self.tokens.correct(more, int(then) // BUCKET_SECONDS, int(now) // BUCKET_SECONDS)
+        taken, tick = int(then) // BUCKET_SECONDS, int(now) // BUCKET_SECONDS
+        if rest and self.requests is not None:
+            self.requests.correct(-rest, taken, tick)
+        if self.tokens is not None and used_tokens != tokens:
+            self.tokens.correct(used_tokens - tokens, taken, tick)
         for meter, _ in self.budgets:
-            meter.settle(reservation.cost, cost, then)
+            meter.settle(cost, used_cost, then)
 
-    def refusal(self, what: str, used: int, reservation: Reservation, now: float) -> GatewayError:
+    def refusal(self, what: str, used: int, tokens: int, now: float) -> GatewayError:
         """Why not, in the words of the counters all machines share: `wire.RESERVE`."""
         subject = self.subject
         if what == "parallel":
@@ -177,17 +177,14 @@ class Account:
         if what == "requests" and self.requests is not None:
             return self._exceeded(what, subject.rpm or 0, self.requests, 1, now)
         if what == "tokens" and self.tokens is not None:
-            return self._exceeded(what, subject.tpm or 0, self.tokens, reservation.tokens, now)
+            return self._exceeded(what, subject.tpm or 0, self.tokens, tokens, now)
         meter, _ = budget = self.budgets[int(what) - 1]
         return self._spent(used, budget.most(now), meter, now)
 
-    def requests_now(self, tick: int) -> int:
-        """Requests of the last minute."""
-        return self.requests.used(tick) if self.requests is not None else 0
-
-    def tokens_now(self, tick: int) -> int:
-        """Tokens of the last minute."""
-        return self.tokens.used(tick) if self.tokens is not None else 0
+    def look(self, tick: int) -> None:
+        """See how much of the minute is used."""
+        self.requests_used = self.requests.used(tick) if self.requests is not None else 0
+        self.tokens_used = self.tokens.used(tick) if self.tokens is not None else 0
 
     def _give_back(self, tick: int, requests: int, tokens: int) -> None:
         if self.parallel is not None:
@@ -229,83 +226,6 @@ class Account:
         )
 
 
-class Reservation:
-    """What one request has taken from each of its accounts; settled once."""
-
-    __slots__ = ("accounts", "cost", "settled", "ticket", "tokens")
-
-    def __init__(self, accounts: tuple[Account, ...], tokens: int, cost: int) -> None:
-        self.accounts = accounts
-        self.tokens = tokens
-        self.cost = cost
-        self.ticket = ""
-        """Its name in the counters all machines share, where it was taken from those too."""
-        self.settled = False
-
-    def cancel(self, now: float) -> None:
-        """Give all of it back at once."""
-        self.settled = True
-        for account in self.accounts:
-            account.undo(self.tokens, self.cost, now, int(now) // BUCKET_SECONDS)
-
-    def settle(self, tokens: int, cost: int, then: float, now: float) -> None:
-        """Replace the reservation made at `then` by what was used; the second call does nothing."""
-        if self.settled:
-            return
-        self.settled = True
-        for account in self.accounts:
-            account.settle(self, tokens, cost, then, now)
-
-
-class Turns:
-    """A lock that workers of one gateway take near a limit. It ends with the process that holds it."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-
-def reserve(accounts: tuple[Account, ...], tokens: int, cost: int, now: float, turns: Turns | None) -> Reservation:
-    """Take one request, `tokens` and `cost` (nano-dollars) from every account, or from none and raise.
-
-    Raises `LimitExceeded` or `BudgetExceeded` with `retry_after`, where waiting helps.
-    """
-    tick = int(now) // BUCKET_SECONDS
-    if turns is not None and any(account.near(tokens, cost, now, tick) for account in accounts):
-        with turns:
-            refused = _take(accounts, tokens, cost, now, tick)
-    else:
-        refused = _take(accounts, tokens, cost, now, tick)
-    if refused is not None:
-        raise refused()
-    return Reservation(accounts, tokens, cost)
-
-
-def late(accounts: tuple[Account, ...]) -> Reservation:
-    """The reservation of a request that was counted before, and whose tokens and cost are known only now."""
-    for account in accounts:
-        if account.parallel is not None:
-            account.parallel.enter()
-    return Reservation(accounts, 0, 0)
-
-
-def _take(
-    accounts: tuple[Account, ...], tokens: int, cost: int, now: float, tick: int
-) -> Callable[[], GatewayError] | None:
-    for place, account in enumerate(accounts):
-        refused = account.take(tokens, cost, now, tick)
-        if refused is not None:
-            for taken in accounts[:place]:
-                taken.undo(tokens, cost, now, tick)
-            return refused
-    return None
-
-
 class LimitBook:
     """The accounts of one process.
 
@@ -313,9 +233,7 @@ class LimitBook:
     otherwise); those of the database where the control plane has leased them a slot.
     """
 
-    def __init__(self, table: CounterTable, slots: SlotTable | None = None, turns: Turns | None = None) -> None:
-        """`turns` where other workers share the counters."""
-        self.turns = turns
+    def __init__(self, table: CounterTable, slots: SlotTable | None = None) -> None:
         self.zone = "UTC"
         self._table = table
         self._slots = slots

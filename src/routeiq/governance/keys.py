@@ -7,13 +7,13 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 
-from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded, Unauthorized
+from routeiq.core.errors import Forbidden, Overloaded, Unauthorized
 from routeiq.core.keys import Key, ModelRule, Subject
 from routeiq.core.snapshot import Auth
-from routeiq.governance.accounts import Account, LimitBook, Reservation, reserve
+from routeiq.governance.accounts import Account, LimitBook
 from routeiq.governance.asked import Asked
 from routeiq.governance.directory import Directory
-from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS
+from routeiq.governance.reserving import Stock, Stocks
 
 CACHED_MODELS = 1_000
 
@@ -32,6 +32,8 @@ class Caller:
         "_allowed",
         "_by_model",
         "_shares",
+        "_stock",
+        "_stocks",
         "accounts",
         "digest",
         "key",
@@ -43,7 +45,7 @@ class Caller:
         "windowed",
     )  # fmt: skip
 
-    def __init__(self, key: Key, book: LimitBook) -> None:
+    def __init__(self, key: Key, book: LimitBook, stocks: Stocks) -> None:
         self.key = key
         self.name = key.name
         self.digest = bytes.fromhex(key.id)
@@ -56,7 +58,9 @@ class Caller:
         self.accounts = tuple(one for one in limited if not one.subject.share)
         """Of those with limits, the ones every request counts for."""
         self._shares = tuple(one for one in limited if one.subject.share)
-        self._by_model: dict[str, tuple[Account, ...]] = {}
+        self._by_model: dict[str, tuple[tuple[Account, ...], Stock]] = {}
+        self._stocks = stocks
+        self._stock = Stock(self.accounts, stocks)
         self.limited = bool(limited)
         self.windowed = any(one.requests is not None or one.tokens is not None for one in limited)
         self.priced = any(one.budgets for one in limited)
@@ -81,14 +85,20 @@ class Caller:
 
     def accounts_for(self, model: str) -> tuple[Account, ...]:
         """Those a request for this public name counts for."""
-        if not self._shares:
-            return self.accounts
+        return self._for(model)[0] if self._shares else self.accounts
+
+    def stock_for(self, model: str) -> Stock:
+        """What is at hand of those."""
+        return self._for(model)[1] if self._shares else self._stock
+
+    def _for(self, model: str) -> tuple[tuple[Account, ...], Stock]:
         found = self._by_model.get(model)
         if found is None:
             shares = (one for one in self._shares if fnmatchcase(model, one.subject.share))
+            accounts = (*self.accounts, *shares)
             if len(self._by_model) >= CACHED_MODELS:
                 self._by_model.clear()
-            found = self._by_model[model] = (*self.accounts, *shares)
+            found = self._by_model[model] = accounts, Stock(accounts, self._stocks)
         return found
 
     @property
@@ -108,67 +118,18 @@ class Caller:
         if not key.calls:
             raise Forbidden("This key may manage, not call models.", code="key_not_for_calls")
 
-    def reserve(
-        self, accounts: tuple[Account, ...], tokens: int, cost: int, now: float, book: LimitBook, budget_status: int
-    ) -> Reservation:
-        """Take one request, `tokens` and `cost` (nano-dollars) from every account, or from none and raise.
-
-        Raises `LimitExceeded`, or `BudgetExceeded` with `budget_status`; both with the rate-limit headers.
-        """
-        try:
-            return reserve(accounts, tokens, cost, now, book.turns)
-        except BudgetExceeded as error:
-            error.status = budget_status
-            raise
-        except LimitExceeded as error:
-            error.headers = rate_headers(accounts, now)
-            raise
-
-
-def rate_headers(accounts: tuple[Account, ...], now: float, *, reserved: bool = False) -> bytes:
-    """OpenAI's `x-ratelimit-*` headers as lines, of the account that is nearest to its limit.
-
-    What is used is as the last reservation saw it (`reserved`), or looked up. `reset` is when the minute is empty again
-    at the latest. https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
-    """
-    tick = int(now) // BUCKET_SECONDS
-    reset = (tick + BUCKETS) * BUCKET_SECONDS - int(now)
-    requests_left = tokens_left = -1
-    requests_limit = tokens_limit = 0
-    for account in accounts:
-        limit = account.subject.rpm
-        if limit is not None:
-            left = limit - (account.requests_used if reserved else account.requests_now(tick))
-            if requests_left < 0 or left < requests_left:
-                requests_left, requests_limit = max(left, 0), limit
-        limit = account.subject.tpm
-        if limit is not None:
-            left = limit - (account.tokens_used if reserved else account.tokens_now(tick))
-            if tokens_left < 0 or left < tokens_left:
-                tokens_left, tokens_limit = max(left, 0), limit
-    lines = b""
-    if requests_left >= 0:
-        lines = (
-            b"x-ratelimit-limit-requests: %d\r\n"
-            b"x-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %ds\r\n"
-        ) % (requests_limit, requests_left, reset if requests_left < requests_limit else 0)
-    if tokens_left >= 0:
-        lines += (
-            b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %ds\r\n"
-        ) % (tokens_limit, tokens_left, reset if tokens_left < tokens_limit else 0)
-    return lines
-
 
 class KeyRing:
     """Finds the caller of a key: the configuration's at once, others by asking the control plane."""
 
-    def __init__(self, book: LimitBook, directory: Directory) -> None:
+    def __init__(self, book: LimitBook, stocks: Stocks, directory: Directory) -> None:
         self._book = book
+        self._stocks = stocks
         self._directory = directory
         self._groups: Mapping[str, tuple[str, ...]] = {}
         self._static: dict[bytes, Caller] = {}
         self._asked: Asked[bytes, Caller] = Asked(self._ask, lambda caller: caller.fresh, _unknown_now)
-        self.anonymous = Caller(ANONYMOUS, book)
+        self.anonymous = Caller(ANONYMOUS, book, stocks)
 
     def adopt(self, auth: Auth, groups: Mapping[str, tuple[str, ...]]) -> None:
         """Take the keys of a new Snapshot; callers whose key did not change keep their object.
@@ -189,7 +150,7 @@ class KeyRing:
             digest = bytes.fromhex(hexdigest)
             caller = self._static.get(digest)
             if moved or caller is None or caller.key != key:
-                caller = Caller(key, self._book)
+                caller = Caller(key, self._book, self._stocks)
             callers[digest] = caller
         self._static = callers
 
@@ -228,7 +189,7 @@ class KeyRing:
         key = await self._directory.key(digest.hex())
         if key is None or not compare_digest(key.digest, digest.hex()):
             return None
-        return Caller(key, self._book)
+        return Caller(key, self._book, self._stocks)
 
 
 def _unknown_now() -> Overloaded:

@@ -17,7 +17,7 @@ from routeiq.core.keys import Subject
 from routeiq.core.periods import Period
 from routeiq.core.slots import BUDGET_WORDS, BUDGETS, REQUESTS, SlotTable
 from routeiq.core.snapshot import Runs
-from routeiq.governance.accounts import NEAR, Account, LimitBook, Reservation
+from routeiq.governance.accounts import Account, LimitBook
 from routeiq.governance.asked import Asked
 from routeiq.governance.directory import Directory
 from routeiq.governance.windows import Budget
@@ -43,15 +43,15 @@ class RunAccount(Account):
         self._cells, self._places, self._step = row.cells, row.base, row.step
         self._first = row.base - row.column
 
-    def near(self, tokens: int, cost: int, now: float, tick: int) -> bool:
-        """Whether a limit is so close that who else is at it must wait."""
+    def near(self, count: int, tokens: int, cost: int, now: float, tick: int) -> bool:
+        """Whether a limit is so close that `count` requests with `tokens` and `cost` each don't fit."""
         most = self._limits.max_requests
-        if most is not None and self._count.spent(now) + NEAR > most:
+        if most is not None and self._count.spent(now) + count > most:
             return True
-        return super().near(tokens, cost, now, tick)
+        return super().near(count, tokens, cost, now, tick)
 
-    def take(self, tokens: int, cost: int, now: float, tick: int) -> Callable[[], GatewayError] | None:
-        """Take a request; nothing is taken where the reason why not is returned."""
+    def take(self, tokens: int, cost: int, now: float, tick: int, count: int = 1) -> Callable[[], GatewayError] | None:
+        """Take a request; nothing is taken where the reason why not is returned. One at a time: each is looked at."""
         limits = self._limits
         if limits.max_seconds is not None and now >= self.subject.began + limits.max_seconds:
             return lambda: self._ended(f"may take {limits.max_seconds:g} seconds")
@@ -66,16 +66,18 @@ class RunAccount(Account):
             self._forget(now)
         return refused
 
-    def undo(self, tokens: int, cost: int, now: float, tick: int) -> None:
+    def undo(self, tokens: int, cost: int, now: float, tick: int, count: int = 1) -> None:
         """Give back what `take` has just taken."""
         self._forget(now)
         super().undo(tokens, cost, now, tick)
 
-    def settle(self, reservation: Reservation, tokens: int, cost: int, then: float, now: float) -> None:
+    def settle(
+        self, tokens: int, cost: int, used_tokens: int, used_cost: int, then: float, now: float, rest: int = 0
+    ) -> None:
         """The request stays counted; its cost is what it was."""
         if self.fresh:
             self._count.settle(1, 1, then)
-        super().settle(reservation, tokens, cost, then, now)
+        super().settle(tokens, cost, used_tokens, used_cost, then, now, rest)
 
     def _repeated(self) -> int:
         """How often the message was asked with, over all workers, this time included."""

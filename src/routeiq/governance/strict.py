@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from routeiq.core.errors import GatewayError, Overloaded
 from routeiq.core.slots import BUDGET_WORDS, BUDGETS
 from routeiq.core.snapshot import Shared
-from routeiq.governance.accounts import Reservation
+from routeiq.governance.reserving import Reservation
 from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.governance.wire import KEEP_SECONDS, RESERVE, SETTLE
 
@@ -82,7 +82,7 @@ class Strict:
         if not place:
             reservation.ticket = ticket
             return None
-        return reservation.accounts[place - 1].refusal(what, int(used), reservation, now)
+        return reservation.accounts[place - 1].refusal(what, int(used), reservation.tokens, now)
 
     async def settle(self, reservation: Reservation, tokens: int, cost: int, then: float) -> None:
         """Replace it by what was used. Where Redis does not answer, its counts stay what was reserved."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded
 from routeiq.core.exchange import Exchange
 from routeiq.core.keys import ModelRule
-from routeiq.governance.keys import Caller, rate_headers
+from routeiq.governance.keys import Caller
+from routeiq.governance.reserving import Reservation, rate_headers, reserve
 from routeiq.governance.strict import Strict
 from routeiq.pipeline.plan import LiveGroup, Plan
 from routeiq.pipeline.settle import refuse
@@ -34,17 +35,28 @@ def admit(exchange: Exchange) -> bool:
         cost = 0
         if caller.priced or any(account.budgets for account in also):
             cost = _expected_cost(plan, exchange.group, exchange.model, tokens - wanted, wanted)
-        accounts = caller.accounts_for(exchange.model)
-        if also:
-            accounts += also
-        services = plan.services
         now = exchange.at / 1e6
-        exchange.reservation = caller.reserve(
-            accounts, tokens, cost, now, services.limits, plan.snapshot.auth.budget_exceeded_status
-        )
+        exchange.reservation = _reserve(exchange, plan, tokens, cost, now)
         if plan.snapshot.shared is not None:
             return _reserve_everywhere(exchange, plan, now)
     return False
+
+
+def _reserve(exchange: Exchange, plan: Plan, tokens: int, cost: int, now: float) -> Reservation:
+    """From all accounts or from none. Raises `LimitExceeded` or `BudgetExceeded` as clients are told of them."""
+    caller: Caller = exchange.key
+    services = plan.services
+    try:
+        if not exchange.also and services.strict is None:
+            return caller.stock_for(exchange.model).take(tokens, cost, now)
+        accounts = caller.accounts_for(exchange.model) + exchange.also
+        return reserve(accounts, tokens, cost, now, services.stocks.turns)
+    except BudgetExceeded as error:
+        error.status = plan.snapshot.auth.budget_exceeded_status
+        raise
+    except LimitExceeded as error:
+        error.headers = rate_headers(caller.accounts_for(exchange.model) + exchange.also, now)
+        raise
 
 
 def _reserve_everywhere(exchange: Exchange, plan: Plan, now: float) -> bool:
@@ -99,6 +111,8 @@ def not_allowed(rule: ModelRule, model: str) -> Forbidden:
 
 def _expected_cost(plan: Plan, group: LiveGroup, model: str, prompt: int, completion: int) -> int:
     """The dearest deployment's cost in nano-dollars. Raises where unpriced models are refused."""
+    if group.priced is not None:
+        return max((prices.estimate(prompt, completion) for prices in group.priced), default=0)
     costs = []
     for route in group.routes:
         prices = plan.prices(route.target.spec, plan.upstream_model(route, model)[0])

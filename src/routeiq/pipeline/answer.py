@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange, Header
 from routeiq.core.money import NANO_PER_DOLLAR
-from routeiq.governance.keys import Caller, rate_headers
+from routeiq.governance.keys import Caller
+from routeiq.governance.reserving import Reservation, rate_headers, rated
 
 if TYPE_CHECKING:
     from routeiq.pipeline.plan import Route
@@ -82,9 +83,9 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header], contin
 
 def _rates(exchange: Exchange) -> bytes:
     """The rate-limit headers: as the reservation saw them, or as they are now."""
-    reservation = exchange.reservation
+    reservation: Reservation | None = exchange.reservation
     if reservation is not None:
-        return rate_headers(reservation.accounts, exchange.at / 1e6, reserved=True)
+        return rated(reservation, exchange.at / 1e6)
     caller: Caller = exchange.key
     return rate_headers(caller.accounts, exchange.at / 1e6) if caller.windowed else b""
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from routeiq.core.counters import CounterTable
 from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
-from routeiq.governance.accounts import LimitBook, Turns
+from routeiq.governance.accounts import LimitBook
 from routeiq.governance.customers import Customers
 from routeiq.governance.directory import Directory
 from routeiq.governance.keys import KeyRing
+from routeiq.governance.reserving import Stocks, Turns
 from routeiq.governance.runs import AgentRuns
 from routeiq.ledger.journal import EventSink
 from routeiq.pipeline.meters import Meters
@@ -52,7 +53,8 @@ def assemble(
     outbox = Outbox(loop, commit)
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
-    book = LimitBook(table, slots, turns)
+    book = LimitBook(table, slots)
+    stocks = Stocks(turns)
     directory, credentials, responses = sources(pool)
     return Services(
         loop=loop,
@@ -62,7 +64,8 @@ def assemble(
         journal=journal,
         outbox=outbox,
         limits=book,
-        keys=KeyRing(book, directory),
+        stocks=stocks,
+        keys=KeyRing(book, stocks, directory),
         customers=Customers(book, directory),
         runs=AgentRuns(book, directory, slots),
         library=LibraryClient(loop, limits),

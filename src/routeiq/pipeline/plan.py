@@ -128,7 +128,7 @@ class Route:
 class LiveGroup:
     """A group with its routes in tiers: those of the lowest `order` first."""
 
-    __slots__ = ("by_target", "meters", "name_json", "pick", "routes", "single", "spec", "tiers")
+    __slots__ = ("by_target", "meters", "name_json", "pick", "priced", "routes", "single", "spec", "tiers")
 
     def __init__(self, spec: Group, routes: list[Route], meters: GroupMeters, pick: Pick) -> None:
         self.spec = spec
@@ -140,6 +140,11 @@ class LiveGroup:
         self.tiers = [[route.target for route in routes if route.target.spec.order == order] for order in orders]
         self.by_target = {id(route.target): route for route in routes}
         self.single = routes[0] if len(routes) == 1 else None
+        prices = [route.target.spec.prices for route in routes if not route.wildcard]
+        self.priced: list[Prices] | None = None
+        """Each price there is, once; `None` where a deployment has none, or it depends on the model asked for."""
+        if len(prices) == len(routes) and None not in prices:
+            self.priced = [price for place, price in enumerate(prices) if price and price not in prices[:place]]
 
 
 class Plan:

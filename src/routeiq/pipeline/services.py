@@ -13,6 +13,7 @@ from routeiq.core.snapshot import Shared
 from routeiq.governance.accounts import LimitBook
 from routeiq.governance.customers import Customers
 from routeiq.governance.keys import KeyRing
+from routeiq.governance.reserving import Stocks
 from routeiq.governance.runs import AgentRuns
 from routeiq.governance.strict import Strict
 from routeiq.ledger.journal import EventSink
@@ -79,6 +80,7 @@ class Services:
         journal: EventSink,
         outbox: Outbox,
         limits: LimitBook,
+        stocks: Stocks,
         keys: KeyRing,
         customers: Customers,
         runs: AgentRuns,
@@ -95,6 +97,7 @@ class Services:
         self.journal = journal
         self.outbox = outbox
         self.limits = limits
+        self.stocks = stocks
         self.keys = keys
         self.customers = customers
         self.runs = runs
@@ -173,6 +176,7 @@ class Services:
                 self._show(target, 0)
             elif not health.opened and health.reason == "circuit_open":
                 self._show(target, 0)
+        self.stocks.give_back(self.wall())
         self.pool.expire(now)
         for host, count in self.pool.open_connections().items():
             self.meters.set_gauge(metrics.UPSTREAM_CONNECTIONS, count, host=host)

@@ -19,8 +19,8 @@ from routeiq.providers.dialects.faces import FACES
 from routeiq.providers.dialects.splice import show_model
 
 if TYPE_CHECKING:
-    from routeiq.governance.accounts import Reservation
     from routeiq.governance.keys import Caller
+    from routeiq.governance.reserving import Reservation
     from routeiq.pipeline.attempt import Attempt
     from routeiq.pipeline.plan import LiveGroup, Plan, Route
 

@@ -20,7 +20,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Drain, Invalidate, Message, Publish, Ready, Refused
 from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
-from routeiq.governance.accounts import Turns
+from routeiq.governance.reserving import Turns
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
 from routeiq.pipeline.assembly import assemble
@@ -103,7 +103,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
     slots = SlotTable(args.state, column=args.column, columns=args.columns)
     slots.forget_flying()
     # One worker alone has nobody to take turns with; the control plane reserves nothing.
-    turns = Turns(args.state / "limits.lock") if args.columns > 2 else None
+    turns = Turns(args.state / "limits.lock", args.columns - 1) if args.columns > 2 else None
     journal = JournalWriter(args.state / "journal", args.column, snapshot.journal)
     address = Address(path=args.control)
 

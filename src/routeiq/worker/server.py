@@ -16,8 +16,8 @@ from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import RESPONSES, Limits, Snapshot, Timeouts
 from routeiq.core.usage import Usage
-from routeiq.governance.accounts import late
 from routeiq.governance.keys import Caller
+from routeiq.governance.reserving import late
 from routeiq.observe import metrics
 from routeiq.pipeline import background, stages
 from routeiq.pipeline.answer import error_head
