@@ -89,7 +89,7 @@ def test_a_slot_begins_with_what_the_ledger_has(world: World) -> None:
     first = world.caller(1, key_with())
     assert first.accounts[0].budgets[0].meter.spent(world.now) == 400
     assert first.spend is not None
-    assert first.spend.spent(world.now) == 7_000
+    assert first.spend.add(0, world.now) == 7_000
     world.use(first, 500)
     second = world.caller(2, key_with())
     assert second.accounts[0].budgets[0].meter.spent(world.now) == 900

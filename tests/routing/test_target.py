@@ -19,15 +19,25 @@ from routeiq.routing.target import Health, Target
 class Counted:
     """A minute that never ends."""
 
-    def __init__(self) -> None:
-        self.used = 0
+    def __init__(self, limit: int) -> None:
+        self.amount = 0
+        self.limit = limit
 
-    def add(self, amount: int, tick: int) -> int:
-        self.used += amount
-        return self.used
+    def take(self, amount: int, tick: int) -> bool:
+        self.amount += amount
+        if self.amount > self.limit:
+            self.amount -= amount
+            return False
+        return True
+
+    def give_back(self, amount: int, tick: int) -> None:
+        self.amount -= amount
+
+    def used(self, tick: int) -> int:
+        return self.amount
 
     def correct(self, amount: int, then: int, tick: int) -> None:
-        self.used += amount
+        self.amount += amount
 
 
 def target(
@@ -111,16 +121,16 @@ def test_nothing_stays_held_out_for_ever(statuses: list[int], replaceable: bool,
 
 
 def test_a_reservation_is_all_or_nothing() -> None:
-    rpm, tpm = Counted(), Counted()
+    rpm, tpm = Counted(5), Counted(100)
     spec = Deployment(id="a", group="g", provider="p", model="a", litellm_model="a", rpm=5, tpm=100)
     one = Target(spec, Health(), Resilience(), True, rpm=rpm, tpm=tpm)
     assert one.reserve(60, 1)
     assert not one.reserve(60, 1)
-    assert (rpm.used, tpm.used) == (1, 60)
+    assert (rpm.amount, tpm.amount) == (1, 60)
     one.settle_tokens(60, 10, 1, 1)
     assert all(one.reserve(20, 1) for _ in range(4))
     assert not one.reserve(1, 1)
-    assert (rpm.used, tpm.used) == (5, 90)
+    assert (rpm.amount, tpm.amount) == (5, 90)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -16,6 +16,7 @@ from routeiq.core.keys import BudgetLimit, Subject
 from routeiq.core.money import dollars
 from routeiq.core.periods import Period
 from routeiq.core.slots import BUDGET_WORDS, BUDGETS, PARALLEL, REQUESTS, SPEND, TOKENS, SlotTable
+from routeiq.governance.tallies import Allowance, Busy, Tally
 from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
 
 _WINDOW = f"w{BUCKETS + 2}"
@@ -84,7 +85,9 @@ class Account:
     __slots__ = ("_counters", "_slots", "budgets", "parallel", "requests", "requests_used", "spend", "subject",
                  "tokens", "tokens_used")  # fmt: skip
 
-    def __init__(self, subject: Subject, counters: Counters, slots: SlotTable | None, zone: str) -> None:
+    def __init__(
+        self, subject: Subject, counters: Counters, slots: SlotTable | None, zone: str, busy: list[Busy]
+    ) -> None:
         self.subject = subject
         self._counters = counters
         self._slots = slots if subject.slot >= 0 else None
@@ -96,8 +99,10 @@ class Account:
         )
         self.parallel = counters.gauge() if subject.max_parallel_requests is not None else None
         period = self.budgets[0].meter.period if self.budgets else Period("", zone)
-        self.spend = counters.budget(SPEND, "spend", period) if subject.kind == "key" and not subject.share else None
+        self.spend: Tally | None = None
         """What the key has spent in the period of its (first) budget, for ever without one."""
+        if subject.kind == "key" and not subject.share:
+            self.spend = Tally(self, counters.budget(SPEND, "spend", period), busy)
         self.requests_used = self.tokens_used = 0
         """Of the minute over all workers, as the last reservation has seen it."""
 
@@ -233,8 +238,11 @@ class LimitBook:
     otherwise); those of the database where the control plane has leased them a slot.
     """
 
-    def __init__(self, table: CounterTable, slots: SlotTable | None = None) -> None:
+    def __init__(self, table: CounterTable, slots: SlotTable | None = None, workers: int = 1) -> None:
         self.zone = "UTC"
+        self.workers = workers
+        self.busy: list[Busy] = []
+        """What has been counted here alone."""
         self._table = table
         self._slots = slots
         self._shared = False
@@ -252,16 +260,24 @@ class LimitBook:
     def account(self, subject: Subject) -> Account:
         """The subject's account. Raises `Overloaded` where there is no room to count."""
         try:
-            return Account(subject, self.counters(subject), self._slots, self.zone)
+            return Account(subject, self.counters(subject), self._slots, self.zone, self.busy)
         except (TableFull, ValueError) as error:
             raise Overloaded(f"No room to count for another {subject.kind}: {error}.") from None
 
-    def window(self, name: str) -> Window:
-        """The window of that name, of something that is no subject."""
+    def flush(self, now: float) -> None:
+        """Add what has been counted here alone: about once a second, and at the end. `now` in Unix seconds."""
+        # The list stays the same: those that count have it.
+        busy = list(self.busy)
+        self.busy.clear()
+        for each in busy:
+            each.flush(now)
+
+    def allowance(self, name: str, limit: int) -> Allowance:
+        """What may be used in a minute of something that is no subject."""
         found = self._windows.get(name)
         if found is None:
             found = self._windows[name] = Window(self._table.place(name, _WINDOW, shared=self._shared))
-        return found
+        return Allowance(found, limit, self.workers, self.busy)
 
     def purse(self, kind: str, id: str, limit: BudgetLimit) -> Purse:
         """The budget of a `deployment` or a `provider`."""

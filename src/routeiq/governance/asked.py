@@ -19,6 +19,8 @@ STALE_SECONDS = 6 * 3600.0
 RETRY_SECONDS = 5.0
 """How soon it is asked again then."""
 NEGATIVE_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""How often it is looked whether an answer is fresh: a slot is not given away for longer than that."""
 CACHED = 10_000
 
 K = TypeVar("K")
@@ -28,13 +30,15 @@ V = TypeVar("V")
 class _Known(Generic[V]):
     """What was found. Times are monotonic seconds."""
 
-    __slots__ = ("due", "until", "value")
+    __slots__ = ("due", "looked", "until", "value")
 
     def __init__(self, value: V | None, due: float, until: float) -> None:
         self.value = value
         self.due = due
         """When it is asked again, while this answer still serves."""
         self.until = until
+        self.looked = 0.0
+        """When it was seen to be fresh last."""
 
 
 class Asked(Generic[K, V]):
@@ -53,8 +57,12 @@ class Asked(Generic[K, V]):
     def get(self, key: K, now: float) -> tuple[bool, bool, V | None]:
         """(known, whether to ask again meanwhile, the answer)."""
         known = self._known.get(key)
-        if known is None or known.until <= now or (known.value is not None and not self._fresh(known.value)):
+        if known is None or known.until <= now:
             return False, False, None
+        if now >= known.looked + LOOK_SECONDS and known.value is not None:
+            if not self._fresh(known.value):
+                return False, False, None
+            known.looked = now
         return True, known.due <= now, known.value
 
     async def ask(self, key: K, now: float) -> V | None:

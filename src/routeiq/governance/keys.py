@@ -163,9 +163,13 @@ class KeyRing:
             return caller
         return None
 
-    def cached(self, token: bytes, now: float) -> tuple[bool, bool, Caller | None]:
-        """(known, whether to ask again meanwhile, caller) of a key looked up before."""
-        return self._asked.get(sha256(token).digest(), now)
+    def known(self, token: bytes, now: float) -> tuple[bool, bool, Caller | None]:
+        """(known, whether to ask again meanwhile, caller) of a key of the configuration, or one looked up before."""
+        digest = sha256(token).digest()
+        caller = self._static.get(digest)
+        if caller is not None and compare_digest(caller.digest, digest):
+            return True, False, caller
+        return self._asked.get(digest, now)
 
     async def look_up(self, token: bytes, now: float) -> Caller | None:
         """Ask the control plane. Raises `Overloaded` when it can't be asked: fail closed."""

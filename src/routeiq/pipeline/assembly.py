@@ -53,7 +53,7 @@ def assemble(
     outbox = Outbox(loop, commit)
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
-    book = LimitBook(table, slots)
+    book = LimitBook(table, slots, turns.workers if turns is not None else 1)
     stocks = Stocks(turns)
     directory, credentials, responses = sources(pool)
     return Services(

@@ -38,14 +38,15 @@ def authenticate(exchange: Exchange) -> bool:
         token = value[7:]
     else:
         token = token_of(headers, auth)
-    caller = services.keys.find(token)
-    if caller is None and auth.lookup:
-        known, again, caller = services.keys.cached(token, services.now())
+    if auth.lookup:
+        known, again, caller = services.keys.known(token, exchange.started)
         if not known:
             services.start(_look_up(exchange, token))
             return True
         if again:
             services.start(services.keys.refresh(token, services.now()))
+    else:
+        caller = services.keys.find(token)
     exchange.key = admitted(caller, exchange.at / 1e6)
     return False
 

@@ -253,8 +253,8 @@ class Plan:
                 services.health(spec.id),
                 snapshot.resilience,
                 replaceable,
-                rpm=services.limits.window(prefix + "rpm") if spec.rpm is not None else None,
-                tpm=services.limits.window(prefix + "tpm") if spec.tpm is not None else None,
+                rpm=services.limits.allowance(prefix + "rpm", spec.rpm) if spec.rpm is not None else None,
+                tpm=services.limits.allowance(prefix + "tpm", spec.tpm) if spec.tpm is not None else None,
                 purses=self._purses(spec),
             )
             routes.append(Route(target, group, snapshot, services))

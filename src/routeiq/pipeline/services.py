@@ -176,7 +176,9 @@ class Services:
                 self._show(target, 0)
             elif not health.opened and health.reason == "circuit_open":
                 self._show(target, 0)
-        self.stocks.give_back(self.wall())
+        wall = self.wall()
+        self.stocks.give_back(wall)
+        self.limits.flush(wall)
         self.pool.expire(now)
         for host, count in self.pool.open_connections().items():
             self.meters.set_gauge(metrics.UPSTREAM_CONNECTIONS, count, host=host)

@@ -87,8 +87,8 @@ class UsageBased:
 
     def __call__(self, targets: Sequence[Target], tick: int) -> Target:
         def load(target: Target) -> tuple[float, float, float]:
-            tokens = target.tpm.add(0, tick) if target.tpm is not None else target.health.tokens
-            requests = target.rpm.add(0, tick) if target.rpm is not None else target.health.in_flight
+            tokens = target.tpm.used(tick) if target.tpm is not None else target.health.tokens
+            requests = target.rpm.used(tick) if target.rpm is not None else target.health.in_flight
             return (tokens / (target.spec.tpm or 1), requests / (target.spec.rpm or 1), self._random())
 
         return min(targets, key=load)

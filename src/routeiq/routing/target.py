@@ -22,9 +22,13 @@ LATENCY_WEIGHT = 0.2
 
 
 class Limit(Protocol):
-    """A window of the shared counters; see `governance.windows.Window`."""
+    """Requests or tokens of a minute; see `governance.tallies.Allowance`."""
 
-    def add(self, amount: int, tick: int) -> int: ...
+    def take(self, amount: int, tick: int) -> bool: ...
+
+    def give_back(self, amount: int, tick: int) -> None: ...
+
+    def used(self, tick: int) -> int: ...
 
     def correct(self, amount: int, then: int, tick: int) -> None: ...
 
@@ -132,14 +136,11 @@ class Target:
             return False
         if self.rpm is None and self.tpm is None:
             return True
-        spec = self.spec
-        if self.rpm is not None and spec.rpm is not None and self.rpm.add(1, tick) > spec.rpm:
-            self.rpm.add(-1, tick)
+        if self.rpm is not None and not self.rpm.take(1, tick):
             return False
-        if self.tpm is not None and spec.tpm is not None and self.tpm.add(tokens, tick) > spec.tpm:
-            self.tpm.add(-tokens, tick)
+        if self.tpm is not None and not self.tpm.take(tokens, tick):
             if self.rpm is not None:
-                self.rpm.add(-1, tick)
+                self.rpm.give_back(1, tick)
             return False
         return True
 

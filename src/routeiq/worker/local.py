@@ -91,13 +91,13 @@ class Answer:
             self._answer(name, services.keys.anonymous)
             return
         token = token_of(self._request.fields, auth)
-        caller = services.keys.find(token)
-        known = True
-        if caller is None and auth.lookup:
-            known, _, caller = services.keys.cached(token, services.now())
-        if not known:
-            services.start(self._look_up(name, token))
-            return
+        if auth.lookup:
+            known, _, caller = services.keys.known(token, services.now())
+            if not known:
+                services.start(self._look_up(name, token))
+                return
+        else:
+            caller = services.keys.find(token)
         self._answer(name, admitted(caller, services.wall()))
 
     async def _look_up(self, name: str, token: bytes) -> None:
