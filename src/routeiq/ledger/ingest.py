@@ -29,6 +29,8 @@ RETRY_SECONDS, RETRY_MOST = 0.5, 8.0
 
 ROLL_SECONDS = 1.0
 """Between two times that what came since is added up."""
+ROLL_EVENTS = 20_000
+"""Added up at once: what is not yet has to be read by everyone who asks what was spent."""
 ROLL_RETRY_SECONDS = 15.0
 """From a failure to add up to the next try."""
 PING_SECONDS = 5.0
@@ -66,7 +68,8 @@ class Ingester:
         self._offsets: dict[str, int] = {}
         self._counts = [0, 0]
         self._backlog = 0
-        self._roll_at = 0.0
+        self._roll_at = self._roll_held = 0.0
+        self._fresh = 0
 
     def run(self, stop: threading.Event) -> None:
         """Ingest until `stop`, surviving every error of disk and database: the Journal waits meanwhile."""
@@ -210,6 +213,7 @@ class Ingester:
             raise
         segment.offset = self._offsets[segment.name] = end
         self._counts[0] += count
+        self._fresh += count
 
     def _quarantine(self, segment: Segment, lines: list[bytes]) -> None:
         """Set lines aside in a file named after the offset of their batch: doing it again writes the same file."""
@@ -240,10 +244,13 @@ class Ingester:
     def _roll(self, target: Target) -> None:
         """Add up what came since, now and then; at once again while there is more than fits."""
         now = time.monotonic()
-        if now >= self._roll_at:
-            self._roll_at = now + ROLL_RETRY_SECONDS  # what fails must not keep Events from coming in
+        if now >= self._roll_at or (self._fresh >= ROLL_EVENTS and now >= self._roll_held):
+            # What fails must not keep Events from coming in.
+            self._roll_at = self._roll_held = now + ROLL_RETRY_SECONDS
             count = target.roll(MOST_ROWS)
             self._roll_at = now if count == MOST_ROWS else now + ROLL_SECONDS
+            self._roll_held = 0.0
+            self._fresh = 0
 
     def _ping(self, target: Target) -> None:
         try:
