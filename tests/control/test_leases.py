@@ -10,9 +10,9 @@ import pytest
 
 from routeiq.control.leases import IDLE_SECONDS, REST_SECONDS, Leases
 from routeiq.core.counters import CounterTable
-from routeiq.core.errors import Overloaded
+from routeiq.core.errors import BudgetExceeded, Overloaded
 from routeiq.core.keys import BudgetLimit, Key, Subject
-from routeiq.core.slots import SlotTable
+from routeiq.core.slots import MOST_BUDGETS, SlotTable
 from routeiq.core.snapshot import Runs
 from routeiq.governance.accounts import LimitBook
 from routeiq.governance.keys import Caller
@@ -128,9 +128,38 @@ def test_what_is_in_flight_is_not_idle(world: World) -> None:
     assert not caller.accounts[0].fresh
 
 
+def test_a_long_request_is_counted_by_those_that_come_meanwhile(world: World) -> None:
+    """Without a limit of calls in flight, too: what it will have cost is reserved where the others look."""
+    caller = world.caller(1, key_with())
+    reservation = reserve(caller.accounts, 1, 900, world.now, None)
+    world.pass_time(IDLE_SECONDS * 3)
+    later = world.caller(2, key_with())
+    with pytest.raises(BudgetExceeded):
+        reserve(later.accounts, 1, 200, world.now, None)
+    reservation.settle(1, 900, world.now, world.now)
+    world.pass_time(IDLE_SECONDS + 60)
+    assert len(world.leases) == 0
+
+
+def test_as_many_budgets_as_a_slot_has_room_for(world: World) -> None:
+    """Each is counted by itself, none in what is another one's; more are refused rather than counted elsewhere."""
+    durations = ("1h", "2h", "3h", "4h", "5h", "6h")
+    budgets = tuple(BudgetLimit(amount=1_000, duration=duration) for duration in durations)
+    caller = world.caller(1, key_with(budgets=budgets[:MOST_BUDGETS]))
+    neighbour = world.caller(1, key_with(1))
+    assert caller.spend is not None
+    world.use(caller, 100)
+    assert [spent.meter.spent(world.now) for spent in caller.accounts[0].budgets] == [100] * MOST_BUDGETS
+    assert caller.spend.add(0, world.now) == 0
+    assert neighbour.fresh
+    with pytest.raises(Overloaded, match="at most 5"):
+        world.caller(1, key_with(2, budgets=budgets))
+
+
 def test_a_late_settlement_does_not_touch_the_next_one(world: World) -> None:
     caller = world.caller(1, key_with())
     reservation = reserve(caller.accounts, 1, 10, world.now, None)
+    world.leases.renew()
     world.pass_time(IDLE_SECONDS + 60)
     others = [world.caller(2, key_with(number)) for number in range(3)]
     reservation.settle(1, 10, world.now, world.now)

@@ -92,6 +92,7 @@ def test_a_key_of_ones_own_choice(api: Api) -> None:
         ({"nonsense": 1}, "nonsense"),
         ({"allowed_routes": ["/chat/completions"]}, "allowed_routes"),
         ({"budget_limits": [{"budget_duration": "1d", "max_budget": 1}] * 2}, "budget_limits"),
+        ({"budget_limits": [{"budget_duration": f"{n}h", "max_budget": 1} for n in range(1, 6)]}, "budget_limits"),
         ({"auto_rotate": True}, "auto_rotate"),
         ({"key_alias": "\x00"}, "key_alias"),
         ({"user_id": ""}, "user_id"),

@@ -189,7 +189,7 @@ class Leases:
             if not lease.ready.is_set():
                 continue
             found = zlib.crc32(self._table.counts(lease.slot))
-            if found != lease.sum or self._table.total(lease.slot, PARALLEL):
+            if found != lease.sum or self._flying(lease.slot):
                 lease.sum, lease.changed = found, now
             elif now - lease.changed >= IDLE_SECONDS:
                 with self._lock:
@@ -203,6 +203,11 @@ class Leases:
         with self._lock:
             while self._resting and self._resting[0][0] + REST_SECONDS <= now:
                 self._free.append(self._resting.pop(0)[1])
+
+    def _flying(self, slot: int) -> bool:
+        """Whether requests are under way: a lease that began now would not know what they will have cost."""
+        words = (PARALLEL, *(BUDGETS + BUDGET_WORDS * place + 2 for place in range(MOST_BUDGETS)))
+        return any(self._table.total(slot, word) for word in words)
 
     def _allot(self) -> _Lease:
         """A slot nobody uses, under a new number; with the lock held."""

@@ -31,7 +31,8 @@ TOKENS = 16
 BUDGETS = 31
 BUDGET_WORDS = 3
 """The period's number, the amount, what of it is only reserved."""
-MOST_BUDGETS = 4
+MOST_BUDGETS = 5
+"""Of one subject: a budget and four more windows."""
 SPEND = BUDGETS + BUDGET_WORDS * MOST_BUDGETS
 """What a key has spent, in words like those of a budget."""
 WORDS = SPEND + BUDGET_WORDS

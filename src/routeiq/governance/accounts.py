@@ -15,7 +15,7 @@ from routeiq.core.errors import BudgetExceeded, GatewayError, LimitExceeded, Ove
 from routeiq.core.keys import BudgetLimit, Subject
 from routeiq.core.money import dollars
 from routeiq.core.periods import Period
-from routeiq.core.slots import BUDGET_WORDS, BUDGETS, PARALLEL, REQUESTS, SPEND, TOKENS, SlotTable
+from routeiq.core.slots import BUDGET_WORDS, BUDGETS, MOST_BUDGETS, PARALLEL, REQUESTS, SPEND, TOKENS, SlotTable
 from routeiq.governance.tallies import Allowance, Busy, Tally
 from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, Window
 
@@ -88,6 +88,11 @@ class Account:
     def __init__(
         self, subject: Subject, counters: Counters, slots: SlotTable | None, zone: str, busy: list[Busy]
     ) -> None:
+        if subject.slot >= 0 and len(subject.budgets) > MOST_BUDGETS:
+            # What is behind a slot is another subject's.
+            raise ValueError(
+                f"{len(subject.budgets)} budgets of one {subject.kind}, at most {MOST_BUDGETS} are counted"
+            )
         self.subject = subject
         self._counters = counters
         self._slots = slots if subject.slot >= 0 else None

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from routeiq.core.money import NANO_PER_DOLLAR
 from routeiq.core.periods import check_duration
+from routeiq.core.slots import MOST_BUDGETS
 
 MOST_MODELS = 10_000
 MOST_METADATA = 64 * 1024
@@ -148,7 +149,7 @@ class LimitFields(Body):
     max_budget: Dollars | None = None
     soft_budget: Dollars | None = None
     budget_duration: BudgetDuration | None = None
-    budget_limits: list[BudgetWindow] | None = Field(default=None, max_length=8)
+    budget_limits: list[BudgetWindow] | None = Field(default=None, max_length=MOST_BUDGETS - 1)
     tpm_limit: Count | None = None
     rpm_limit: Count | None = None
     max_parallel_requests: Count | None = None
