@@ -14,6 +14,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from routeiq.core.errors import GatewayError
 from routeiq.governance.accounts import Account
 from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS
@@ -43,7 +45,8 @@ class Turns:
 class Slice:
     """Requests taken together, and what of them is left. Over when its bucket of time is, or a budget's period."""
 
-    __slots__ = ("_rates", "_reset", "accounts", "cost", "end", "moved", "open", "requests", "then", "tokens")
+    __slots__ = ("_lines", "_requests", "_reset", "_tokens", "accounts", "cost", "end", "moved", "open", "requests",
+                 "then", "tokens")  # fmt: skip
 
     def __init__(self, accounts: tuple[Account, ...], requests: int, tokens: int, cost: int, now: float) -> None:
         """Just taken from the accounts."""
@@ -61,15 +64,19 @@ class Slice:
             for spent in account.budgets:
                 self.end = min(self.end, spent.meter.period.bounds(now)[1])
         self._reset = (tick + BUCKETS) * BUCKET_SECONDS
-        self._rates = nearest(accounts)
+        requests_limit, self._requests, tokens_limit, self._tokens = nearest(accounts)
+        # What changes from request to request is left open.
+        lines = rate_lines(requests_limit, -1, tokens_limit, -1, -1)
+        self._lines = lines.replace(b"-1s", b"%ds").replace(b"-1", b"%d")
 
     def headers(self, now: float) -> bytes:
         """`rate_lines` as they are now."""
-        requests_limit, requests_left, tokens_limit, tokens_left = self._rates
-        return rate_lines(
-            requests_limit, requests_left + self.requests, tokens_limit, tokens_left + self.tokens,
-            self._reset - int(now),
-        )  # fmt: skip
+        reset = self._reset - int(now)
+        if self._requests < 0:
+            return self._lines % (self._tokens + self.tokens, reset) if self._tokens >= 0 else b""
+        if self._tokens < 0:
+            return self._lines % (self._requests + self.requests, reset)
+        return self._lines % (self._requests + self.requests, reset, self._tokens + self.tokens, reset)
 
     def close(self, now: float) -> None:
         """Give back what is left."""
@@ -78,24 +85,21 @@ class Slice:
             account.settle(self.tokens, self.cost + self.moved, 0, self.moved, self.then, now, rest=self.requests)
 
 
-class Reservation:
+class Reservation(msgspec.Struct, eq=False, gc=False):
     """What one request has taken from each of its accounts; settled once."""
 
-    __slots__ = ("accounts", "cost", "settled", "slice", "ticket", "tokens")
-
-    def __init__(self, accounts: tuple[Account, ...], tokens: int, cost: int, slice: Slice | None = None) -> None:
-        self.accounts = accounts
-        self.tokens = tokens
-        self.cost = cost
-        self.slice = slice
-        self.ticket = ""
-        """Its name in the counters all machines share, where it was taken from those too."""
-        self.settled = False
+    accounts: tuple[Account, ...]
+    tokens: int
+    cost: int
+    slice: Slice | None = None
+    ticket: str = ""
+    """Its name in the counters all machines share, where it was taken from those too."""
+    settled: bool = False
 
     def cancel(self, now: float) -> None:
         """Give all of it back at once: there was no request."""
         self.settled = True
-        of = self.slice
+        of: Slice | None = self.slice
         if of is not None and of.open:
             of.requests += 1
             of.tokens += self.tokens
@@ -109,7 +113,7 @@ class Reservation:
         if self.settled:
             return
         self.settled = True
-        of = self.slice
+        of: Slice | None = self.slice
         if of is not None and of.open:
             of.tokens += self.tokens - tokens
             of.cost += self.cost - cost
@@ -249,14 +253,15 @@ def rate_lines(requests_limit: int, requests_left: int, tokens_limit: int, token
     if tokens_limit >= 0:
         lines += (
             b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %ds\r\n"
-        ) % (tokens_limit, max(tokens_left, 0), reset if tokens_left < tokens_limit else 0)
+        ) % (tokens_limit, tokens_left, reset if tokens_left < tokens_limit else 0)
     return lines
 
 
 def rated(reservation: Reservation, now: float) -> bytes:
     """The same as the reservation saw them."""
-    if reservation.slice is not None:
-        return reservation.slice.headers(now)
+    of: Slice | None = reservation.slice
+    if of is not None:
+        return of.headers(now)
     reset = (int(now) // BUCKET_SECONDS + BUCKETS) * BUCKET_SECONDS - int(now)
     return rate_lines(*nearest(reservation.accounts), reset)
 

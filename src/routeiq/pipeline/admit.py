@@ -111,8 +111,11 @@ def not_allowed(rule: ModelRule, model: str) -> Forbidden:
 
 def _expected_cost(plan: Plan, group: LiveGroup, model: str, prompt: int, completion: int) -> int:
     """The dearest deployment's cost in nano-dollars. Raises where unpriced models are refused."""
-    if group.priced is not None:
-        return max((prices.estimate(prompt, completion) for prices in group.priced), default=0)
+    priced = group.priced
+    if priced is not None:
+        if len(priced) == 1:
+            return priced[0].estimate(prompt, completion)
+        return max((prices.estimate(prompt, completion) for prices in priced), default=0)
     costs = []
     for route in group.routes:
         prices = plan.prices(route.target.spec, plan.upstream_model(route, model)[0])
