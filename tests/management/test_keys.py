@@ -258,3 +258,55 @@ def test_a_key_is_held_to_its_routes(api: Api, body: dict[str, Any], calls: bool
     assert key.ask("GET", "/key/info")[0] == reads
     assert key.ask("POST", "/key/generate", {"allowed_routes": ["/team/*"]})[0] == writes
     assert key.ask("POST", "/global/spend/reset")[0] == (200 if body in ({}, {"key_type": "management"}) else 403)
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"budget_id": None}, "max_budget"),
+        ({"max_budget": 1000}, "max_budget"),
+        ({"rpm_limit": 1000}, "rpm_limit"),
+        ({"budget_limits": None, "rpm_limit": None, "budget_id": None}, "max_budget"),
+        ({"temp_budget_increase": 1, "temp_budget_expiry": "300d"}, "temp_budget_increase"),
+        ({"access_group_ids": ["beta", "more"]}, "access_group_ids"),
+        ({"access_group_ids": None, "models": None}, "models"),
+        ({"models": ["all-team-models"]}, "models"),
+        ({"models": ["m", "all-team-models"]}, "models"),
+        ({"tags": []}, "tags"),
+        ({"organization_id": None}, "organization_id"),
+        ({"metadata": {"tags": ["b"]}}, "tags"),
+    ],
+)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_nobody_loosens_their_own_key(api: Api, change: dict[str, Any], param: str) -> None:
+    """What an admin gave a key, by itself or by what it refers to, whichever key its owner asks with."""
+    api.post("/budget/new", {"budget_id": "small", "max_budget": 10, "rpm_limit": 5})
+    api.post("/organization/new", {"organization_id": "o", "organization_alias": "o"})
+    api.post("/user/new", {"user_id": "u", "auto_create_key": False})
+    api.post("/organization/member_add", {"organization_id": "o", "member": {"user_id": "u", "role": "internal_user"}})
+    held = {
+        "user_id": "u", "budget_id": "small", "models": ["m"], "access_group_ids": ["beta"], "tags": ["a", "b"],
+        "organization_id": "o",
+    }  # fmt: skip
+    key = api.new_key(**held)
+    api.post("/key/update", {"key": key.key, "temp_budget_increase": 1, "temp_budget_expiry": "1d"})
+    before = key.find()
+    for who in (key, api.new_key(user_id="u")):
+        for path in ("/key/update", "/key/regenerate"):
+            assert who.fails(403, path, {"key": key.key, **change})["param"] == param
+    assert key.find() == before
+    key.post("/key/update", {"key": key.key, "max_budget": 5, "tags": ["a", "b", "c"], "models": ["m"]})
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_key_makes_no_key_that_may_use_more(api: Api) -> None:
+    api.post("/user/new", {"user_id": "u", "auto_create_key": False})
+    api.post("/budget/new", {"budget_id": "small", "max_budget": 10})
+    key = api.new_key(user_id="u", models=["m"], budget_id="small")
+    for body, param in (
+        ({"models": ["all-team-models"], "max_budget": 1}, "models"),
+        ({"models": ["m"], "access_group_ids": ["more"], "max_budget": 1}, "models"),
+        ({"models": ["m"]}, "max_budget"),
+    ):
+        assert key.fails(403, "/key/generate", body)["param"] == param
+    assert key.new_key(models=["m"], max_budget=1).key

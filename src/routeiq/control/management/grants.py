@@ -18,13 +18,13 @@ from routeiq.control.management.rights import (
     subset,
 )
 from routeiq.core.errors import BadRequest
-from routeiq.store.compiled import effective
+from routeiq.store.compiled import ALL_TEAM_MODELS, effective
 from routeiq.store.tables_accounts import organization_memberships
 
 if TYPE_CHECKING:
     from routeiq.control.access import Caller
     from routeiq.store.accounts import Session
-    from routeiq.store.records import Team, VirtualKey
+    from routeiq.store.records import Limits, Team, VirtualKey
 
 KEY_TYPES = {
     "default": (),
@@ -77,6 +77,9 @@ class Grant:
         return team
 
     def _organization(self, key: VirtualKey, before: VirtualKey | None, team: Team | None) -> None:
+        left = before.organization_id if before is not None and not key.organization_id and team is None else ""
+        if left and not heads(self.caller, left):
+            raise denied("Only an admin may take a key out of its organization.", "organization_id")
         if not key.organization_id or (before is not None and before.organization_id == key.organization_id):
             return
         caller = self.caller
@@ -141,21 +144,24 @@ class Grant:
         caller = self.caller
         if caller.digest == key.digest:
             return
-        if any(rule.kind == "key" and not subset(key.models, rule.models) for rule in caller.rules):
+        if any(rule.kind == "key" and not _no_more(_named(key), rule.models) for rule in caller.rules):
             raise denied("models: the key that asks may not use all of them", "models")
         if caller.routes and not (key.allowed_routes and set(key.allowed_routes) <= set(caller.routes)):
             raise denied("allowed_routes: the key that asks may not use all of them", "allowed_routes")
         own = self.db.keys.get(caller.digest)
         if own is None:
             return
-        shared = self.db.budgets.get(own.budget_id) if own.budget_id else None
-        name = limiting.wider(key.limits, effective(own.limits, shared))
+        name = limiting.wider(self._limits(key), self._limits(own))
         if name is None and own.limits.max_budget is not None and key.limits.temp_budget_increase:
             name = "temp_budget_increase"
         if name is not None:
             raise denied(f"{name}: the key that asks has less itself", name)
         if own.expires is not None and (key.expires is None or key.expires > own.expires):
             raise denied("duration: the key that asks expires earlier itself", "duration")
+
+    def _limits(self, key: VirtualKey) -> Limits:
+        """Its own, and where it has none those of its shared budget."""
+        return effective(key.limits, self.db.budgets.get(key.budget_id) if key.budget_id else None)
 
     def _not_more_than_before(self, key: VirtualKey, before: VirtualKey, team: Team | None) -> None:
         """Who did not make a key, and does not lead its team, may not loosen it."""
@@ -164,18 +170,39 @@ class Grant:
             return
         if caller.user_id and caller.digest != key.digest and before.created_by == caller.user_id:
             return
-        name = limiting.wider(key.limits, before.limits)
-        if name is not None or key.limits.temp_budget_increase > before.limits.temp_budget_increase:
-            name = name or "temp_budget_increase"
+        name = limiting.wider(self._limits(key), self._limits(before))
+        if name is None and _more_for_a_while(key.limits, before.limits):
+            name = "temp_budget_increase"
+        if name is not None:
             raise denied(f"{name}: only an admin may raise it", name)
-        if before.models and key.models != before.models and not subset(key.models, before.models):
-            raise denied("models: only an admin may add to them", "models")
+        held = _named(before)
+        if held and _named(key) != held and not _no_more(_named(key), held):
+            name = "models" if key.models != before.models else "access_group_ids"
+            raise denied(f"{name}: only an admin may add to them", name)
+        if not set(before.tags) <= set(key.tags):
+            raise denied("tags: only an admin may take one away, which may have a budget", "tags")
         if before.expires is not None and (key.expires is None or key.expires > before.expires):
             raise denied("duration: only an admin may let this key live longer", "duration")
         if before.allowed_routes and not (key.allowed_routes and set(key.allowed_routes) <= set(before.allowed_routes)):
             raise denied("allowed_routes: only an admin may add to them", "allowed_routes")
         if before.blocked and not key.blocked:
             raise denied("blocked: only an admin may unblock a key", "blocked")
+
+
+def _named(key: VirtualKey) -> tuple[str, ...]:
+    """The models and groups a key is held to."""
+    return (*key.models, *key.access_group_ids)
+
+
+def _no_more(asked: tuple[str, ...], held: tuple[str, ...]) -> bool:
+    """Whether a key held to `asked` may use no more than one held to `held`; a team's models are all."""
+    return (ALL_TEAM_MODELS not in asked or ALL_TEAM_MODELS in held) and subset(asked, held)
+
+
+def _more_for_a_while(new: Limits, held: Limits) -> bool:
+    return new.temp_budget_increase > 0 and (
+        new.temp_budget_increase > held.temp_budget_increase or new.temp_budget_expiry > held.temp_budget_expiry
+    )
 
 
 def check_routes(routes: tuple[str, ...]) -> None:

@@ -97,7 +97,8 @@ def routes(desk: Desk) -> tuple[Route, ...]:
                 with desk.accounts.write() as db:
                     _, record = _changed(db, caller, digest_of(item.key), single, "/key/bulk_update")
                     db.keys.put(record)
-                desk.published(keys=[record.digest])
+                    found = [record.digest, *db.keys.retired(record.digest)]
+                desk.published(keys=found)
                 with desk.accounts.read() as db:
                     done.append({"key": item.key, "key_info": info(desk, db, record)})
             except GatewayError as error:

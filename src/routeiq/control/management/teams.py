@@ -91,6 +91,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 raise denied("models: an admin of the team may not add to them", "models")
             if before.access_group_ids != record.access_group_ids:
                 raise denied("access_group_ids: an admin of the team may not change them", "access_group_ids")
+            if not set(before.tags) <= set(record.tags):
+                raise denied("tags: an admin of the team may not take one away, which may have a budget", "tags")
             if before.blocked and not record.blocked:
                 raise denied("blocked: an admin of the team may not unblock it", "blocked")
 
