@@ -230,3 +230,37 @@ def test_a_reload_tells_no_password(server: PostgresServer, provider: Upstream) 
         gateway.reload({**config, "general_settings": {"database_url": server.database()}})
         until(lambda: "database_url changed, which takes a restart" in gateway.logs())
         assert "hunter2" not in gateway.logs()
+
+
+def test_a_key_deleted_at_one_gateway_is_gone_at_the_other(postgres: PostgresServer, provider: Upstream) -> None:
+    provider.reset()
+    env = {"DATABASE_URL": postgres.database()}
+    config = config_for(provider, "gpt-4o")
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+    with Gateway(config, env=env) as one, Gateway(config, env=env) as other:
+
+        def manage(path: str, **fields: Any) -> Any:
+            end = time.monotonic() + 20
+            while True:
+                status, _, answer = one.call(path, fields)
+                if status != 503:
+                    assert status == 200, answer
+                    return json.loads(answer)
+                assert time.monotonic() < end
+                time.sleep(0.1)
+
+        def within(seconds: float, key: str, wanted: int) -> None:
+            end = time.monotonic() + seconds
+            while other.call("/v1/chat/completions", body, key=key)[0] != wanted:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+
+        key = manage("/key/generate", team_id=manage("/team/new")["team_id"])["key"]
+        team = manage("/key/generate")["key"]
+        within(20, key, 200)
+        within(5, team, 200)
+        time.sleep(1.5)
+        manage("/key/block", key=key)
+        within(5, key, 403)
+        manage("/key/delete", keys=[team])
+        within(5, team, 401)

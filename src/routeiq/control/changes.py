@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
 from routeiq.core.messages import Invalidate, Message, Rebuild, Rebuilt
+
+log = logging.getLogger("routeiq.control")
 
 MOST_NAMES = 10_000
 """Keys and subjects named in one message; more are told as "everything"."""
@@ -16,9 +19,16 @@ MOST_NAMES = 10_000
 class Changes:
     """The control plane's way to the other processes. Every method may be called from any thread."""
 
-    def __init__(self, send: Callable[[Message], bool]) -> None:
-        """`send` gives a message to the supervisor, and False where there is none to give it to."""
+    def __init__(
+        self,
+        send: Callable[[Message], bool],
+        tell: Callable[[tuple[str, ...], tuple[str, ...]], None] = lambda _keys, _subjects: None,
+    ) -> None:
+        """`send` gives a message to the supervisor, and False where there is none to give it to. `tell` tells the other
+        gateways on the same database which keys and subjects have changed.
+        """
         self._send = send
+        self._tell = tell
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Rebuilt]] = {}
@@ -33,10 +43,23 @@ class Changes:
             self.everything()
         elif digests or names:
             self._send(Invalidate(digests, names))
+            self._say(digests, names)
 
     def everything(self) -> None:
         """Have every worker forget all keys of the database."""
         self._send(Invalidate())
+        self._say((), ())
+
+    def heard(self, keys: tuple[str, ...], subjects: tuple[str, ...]) -> None:
+        """Another gateway has changed these, or everything where both are empty."""
+        self._send(Invalidate(keys, subjects))
+
+    def _say(self, keys: tuple[str, ...], subjects: tuple[str, ...]) -> None:
+        try:
+            self._tell(keys, subjects)
+        except Exception as error:
+            # The change is made; who was not told asks again within a minute.
+            log.warning("other gateways could not be told of a change: %s", type(error).__name__)
 
     @property
     def rebuilding(self) -> bool:

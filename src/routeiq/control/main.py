@@ -24,7 +24,7 @@ from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.control.retention import let_go
 from routeiq.control.shelf import Shelf
-from routeiq.control.watch import watch
+from routeiq.control.watch import listen_to_others, watch
 from routeiq.core import access_groups
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import GAUGE, CounterTable
@@ -44,6 +44,7 @@ from routeiq.store.compiled import Rules
 from routeiq.store.database import engine, handed_over
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
+from routeiq.store.notices import NoticeRepository
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
 from routeiq.store.retention import Retention
@@ -98,7 +99,11 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         spend,
     )
     feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
-    changes = Changes(feed.send)
+    journal = args.state / "journal"
+    journal.mkdir(mode=0o700, exist_ok=True)
+    notices = NoticeRepository(database, node_name(journal))
+    # A file is one gateway's own.
+    changes = Changes(feed.send) if isinstance(where, Path) else Changes(feed.send, notices.say)
     slots = SlotTable(args.state, column=0, columns=args.columns)
     plane = Plane(
         table,
@@ -108,32 +113,25 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         leases=Leases(slots, spend),
         stored=Shelf(StoredRepository(database, Vault(os.environ.get(SECRETS_KEY_ENV, ""))), _trial),
     )
-    journal = args.state / "journal"
-    journal.mkdir(mode=0o700, exist_ok=True)
     ingester = Ingester(journal, _migrated(where), observe=_observer(plane, table), trouble=_noted(plane, table))
     stop = threading.Event()
     writer = threading.Thread(target=ingester.run, args=(stop,), name="ledger", daemon=True)
     server = make_server(create_app(plane))
     listener = listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    renewing = asyncio.create_task(plane.credentials.run())
-    purging = asyncio.create_task(purge(plane))
-    sweeping = asyncio.create_task(_sweep(plane))
-    watching = asyncio.create_task(watch(plane))
-    letting_go = asyncio.create_task(let_go(plane, Retention(database)))
-    exporting = asyncio.create_task(write_days(plane, database))
+    jobs = [plane.credentials.run(), purge(plane), _sweep(plane), watch(plane), let_go(plane, Retention(database)),
+            write_days(plane, database)]  # fmt: skip
+    if not isinstance(where, Path):
+        jobs.append(listen_to_others(plane, notices))
+    running = [asyncio.create_task(job) for job in jobs]
     nodes = Nodes(table, slots, node_name(journal), _noted_redis(table))
     plane.nodes = nodes
     sharing = threading.Thread(target=nodes.run, args=(stop,), name="nodes", daemon=True)
     writer.start()
     sharing.start()
     seconds = await feed.follow(serving)
-    renewing.cancel()
-    purging.cancel()
-    sweeping.cancel()
-    watching.cancel()
-    letting_go.cancel()
-    exporting.cancel()
+    for job in running:
+        job.cancel()
     stop.set()
     await asyncio.to_thread(writer.join)
     if seconds:

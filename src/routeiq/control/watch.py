@@ -10,11 +10,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from routeiq.control.plane import Plane
+from routeiq.store.notices import NoticeRepository
 
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 30.0
 """How long until a build that changed nothing is tried again."""
 log = logging.getLogger("routeiq.control")
+
+
+async def listen_to_others(plane: Plane, notices: NoticeRepository) -> None:
+    """Pass on to the workers what other gateways have changed, for as long as the process lives."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if plane.database.trouble is not None:
+            continue
+        try:
+            for keys, subjects in await run_in_threadpool(notices.hear):
+                plane.changes.heard(keys, subjects)
+        except SQLAlchemyError as error:
+            log.debug("what others have changed could not be read: %s", type(error).__name__)
 
 
 async def watch(plane: Plane) -> None:
