@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PORT = 4000
 MODEL = "demo"
 EMBEDDING_MODEL = "demo-embedding"
-LEDGER_SECONDS = 5.0
+LEDGER_SECONDS = 20.0
 
 
 @dataclass
