@@ -203,6 +203,25 @@ def test_a_temporary_increase(gateway: Gateway) -> None:
     assert statuses(gateway, key, 2) == [200, 422]
 
 
+def test_a_soft_budget_is_told_of_and_refuses_nothing(gateway: Gateway) -> None:
+    team = name()
+    manage(gateway, "/team/new", {"team_id": team, "soft_budget": 0.02, "budget_duration": "1d"})
+    key = new_key(gateway, team_id=team)
+
+    def told() -> float:
+        return gateway.metrics().get('routeiq_soft_budgets_exceeded_total{kind="team"}', 0)
+
+    before = told()
+    assert ask(gateway, key)[0] == 200
+    assert f"soft budget of the team {team}" not in gateway.logs()
+    assert statuses(gateway, key, 8) == [200] * 8
+    end = time.monotonic() + 5
+    while told() == before:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert 1 <= gateway.logs().count(f"soft budget of the team {team}") <= 2  # once a worker
+
+
 def test_several_windows_of_one_budget(gateway: Gateway) -> None:
     limits = [{"max_budget": 0.03, "budget_duration": "30d"}, {"max_budget": 0.02, "budget_duration": "5s"}]
     key = new_key(gateway, budget_limits=limits)

@@ -17,7 +17,7 @@ from routeiq.config.named import SECTION as CREDENTIALS
 from routeiq.config.references import PREFIX
 from routeiq.config.report import Mark, Path, Report
 from routeiq.config.source import Node, Source, from_value
-from routeiq.core.keys import BudgetLimit, Subject
+from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
 from routeiq.core.provider import ProviderSpec
 from routeiq.core.stored import Stored, StoredCredential, StoredDeployment, StoredTag
 
@@ -75,7 +75,10 @@ def subjects(tags: tuple[StoredTag, ...]) -> dict[str, Subject]:
 
 
 def _subject(tag: StoredTag) -> Subject:
-    budgets = (BudgetLimit(amount=tag.max_budget, duration=tag.budget_duration),) if tag.max_budget is not None else ()
+    budgets: tuple[BudgetLimit, ...] = ()
+    if tag.max_budget is not None or tag.soft_budget:
+        amount = tag.max_budget if tag.max_budget is not None else UNLIMITED
+        budgets = (BudgetLimit(amount=amount, duration=tag.budget_duration, soft=tag.soft_budget or 0),)
     return Subject(
         kind="tag", id=tag.name, rpm=tag.rpm, tpm=tag.tpm, max_parallel_requests=tag.max_parallel_requests,
         budgets=budgets,

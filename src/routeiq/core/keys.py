@@ -20,12 +20,18 @@ ROLES = (PROXY_ADMIN, PROXY_ADMIN_VIEWER, ORG_ADMIN, INTERNAL_USER, INTERNAL_USE
 """LiteLLM's names: https://docs.litellm.ai/docs/proxy/access_control"""
 
 
+UNLIMITED = 2**62
+"""Nano-dollars nobody spends: four and a half billion dollars."""
+
+
 class BudgetLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What may be spent in one period. Money in nano-dollars."""
 
     amount: int
     duration: str = ""
     """`30s`, `5m`, `2h`, `1d`, `7d`, `30d`, `1mo`: periods by the calendar (`core.periods`); empty is one for ever."""
+    soft: int = 0
+    """Over this much somebody is told, and nothing is refused; 0 is never."""
     extra: int = 0
     """A temporary increase, until `extra_until` (Unix seconds)."""
     extra_until: float = 0.0

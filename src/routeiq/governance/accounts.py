@@ -6,6 +6,7 @@ limit.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -21,6 +22,13 @@ from routeiq.governance.windows import BUCKET_SECONDS, BUCKETS, Budget, Gauge, W
 
 _WINDOW = f"w{BUCKETS + 2}"
 _WHO = {"key": "this key", "global": "the gateway"}
+
+
+MOST_TOLD = 10_000
+"""Subjects remembered whose soft budget was told to be exceeded."""
+
+Alert = Callable[[Subject, BudgetLimit, int, int], None]
+log = logging.getLogger("routeiq.worker")
 
 
 class Spent(NamedTuple):
@@ -82,11 +90,11 @@ class Counters:
 class Account:
     """A subject with the counters of its limits."""
 
-    __slots__ = ("_counters", "_slots", "budgets", "parallel", "requests", "requests_used", "spend", "subject",
-                 "tokens", "tokens_used")  # fmt: skip
+    __slots__ = ("_alert", "_counters", "_slots", "budgets", "parallel", "requests", "requests_used", "spend",
+                 "subject", "tokens", "tokens_used")  # fmt: skip
 
     def __init__(
-        self, subject: Subject, counters: Counters, slots: SlotTable | None, zone: str, busy: list[Busy]
+        self, subject: Subject, counters: Counters, slots: SlotTable | None, zone: str, busy: list[Busy], alert: Alert
     ) -> None:
         if subject.slot >= 0 and len(subject.budgets) > MOST_BUDGETS:
             # What is behind a slot is another subject's.
@@ -95,6 +103,7 @@ class Account:
             )
         self.subject = subject
         self._counters = counters
+        self._alert = alert
         self._slots = slots if subject.slot >= 0 else None
         self.requests = counters.window(REQUESTS, "rpm") if subject.rpm is not None else None
         self.tokens = counters.window(TOKENS, "tpm") if subject.tpm is not None else None
@@ -145,9 +154,11 @@ class Account:
             if used > (subject.tpm or 0):
                 self._give_back(tick, count, tokens)
                 return lambda: self._exceeded("tokens", subject.tpm or 0, window, tokens, now)
-        for place, (meter, _) in enumerate(self.budgets):
+        for place, (meter, limit) in enumerate(self.budgets):
             spent = meter.reserve(cost, now)
             most = self.budgets[place].most(now)
+            if limit.soft and spent >= limit.soft:
+                self._alert(subject, limit, spent, meter.period.number(now))
             if spent > most or spent - cost >= most:
                 for before in self.budgets[: place + 1]:
                     before.meter.settle(cost, 0, now)
@@ -248,6 +259,9 @@ class LimitBook:
         self.workers = workers
         self.busy: list[Busy] = []
         """What has been counted here alone."""
+        self.exceeded: Callable[[str], None] = lambda _kind: None
+        """Told of the kind of a subject whose soft budget is exceeded."""
+        self._told: dict[str, int] = {}
         self._table = table
         self._slots = slots
         self._shared = False
@@ -265,9 +279,22 @@ class LimitBook:
     def account(self, subject: Subject) -> Account:
         """The subject's account. Raises `Overloaded` where there is no room to count."""
         try:
-            return Account(subject, self.counters(subject), self._slots, self.zone, self.busy)
+            return Account(subject, self.counters(subject), self._slots, self.zone, self.busy, self.alert)
         except (TableFull, ValueError) as error:
             raise Overloaded(f"No room to count for another {subject.kind}: {error}.") from None
+
+    def alert(self, subject: Subject, limit: BudgetLimit, spent: int, number: int) -> None:
+        """Tell that a soft budget is exceeded, once in the period with this number."""
+        if self._told.get(subject.name) == number:
+            return
+        while len(self._told) >= MOST_TOLD:
+            del self._told[next(iter(self._told))]
+        self._told[subject.name] = number
+        log.warning(
+            "the soft budget of the %s %s is exceeded: %s of %s dollars are spent",
+            subject.kind, subject.id[:64], dollars(spent), dollars(limit.soft),
+        )  # fmt: skip
+        self.exceeded(subject.kind)
 
     def flush(self, now: float) -> None:
         """Add what has been counted here alone: about once a second, and at the end. `now` in Unix seconds."""

@@ -33,7 +33,7 @@ class RunAccount(Account):
     __slots__ = ("_cells", "_count", "_first", "_limits", "_places", "_run", "_step", "message")
 
     def __init__(self, subject: Subject, limits: Runs, book: LimitBook, slots: SlotTable) -> None:
-        super().__init__(subject, book.counters(subject), slots, book.zone, book.busy)
+        super().__init__(subject, book.counters(subject), slots, book.zone, book.busy, book.alert)
         self.message = 0
         """Checksum of what the request at hand asks with last; 0 for nothing."""
         self._limits = limits

@@ -16,6 +16,7 @@ from routeiq.governance.keys import KeyRing
 from routeiq.governance.reserving import Stocks, Turns
 from routeiq.governance.runs import AgentRuns
 from routeiq.ledger.journal import EventSink
+from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
 from routeiq.pipeline.services import ResponseStore, Services
 from routeiq.providers.signing import CredentialSource
@@ -54,6 +55,7 @@ def assemble(
     limits = PoolLimits()
     pool = Pool(Resolver(ttl=snapshot.limits.dns_ttl), limits, outbox)
     book = LimitBook(table, slots, turns.workers if turns is not None else 1)
+    book.exceeded = lambda kind: meters.count(metrics.SOFT_BUDGETS, kind=kind)
     stocks = Stocks(turns)
     directory, credentials, responses = sources(pool)
     return Services(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from routeiq.core.keys import PROXY_ADMIN, BudgetLimit, EndUser, Key, ModelRule, Refusal, Subject
+from routeiq.core.keys import PROXY_ADMIN, UNLIMITED, BudgetLimit, EndUser, Key, ModelRule, Refusal, Subject
 from routeiq.core.periods import Period
 from routeiq.store.records import Budget, Limits, Organization, Spending, Team, TeamMember, User, VirtualKey
 from routeiq.store.records import EndUser as EndUserRecord
@@ -207,8 +207,9 @@ def subjects_of(kind: str, id: str, limits: Limits, spending: Spending, zone: st
 
 def _budgets(limits: Limits, spending: Spending, zone: str, now: float) -> Iterator[BudgetLimit]:
     windows: list[tuple[int, str]] = []
-    if limits.max_budget is not None:
-        windows.append((limits.max_budget, limits.budget_duration))
+    soft = limits.soft_budget or 0
+    if limits.max_budget is not None or soft:
+        windows.append((limits.max_budget if limits.max_budget is not None else UNLIMITED, limits.budget_duration))
     windows += [(window.max_budget, window.budget_duration) for window in limits.budget_limits]
     for index, (amount, duration) in enumerate(windows):
         extra, until = 0, float("inf")
@@ -220,7 +221,11 @@ def _budgets(limits: Limits, spending: Spending, zone: str, now: float) -> Itera
             if spending.at >= begin:
                 extra, until = extra - carried, min(until, end)
         yield BudgetLimit(
-            amount=amount, duration=duration, extra=extra, extra_until=min(until, FOR_EVER) if extra else 0.0
+            amount=amount,
+            duration=duration,
+            soft=soft if index == 0 else 0,
+            extra=extra,
+            extra_until=min(until, FOR_EVER) if extra else 0.0,
         )
 
 
