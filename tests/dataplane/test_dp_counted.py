@@ -147,6 +147,19 @@ def test_a_run_that_goes_in_circles_ends(agents: Gateway) -> None:
     assert [step(n) for n in range(5)] == [200] * 3 + [403] * 2
 
 
+def test_what_is_nested_deeply_is_answered(gateway: Gateway, provider: Upstream) -> None:
+    """Nobody waits for ever, neither at the first request of a run nor later: here for a provider that is not there."""
+    away = deployment(provider, "away", api_base="http://127.0.0.1:9/v1")
+    served(gateway, provider, away, routeiq={"runs": RUNS}, litellm_settings={"num_retries": 0})
+    run = {"x-routeiq-run-id": uuid4().hex}
+    for depth in (480, 520, 700, 950):
+        body = b'{"model": "away", "messages": [{"role": "user", "content": %s}]}' % (b"[" * depth + b"]" * depth)
+        for headers in (run, {"x-routeiq-run-id": uuid4().hex}):
+            status, _, answer = gateway.call("/v1/chat/completions", body, headers=headers, timeout=10)
+            assert status in (502, 503), depth
+            assert json.loads(answer)["error"]["code"] != "internal_error", depth
+
+
 def test_a_run_fans_out_only_so_far(agents: Gateway, provider: Upstream) -> None:
     provider.always(Script(delay=0.6))
     run = {"x-routeiq-run-id": uuid4().hex}

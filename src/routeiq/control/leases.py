@@ -68,7 +68,7 @@ class _Lease:
         self.run = ""
         """Its name, where it is a run's."""
         self.subject = ""
-        """Its name, where this process knows it."""
+        """Its name without a share, where this process knows it."""
         self.sum = 0
         """Checksum of its counts when they were looked at last."""
         self.changed = now
@@ -117,7 +117,7 @@ class Leases:
         durations = [limit.duration for limit in subject.budgets]
         name = "\n".join((subject.name, zone, *durations))
         lease = self._lease(name, lambda now: self._spent(subject, zone, now))
-        lease.subject = subject.name
+        lease.subject = f"{subject.kind}:{subject.id}"
         return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
 
     def grant_run(self, name: str, limits: Runs) -> Subject:
@@ -170,11 +170,7 @@ class Leases:
             now = self._clock()
             for digest, lease in list(self._leases.items()):
                 # Whose a lease is that another process made is not known.
-                concerned = (
-                    not names
-                    or not lease.subject
-                    or any(lease.subject == name or lease.subject.startswith(f"{name}:") for name in names)
-                )
+                concerned = not names or not lease.subject or lease.subject in names
                 if concerned and not lease.run and lease.ready.is_set():
                     self._table.take_back(lease.slot)
                     del self._leases[digest]

@@ -7,6 +7,8 @@ Each of them is a `Subject` with limits of its own; a request is let through whe
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 
 PROXY_ADMIN = "proxy_admin"
@@ -58,8 +60,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def name(self) -> str:
-        """Unique: `team:abc`, `key:<digest>:gpt-4o`."""
-        return f"{self.kind}:{self.id}:{self.share}" if self.share else f"{self.kind}:{self.id}"
+        """Unique, whatever an id has in it: `team:abc`, `key/gpt-4o:<digest>`."""
+        return f"{self.kind}/{quote(self.share, safe='*')}:{self.id}" if self.share else f"{self.kind}:{self.id}"
 
     @property
     def limited(self) -> bool:

@@ -9,7 +9,7 @@ from routeiq.governance.keys import Caller
 from routeiq.governance.reserving import Reservation, rate_headers, reserve
 from routeiq.governance.strict import Strict
 from routeiq.pipeline.plan import LiveGroup, Plan
-from routeiq.pipeline.settle import refuse
+from routeiq.pipeline.waiting import wait
 
 BYTES_PER_TOKEN = 4
 """Of the estimate before the call; the provider's own count replaces it after."""
@@ -63,7 +63,7 @@ def _reserve_everywhere(exchange: Exchange, plan: Plan, now: float) -> bool:
     """Where other machines share the limits: ask for all of them, or see that what they count is known."""
     services = plan.services
     if services.strict is not None:
-        services.start(_ask(exchange, plan, services.strict, now))
+        services.start(wait(exchange, _ask(exchange, plan, services.strict, now)))
         return True
     shared = plan.snapshot.shared
     if shared is not None and shared.when_lost == "refuse" and not services.shares_counters():
@@ -77,24 +77,23 @@ def _reserve_everywhere(exchange: Exchange, plan: Plan, now: float) -> bool:
     return False
 
 
-async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> None:
+async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> bool:
     reservation = exchange.reservation
     refused = await strict.reserve(reservation, now)
     if exchange.settled:
         # The client went away, and all was settled before Redis had its part.
         if reservation.ticket:
             await strict.settle(reservation, 0, 0, now)
-        return
+        return False
     if refused is None:
-        plan.resume(exchange)
-        return
+        return True
     reservation.cancel(now)
     exchange.reservation = None
     if isinstance(refused, BudgetExceeded):
         refused.status = plan.snapshot.auth.budget_exceeded_status
     elif isinstance(refused, LimitExceeded):
         refused.headers = rate_headers(reservation.accounts, now)
-    refuse(exchange, refused)
+    raise refused
 
 
 def not_allowed(rule: ModelRule, model: str) -> Forbidden:

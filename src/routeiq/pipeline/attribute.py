@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from routeiq.core.errors import BadRequest, GatewayError
+from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.governance.accounts import Account
 from routeiq.governance.customers import Customer
@@ -19,7 +19,7 @@ from routeiq.governance.keys import Caller
 from routeiq.governance.runs import RunAccount
 from routeiq.pipeline.plan import Plan
 from routeiq.pipeline.services import Services
-from routeiq.pipeline.settle import refuse
+from routeiq.pipeline.waiting import wait
 from routeiq.providers.dialects.splice import replace_members
 
 END_USER_HEADERS = (b"x-litellm-end-user-id", b"x-litellm-customer-id")
@@ -48,7 +48,7 @@ def attribute(exchange: Exchange) -> bool:
     if plan.limits_more:
         return _find_accounts(exchange, plan)
     if request.user:
-        exchange.end_user = request.user
+        exchange.end_user = request.user[:LONGEST]
     return False
 
 
@@ -59,7 +59,7 @@ def end_user_of(exchange: Exchange, header: str | None) -> str:
         value = exchange.headers.get(name)
         if value:
             return value.decode("latin-1")[:LONGEST]
-    return exchange.peek.user or ""
+    return (exchange.peek.user or "")[:LONGEST]
 
 
 def _find_accounts(exchange: Exchange, plan: Plan) -> bool:
@@ -76,14 +76,14 @@ def _find_accounts(exchange: Exchange, plan: Plan) -> bool:
     if snapshot.end_users and exchange.end_user:
         known, again, customer = services.customers.asked.get(exchange.end_user, now)
         if not known:
-            services.start(_ask(exchange, plan))
+            services.start(wait(exchange, _ask(exchange, plan)))
             return True
         if again:
             services.start(services.customers.asked.refresh(exchange.end_user, now))
     if snapshot.runs is not None and exchange.run_id:
         known, _, run = services.runs.asked.get(_run_name(exchange), now)
         if not known:
-            services.start(_ask(exchange, plan))
+            services.start(wait(exchange, _ask(exchange, plan)))
             return True
     exchange.also = _accounts(exchange, plan, customer, run)
     return False
@@ -107,23 +107,18 @@ def _accounts(exchange: Exchange, plan: Plan, customer: Customer | None, run: Ru
     return tuple(found)
 
 
-async def _ask(exchange: Exchange, plan: Plan) -> None:
+async def _ask(exchange: Exchange, plan: Plan) -> bool:
     services: Services = plan.services
     snapshot = plan.snapshot
     customer: Customer | None = None
     run: RunAccount | None = None
-    try:
-        if snapshot.end_users and exchange.end_user:
-            customer = await services.customers.asked.ask(exchange.end_user, services.now())
-        if snapshot.runs is not None and exchange.run_id:
-            run = await services.runs.asked.ask(_run_name(exchange), services.now())
-        if exchange.settled:
-            return
+    if snapshot.end_users and exchange.end_user:
+        customer = await services.customers.asked.ask(exchange.end_user, services.now())
+    if snapshot.runs is not None and exchange.run_id:
+        run = await services.runs.asked.ask(_run_name(exchange), services.now())
+    if not exchange.settled:
         exchange.also = _accounts(exchange, plan, customer, run)
-    except GatewayError as error:
-        refuse(exchange, error)
-    else:
-        plan.resume(exchange)
+    return True
 
 
 def _run_name(exchange: Exchange) -> str:
@@ -178,14 +173,16 @@ def _last_message(body: bytes) -> int:
     """A checksum of what is asked with last, but for ids; 0 where there is no conversation."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+        for name in _MESSAGES:
+            said = found.get(name)
+            if isinstance(said, list) and said:
+                said = said[-1]
+            if said:
+                return zlib.crc32(msgspec.json.encode(_without_ids(said), order="sorted")) or 1
+    except msgspec.DecodeError:
         return 0
-    for name in _MESSAGES:
-        said = found.get(name)
-        if isinstance(said, list) and said:
-            said = said[-1]
-        if said:
-            return zlib.crc32(msgspec.json.encode(_without_ids(said), order="sorted")) or 1
+    except RecursionError:
+        return zlib.crc32(body) or 1
     return 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from routeiq.core.errors import GatewayError, Unauthorized
+from routeiq.core.errors import Unauthorized
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Auth, Snapshot
 from routeiq.governance.keys import Caller
 from routeiq.pipeline.plan import Stage
 from routeiq.pipeline.services import Services
-from routeiq.pipeline.settle import refuse
+from routeiq.pipeline.waiting import wait
 
 
 def choose(snapshot: Snapshot) -> Stage:
@@ -41,7 +41,7 @@ def authenticate(exchange: Exchange) -> bool:
     if auth.lookup:
         known, again, caller = services.keys.known(token, exchange.started)
         if not known:
-            services.start(_look_up(exchange, token))
+            services.start(wait(exchange, _look_up(exchange, token)))
             return True
         if again:
             services.start(services.keys.refresh(token, services.now()))
@@ -78,14 +78,9 @@ def admitted(caller: Caller | None, now: float) -> Caller:
     return caller
 
 
-async def _look_up(exchange: Exchange, token: bytes) -> None:
+async def _look_up(exchange: Exchange, token: bytes) -> bool:
     services: Services = exchange.plan.services
-    try:
-        caller = await services.keys.look_up(token, services.now())
-        if exchange.settled:
-            return
+    caller = await services.keys.look_up(token, services.now())
+    if not exchange.settled:
         exchange.key = admitted(caller, exchange.at / 1e6)
-    except GatewayError as error:
-        refuse(exchange, error)
-    else:
-        exchange.plan.resume(exchange)
+    return True

@@ -9,14 +9,13 @@ https://platform.openai.com/docs/guides/conversation-state
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw
 
-from routeiq.core.errors import BadRequest, GatewayError
+from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.responses import UNDER_WAY
 from routeiq.core.snapshot import RESPONSES
@@ -24,13 +23,11 @@ from routeiq.pipeline import background
 from routeiq.pipeline.keeping import Keeping
 from routeiq.pipeline.plan import LiveGroup, Plan, Route
 from routeiq.pipeline.services import ResponseStore, Services
-from routeiq.pipeline.settle import refuse
+from routeiq.pipeline.waiting import wait
 from routeiq.providers.dialects.responses import ResponsesRequest, decode_recalled
 from routeiq.providers.translate.chat import Thread
 from routeiq.providers.translate.responses.answer import PREFIX
 from routeiq.providers.translate.responses.kept import INPUT, REFERENCE, references, resolved, with_items
-
-log = logging.getLogger("routeiq.pipeline")
 
 
 def begin(exchange: Exchange) -> bool:
@@ -49,7 +46,7 @@ def begin(exchange: Exchange) -> bool:
             _leave_to_provider(exchange, thread)
         return False
     if thread.previous or thread.background or REFERENCE in exchange.body:
-        services.start(_recall(exchange, store))
+        services.start(wait(exchange, _recall(exchange, store)))
         return True
     if thread.stored:
         exchange.client = Keeping(exchange.client, store, exchange.body)
@@ -68,29 +65,21 @@ def _leave_to_provider(exchange: Exchange, thread: Thread) -> None:
         )
 
 
-async def _recall(exchange: Exchange, store: ResponseStore) -> None:
-    """Get what has to be known, and send the exchange on."""
+async def _recall(exchange: Exchange, store: ResponseStore) -> bool:
+    """Get what has to be known; False where the exchange goes on in the background."""
     body, thread = exchange.body, exchange.thread
-    try:
-        if thread.previous:
-            await _go_on(exchange, store, thread.previous)
-        if REFERENCE in body:
-            await _resolve(exchange, store)
-        if exchange.settled:
-            return
-        if thread.background and not narrow(exchange, _is_native):
-            await background.run(exchange, store, body)
-            return
-    except GatewayError as error:
-        refuse(exchange, error)
-        return
-    except Exception:
-        log.exception("a conversation could not be recalled", extra={"call_id": exchange.call_id})
-        refuse(exchange, GatewayError("The gateway failed to handle this request.", code="internal_error"))
-        return
+    if thread.previous:
+        await _go_on(exchange, store, thread.previous)
+    if REFERENCE in body:
+        await _resolve(exchange, store)
+    if exchange.settled:
+        return False
+    if thread.background and not narrow(exchange, _is_native):
+        await background.run(exchange, store, body)
+        return False
     if thread.stored:
         exchange.client = Keeping(exchange.client, store, body)
-    exchange.plan.resume(exchange)
+    return True
 
 
 async def _go_on(exchange: Exchange, store: ResponseStore, previous: str) -> None:

@@ -9,19 +9,16 @@ drives the last two. A stage that the configuration does not need is not in a pl
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
 from routeiq.pipeline import admit, attribute, authenticate, call, decide, noting, read
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
-
-log = logging.getLogger("routeiq.pipeline")
+from routeiq.pipeline.waiting import failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +85,5 @@ def run(exchange: Exchange) -> None:
             exchange.stage += 1
             if stage(exchange):
                 return
-    except GatewayError as error:
-        refuse(exchange, error)
-    except Exception:
-        log.exception("a request failed", extra={"call_id": exchange.call_id})
-        refuse(exchange, GatewayError("The gateway failed to handle this request.", code="internal_error"))
+    except Exception as error:
+        refuse(exchange, failure(exchange, error))
