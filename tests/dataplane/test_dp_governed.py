@@ -263,6 +263,13 @@ def test_tags(gateway: Gateway) -> None:
     assert ask(gateway, key, {"x-litellm-tags": tag})[0] == 422
     assert ask(gateway, tagged)[0] == 422
     assert ask(gateway, key)[0] == 200
+    end = time.monotonic() + 10
+    while manage(gateway, "/tag/info", {"names": [tag]})[tag]["spend"] != pytest.approx(0.02):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    entry = next(entry for entry in manage(gateway, "/tag/list") if entry["name"] == tag)
+    assert entry["spend"] == pytest.approx(0.02)
+    assert next(it for it in manage(gateway, "/tag/list", key=key) if it["name"] == tag)["spend"] is None
 
 
 def test_a_management_key_calls_no_model(gateway: Gateway) -> None:

@@ -193,8 +193,8 @@ def test_tags(gateway: Gateway) -> None:
     changed = ask(gateway, "POST", "/tag/update", {"name": "nightly", "max_budget": None, "tpm_limit": 9})["tag"]
     budget = changed["litellm_budget_table"]
     assert (budget["max_budget"], budget["tpm_limit"], budget["rpm_limit"]) == (None, 9, 5)
-    assert ask(gateway, "POST", "/tag/info", {"names": ["nightly"]}) == {"nightly": changed}
-    assert ask(gateway, "GET", "/tag/list") == [changed]
+    assert ask(gateway, "POST", "/tag/info", {"names": ["nightly"]}) == {"nightly": {**changed, "spend": 0.0}}
+    assert ask(gateway, "GET", "/tag/list") == [{**changed, "spend": 0.0}]
     ask(gateway, "POST", "/tag/update", {"name": "nobody"}, status=404)
     ask(gateway, "POST", "/tag/info", {"names": ["nobody"]}, status=404)
     error = ask(gateway, "POST", "/tag/new", {"name": "x", "budget_id": "b"}, status=400)["error"]

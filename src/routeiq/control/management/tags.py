@@ -6,6 +6,7 @@ https://docs.litellm.ai/docs/proxy/tag_budgets
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -20,9 +21,13 @@ from routeiq.control.routes import Route
 from routeiq.control.shelf import by, serve
 from routeiq.core.errors import BadRequest
 from routeiq.core.money import NANO_PER_DOLLAR
+from routeiq.core.periods import Period
 from routeiq.core.stored import StoredTag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from routeiq.control.access import Caller
     from routeiq.control.plane import Plane
 
 _TEXTS = ("description", "budget_duration")
@@ -82,13 +87,14 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         serve(plane)
         return json_answer({"message": f"Tag {body.name} deleted successfully"})
 
-    def info(body: TagNames) -> Response:
+    def info(request: Request, body: TagNames) -> Response:
         """Some tags, by name."""
-        return json_answer({name: _shown(_existing(plane, name)) for name in dict.fromkeys(body.names)})
+        found = [_existing(plane, name) for name in dict.fromkeys(body.names)]
+        return json_answer({entry["name"]: entry for entry in _with_spend(plane, request.state.caller, found)})
 
-    def listed() -> Response:
+    def listed(request: Request) -> Response:
         """All tags that were made."""
-        return json_answer([_shown(tag) for tag in plane.shelf.repository.tags()])
+        return json_answer(_with_spend(plane, request.state.caller, plane.shelf.repository.tags()))
 
     write = functools.partial(Route, access=Access.MANAGE, operation="tag:write")
     read = functools.partial(Route, access=Access.MANAGE, operation="tag:read")
@@ -146,6 +152,18 @@ def _shown(tag: StoredTag) -> dict[str, Any]:
         "updated_at": moment(tag.updated_at),
         "litellm_budget_table": budget,
     }
+
+
+def _with_spend(plane: Plane, caller: Caller, tags: Iterable[StoredTag]) -> list[dict[str, Any]]:
+    """Tags with what they have spent in the period of their budget, for who may see everybody's spend."""
+    listed = list(tags)
+    spent: dict[str, int] = {}
+    if caller.sees_all:
+        zone, now = plane.current().auth.timezone, time.time()
+        for duration in {tag.budget_duration for tag in listed}:
+            names = [tag.name for tag in listed if tag.budget_duration == duration]
+            spent |= plane.spend.spent_many("tag", names, Period(duration, zone).bounds(now)[0])
+    return [{**_shown(tag), "spend": _dollars(spent.get(tag.name))} for tag in listed]
 
 
 def _dollars(amount: int | None) -> float | None:
