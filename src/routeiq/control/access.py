@@ -82,6 +82,8 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "organization:members": _ORGANIZATION,
         "customer:read": _ADMIN_VIEW,
         "customer:write": _ADMIN,
+        "workspace:read": _READ,
+        "workspace:write": _ORGANIZATION,
         "budget:read": _ADMIN_VIEW,
         "budget:write": _ADMIN,
         "spend:read": _READ,

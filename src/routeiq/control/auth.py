@@ -156,4 +156,8 @@ def may_see(caller: Caller, name: str) -> bool:
     """Whether all of a caller's rules have this public name or a pattern for it."""
     if caller.sees_all:
         return True
-    return all(any(fnmatchcase(name, pattern) for pattern in rule.models) for rule in caller.rules)
+    return all(
+        any(fnmatchcase(name, pattern) for pattern in rule.models)
+        and not any(fnmatchcase(name, pattern) for pattern in rule.denied)
+        for rule in caller.rules
+    )

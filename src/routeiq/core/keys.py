@@ -43,7 +43,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody or something requests count for. Limits of `None` are no limits."""
 
     kind: str
-    """`key`, `user`, `member` (a user in a team), `team`, `organization`, `end_user`, `tag`, `run`."""
+    """`key`, `user`, `member` (a user in a team), `team`, `organization`, `workspace`, `end_user`, `tag`, `run`."""
     id: str
     """Of a member: `<team_id>/<user_id>`."""
     share: str = ""
@@ -77,12 +77,14 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """`team_blocked`, `organization_blocked`, …"""
 
 
-class ModelRule(msgspec.Struct, frozen=True, kw_only=True):
+class ModelRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Public names or patterns (`gpt-*`) one of the owners of a key may use; a request needs the leave of all rules."""
 
     kind: str
-    """Whose rule it is: `key`, `user`, `team`, `organization`."""
+    """Whose rule it is: `key`, `user`, `team`, `organization`, `workspace`."""
     models: tuple[str, ...]
+    denied: tuple[str, ...] = ()
+    """The same for what may not be used, whatever `models` say."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

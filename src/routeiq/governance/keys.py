@@ -21,8 +21,14 @@ ANONYMOUS = Key(id="", name="anonymous")
 
 
 def allows(rule: ModelRule, model: str) -> bool:
-    """Whether a rule has this public name or a pattern for it."""
-    return any(pattern == model or ("*" in pattern and fnmatchcase(model, pattern)) for pattern in rule.models)
+    """Whether a rule has this public name or a pattern for it, and does not deny it."""
+    if rule.denied and _fits(model, rule.denied):
+        return False
+    return _fits(model, rule.models)
+
+
+def _fits(model: str, patterns: tuple[str, ...]) -> bool:
+    return any(pattern == model or ("*" in pattern and fnmatchcase(model, pattern)) for pattern in patterns)
 
 
 class Caller:

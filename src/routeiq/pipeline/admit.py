@@ -99,7 +99,13 @@ async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> bo
 def not_allowed(rule: ModelRule, model: str) -> Forbidden:
     """The error for a model that one of the key's owners, or the key itself, may not use."""
     who = "key" if rule.kind == "key" else f"key's {rule.kind}"
-    may = f"It may use: {', '.join(rule.models[:_LISTED])}." if rule.models else "It may use no model."
+    if rule.denied and rule.models == ("*",):
+        may = f"It may use all but: {', '.join(rule.denied[:_LISTED])}."
+    elif rule.models:
+        but = f", but not: {', '.join(rule.denied[:_LISTED])}" if rule.denied else ""
+        may = f"It may use: {', '.join(rule.models[:_LISTED])}{but}."
+    else:
+        may = "It may use no model."
     return Forbidden(
         f"This {who} may not use the model '{model[:200]}'. {may}",
         type=f"{'org' if rule.kind == 'organization' else rule.kind}_model_access_denied",

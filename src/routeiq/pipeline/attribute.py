@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw
 
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
+from routeiq.core.own_tags import RESERVED
 from routeiq.governance.accounts import Account
 from routeiq.governance.customers import Customer
 from routeiq.governance.keys import Caller
@@ -165,8 +166,10 @@ def _decoded(raw: Raw, member: str) -> Any:
 
 
 def _names(before: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
-    names = (name.strip()[:LONGEST] for name in more)
-    return tuple(dict.fromkeys((*before, *filter(None, names))))[:MOST_TAGS]
+    names = list(filter(None, (name.strip()[:LONGEST] for name in more)))
+    if any(name.startswith(RESERVED) for name in names):
+        raise BadRequest(f"tags may not begin with {RESERVED}", param="tags", code="invalid_parameter")
+    return tuple(dict.fromkeys((*before, *names)))[:MOST_TAGS]
 
 
 def _last_message(body: bytes) -> int:

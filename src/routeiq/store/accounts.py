@@ -24,6 +24,7 @@ from routeiq.store.records import (
     TeamMember,
     User,
     VirtualKey,
+    Workspace,
 )
 from routeiq.store.rows import Kind, Rows
 from routeiq.store.standing import Memberships, memberships
@@ -39,6 +40,7 @@ from routeiq.store.tables_accounts import (
     teams,
     users,
 )
+from routeiq.store.tables_governance import workspaces
 from routeiq.store.virtual_keys import decode_key, key_columns
 
 if TYPE_CHECKING:
@@ -60,6 +62,16 @@ ORGANIZATIONS: Kind[Organization] = Kind(
         "organization_id": it.organization_id,
         "alias": it.alias or None,
         "budget_id": it.budget_id or None,
+        "created_at": it.created_at,
+    },
+)
+WORKSPACES: Kind[Workspace] = Kind(
+    workspaces,
+    ("workspace_id",),
+    _decoder(Workspace),
+    lambda it: {
+        "workspace_id": it.workspace_id,
+        "organization_id": it.organization_id or None,
         "created_at": it.created_at,
     },
 )
@@ -125,7 +137,7 @@ class KeyRows(Rows[VirtualKey]):
 
     def decode(self, row: Any) -> VirtualKey:
         """The record of a row."""
-        return decode_key(row.digest, row.key, row.data, row.updated_at)
+        return decode_key(row.digest, row.key, row.data, row.updated_at, row.workspace_id)
 
     def of_alias(self, alias: str) -> VirtualKey | None:
         """The key with this alias."""
@@ -184,6 +196,7 @@ class Session:
         self.team_members = Rows(connection, TEAM_MEMBERS)
         self.organizations = Rows(connection, ORGANIZATIONS)
         self.organization_members = Rows(connection, ORGANIZATION_MEMBERS)
+        self.workspaces = Rows(connection, WORKSPACES)
         self.budgets = Rows(connection, BUDGETS)
         self.end_users = Rows(connection, END_USERS)
 

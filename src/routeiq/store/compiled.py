@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from routeiq.core.keys import PROXY_ADMIN, UNLIMITED, BudgetLimit, EndUser, Key, ModelRule, Refusal, Subject
+from routeiq.core.own_tags import RESERVED, own_tag
 from routeiq.core.periods import Period
-from routeiq.store.records import Budget, Limits, Organization, Spending, Team, TeamMember, User, VirtualKey
+from routeiq.store.records import Budget, Limits, Organization, Spending, Team, TeamMember, User, VirtualKey, Workspace
 from routeiq.store.records import EndUser as EndUserRecord
 
 ALL_TEAM_MODELS = "all-team-models"
@@ -54,6 +55,7 @@ class Chain:
     team: Team | None
     organization: Organization | None
     budgets: Mapping[str, Budget]
+    workspace: Workspace | None = None
 
     def budget_of(self, id: str) -> Budget | None:
         """A shared budget."""
@@ -91,15 +93,23 @@ def compile_key(chain: Chain, rules: Rules, now: float) -> Key:
         rules=tuple(_rules(chain, rules)),
         expires=key.expires,
         blocked=key.blocked,
-        refused=_refusal(user, team, organization),
+        refused=_refusal(user, team, organization) or _workspace_refusal(chain),
         calls=calls,
         routes=key.allowed_routes,
-        tags=tuple(dict.fromkeys((*key.tags, *(team.tags if team is not None else ())))),
+        tags=tuple(_tags(key, team)),
         user_id=key.user_id,
         team_id=key.team_id,
         organization_id=organization.organization_id if organization is not None else key.organization_id,
         subjects=tuple(_subjects(chain, rules, now)),
     )
+
+
+def _tags(key: VirtualKey, team: Team | None) -> Iterator[str]:
+    """Its own and its team's, and one the ledger knows its workspace by."""
+    said = dict.fromkeys((*key.tags, *(team.tags if team is not None else ())))
+    yield from (tag for tag in said if not tag.startswith(RESERVED))
+    if key.workspace_id:
+        yield own_tag("workspace", key.workspace_id)
 
 
 def compile_end_user(id: str, record: EndUserRecord | None, budget: Budget | None, rules: Rules, now: float) -> EndUser:
@@ -114,6 +124,15 @@ def compile_end_user(id: str, record: EndUserRecord | None, budget: Budget | Non
         subjects=subjects,
         rules=(ModelRule(kind="customer", models=models),) if models else (),
     )
+
+
+def _workspace_refusal(chain: Chain) -> Refusal | None:
+    if chain.workspace is None:
+        gone = Refusal(message="The workspace of this key is gone.", code="workspace_gone")
+        return gone if chain.key.workspace_id else None
+    if chain.workspace.blocked:
+        return Refusal(message="The workspace of this key is blocked.", code="workspace_blocked")
+    return None
 
 
 def _refusal(user: User | None, team: Team | None, organization: Organization | None) -> Refusal | None:
@@ -140,6 +159,24 @@ def _rules(chain: Chain, rules: Rules) -> Iterator[ModelRule]:
             yield from _rule("user", own.allowed_models, rules)
     if organization is not None:
         yield from _rule("organization", organization.models, rules)
+    workspace = chain.workspace
+    if workspace is not None and (workspace.allowed_models or workspace.blocked_models):
+        yield ModelRule(
+            kind="workspace",
+            models=_named(workspace.allowed_models, rules) if workspace.allowed_models else ("*",),
+            denied=_named(workspace.blocked_models, rules),
+        )
+
+
+def _named(models: tuple[str, ...], rules: Rules) -> tuple[str, ...]:
+    """Models of a workspace: `@name` is an access group, and nothing where there is none."""
+    found: dict[str, None] = {}
+    for name in models:
+        inside = rules.expand((name.removeprefix("@"),))
+        # A group's own name stays beside what is in it.
+        if not name.startswith("@") or len(inside) > 1:
+            found.update(dict.fromkeys(inside))
+    return tuple(found)
 
 
 def _rule(kind: str, models: tuple[str, ...], rules: Rules) -> Iterator[ModelRule]:
@@ -170,6 +207,10 @@ def _subjects(chain: Chain, rules: Rules, now: float) -> Iterator[Subject]:
         limits = effective(organization.limits, chain.budget_of(organization.budget_id))
         id = organization.organization_id
         yield from subjects_of("organization", id, limits, organization.spending, rules.zone, now)
+    if chain.workspace is not None:
+        yield from subjects_of(
+            "workspace", chain.workspace.workspace_id, chain.workspace.limits, Spending(), rules.zone, now
+        )
 
 
 def without_money(limits: Limits) -> Limits:

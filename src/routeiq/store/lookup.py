@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
 from routeiq.core.keys import EndUser, Key
-from routeiq.store.accounts import BUDGETS, END_USERS, ORGANIZATIONS, TEAM_MEMBERS, TEAMS, USERS
+from routeiq.store.accounts import BUDGETS, END_USERS, ORGANIZATIONS, TEAM_MEMBERS, TEAMS, USERS, WORKSPACES
 from routeiq.store.compiled import Chain, Rules, budget_ids, compile_end_user, compile_key
 from routeiq.store.records import Budget
 from routeiq.store.tables import virtual_keys
@@ -23,6 +23,7 @@ from routeiq.store.tables_accounts import (
     teams,
     users,
 )
+from routeiq.store.tables_governance import workspaces
 from routeiq.store.virtual_keys import decode_key
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ _CHAIN = (
         virtual_keys.c.key,
         virtual_keys.c.data,
         virtual_keys.c.updated_at,
+        virtual_keys.c.workspace_id,
         users.c.data.label("user"),
         teams.c.data.label("team"),
         team_memberships.c.data.label("member"),
         organizations.c.data.label("organization"),
+        workspaces.c.data.label("workspace"),
     )
     .select_from(virtual_keys)
     .outerjoin(users, users.c.user_id == virtual_keys.c.user_id)
@@ -51,6 +54,7 @@ _CHAIN = (
         organizations,
         organizations.c.organization_id == func.coalesce(teams.c.organization_id, virtual_keys.c.organization_id),
     )
+    .outerjoin(workspaces, workspaces.c.workspace_id == virtual_keys.c.workspace_id)
     .where(virtual_keys.c.digest == bindparam("digest"))
 )
 _SUCCESSOR = select(retired_keys.c.successor, retired_keys.c.until).where(retired_keys.c.digest == bindparam("digest"))
@@ -106,13 +110,14 @@ class Lookup:
         return compile_end_user(id, record, budget, rules, self._clock())
 
     def _chain(self, connection: Connection, digest: str, current: str, row: Any) -> Chain:
-        key = decode_key(current, row.key, row.data, row.updated_at)
+        key = decode_key(current, row.key, row.data, row.updated_at, row.workspace_id)
         user = USERS.decode(row.user) if row.user is not None else None
         team = TEAMS.decode(row.team) if row.team is not None else None
         member = TEAM_MEMBERS.decode(row.member) if row.member is not None else None
         organization = ORGANIZATIONS.decode(row.organization) if row.organization is not None else None
+        workspace = WORKSPACES.decode(row.workspace) if row.workspace is not None else None
         found = self._budgets(connection, budget_ids(key, member, team, organization))
-        return Chain(digest, key, user, member, team, organization, found)
+        return Chain(digest, key, user, member, team, organization, found, workspace)
 
     def _budgets(self, connection: Connection, ids: set[str]) -> dict[str, Budget]:
         if not ids:

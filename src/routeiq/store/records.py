@@ -86,6 +86,20 @@ class Organization(Record, frozen=True, kw_only=True, omit_defaults=True):
     spending: Spending = Spending()
 
 
+class Workspace(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Keys that are held together, whoever has them."""
+
+    workspace_id: str
+    name: str = ""
+    organization_id: str = ""
+    limits: Limits = Limits()
+    allowed_models: tuple[str, ...] = ()
+    """Public names, patterns and access groups, as `@name` or plain; none allow all."""
+    blocked_models: tuple[str, ...] = ()
+    """The same; they go before what is allowed."""
+    blocked: bool = False
+
+
 class OrganizationMember(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A user in an organization."""
 
@@ -168,6 +182,7 @@ class VirtualKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     project_id: str = ""
     agent_id: str = ""
     budget_id: str = ""
+    workspace_id: str = ""
     limits: Limits = Limits()
     models: tuple[str, ...] = ()
     expires: float | None = None

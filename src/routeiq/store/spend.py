@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, text
 
+from routeiq.core.own_tags import OWN_KINDS, own_tag
 from routeiq.store.activity import ActivityRepository
 from routeiq.store.spend_logs import SpendLogs
 from routeiq.store.subjects import SHARED, TAG, id_of, matches, public
@@ -42,7 +43,8 @@ class SpendRepository:
     """Nano-dollars, exact up to the last row of the ledger. Methods block; call them off the event loop.
 
     A subject is a kind of `KINDS` and an id: a key's hex SHA-256, a member's `<team_id>/<user_id>`, a public model's
-    name; `""` for `global`. Spend that was set by `reset` counts from there on.
+    name; `""` for `global`; or a kind of `OWN_KINDS`, counted by its tag. Spend that was set by `reset` counts from
+    there on.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
@@ -62,6 +64,9 @@ class SpendRepository:
 
     def spent_many(self, kind: str, ids: Iterable[str], since: float = 0.0, share: str = "") -> dict[str, int]:
         """The same for many subjects of a kind, each of which is in the answer."""
+        if kind in OWN_KINDS:
+            named = {own_tag(kind, id): id for id in ids}
+            return {named[tag]: amount for tag, amount in self.spent_many(TAG, named, since, share).items()}
         _known(kind)
         if share and kind not in SHARED:
             raise ValueError(f"the spend of a {kind} is not kept by model")

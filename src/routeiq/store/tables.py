@@ -231,6 +231,7 @@ virtual_keys = Table(
     Column("team_id", Words, index=True),
     Column("organization_id", Words, index=True),
     Column("budget_id", Words, index=True),
+    Column("workspace_id", Words, index=True),
     Column("expires", Float, comment="Unix seconds"),
     Column("created_at", Float, index=True, comment="Unix seconds"),
     Column("data", Text, comment="store.records.VirtualKey as JSON; NULL where an older version wrote the row"),

@@ -34,10 +34,16 @@ _decode = msgspec.json.Decoder(VirtualKey).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def decode_key(digest: str, key: str, data: str | None, updated_at: float) -> VirtualKey:
-    """The record of a row."""
+def decode_key(digest: str, key: str, data: str | None, updated_at: float, workspace_id: str | None) -> VirtualKey:
+    """The record of a row.
+
+    Its workspace is what the column says: versions before 0013 write the record without it.
+    """
     if data is not None:
-        return _decode(data)
+        record = _decode(data)
+        if record.workspace_id != (workspace_id or ""):
+            record = msgspec.structs.replace(record, workspace_id=workspace_id or "")
+        return record
     older = _decode_older(key)
     return VirtualKey(
         digest=digest,
@@ -46,6 +52,7 @@ def decode_key(digest: str, key: str, data: str | None, updated_at: float) -> Vi
         models=older.models,
         expires=older.expires,
         blocked=older.blocked,
+        workspace_id=workspace_id or "",
         tags=older.tags,
         created_at=updated_at,
         updated_at=updated_at,
@@ -71,6 +78,7 @@ def key_columns(record: VirtualKey) -> dict[str, Any]:
         "team_id": record.team_id or None,
         "organization_id": record.organization_id or None,
         "budget_id": record.budget_id or None,
+        "workspace_id": record.workspace_id or None,
         "expires": record.expires,
         "created_at": record.created_at,
     }
@@ -80,7 +88,9 @@ def _older(record: VirtualKey) -> _Older:
     """What an older version makes of it: its own limits, and no call at all where it could not see who is blocked."""
     limits = record.limits
     special = any(name.startswith(("all-", "no-default-")) for name in record.models)
-    chained = bool(record.team_id or record.organization_id or record.budget_id or record.user_id)
+    chained = bool(
+        record.team_id or record.organization_id or record.budget_id or record.user_id or record.workspace_id
+    )
     return _Older(
         id=record.digest,
         name=record.alias or record.name,

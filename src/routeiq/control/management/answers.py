@@ -63,6 +63,7 @@ class KeyInfo(Written, LimitsInfo):
     team_id: str | None
     organization_id: str | None
     budget_id: str | None
+    workspace_id: str | None
     litellm_budget_table: BudgetInfo | None
     budget_reset_at: str | None
     blocked: bool

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from routeiq.core.money import NANO_PER_DOLLAR
+from routeiq.core.own_tags import RESERVED
 from routeiq.core.periods import check_duration
 from routeiq.core.slots import MOST_BUDGETS
 
@@ -74,6 +75,12 @@ def _shown(value: str) -> str:
     return value
 
 
+def _unreserved(value: str) -> str:
+    if value.startswith(RESERVED):
+        raise ValueError(f"must not begin with {RESERVED}")
+    return value
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_shown)]
 Words = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_shown)]
 Dollars = Annotated[float, Field(ge=0, le=1e9)]
@@ -84,6 +91,7 @@ BudgetDuration = Annotated[str, AfterValidator(_whole)]
 Lifetime = Annotated[str, AfterValidator(_lifetime)]
 """How long something is valid; empty or `-1` is for ever."""
 Names = Annotated[list[Id], Field(max_length=MOST_MODELS)]
+Tags = Annotated[list[Annotated[Id, AfterValidator(_unreserved)]], Field(max_length=MOST_MODELS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_plain)]
 PerModel = Annotated[dict[Id, Count], Field(max_length=1000)]
 

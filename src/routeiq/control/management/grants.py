@@ -24,7 +24,7 @@ from routeiq.store.tables_accounts import organization_memberships
 if TYPE_CHECKING:
     from routeiq.control.access import Caller
     from routeiq.store.accounts import Session
-    from routeiq.store.records import Limits, Team, VirtualKey
+    from routeiq.store.records import Limits, Team, VirtualKey, Workspace
 
 KEY_TYPES = {
     "default": (),
@@ -50,6 +50,7 @@ class Grant:
         self._organization(key, before, team)
         self._owner(key, before, team)
         self._budget(key, before)
+        self._workspace(key, before)
         if key.allowed_routes and (before is None or key.allowed_routes != before.allowed_routes):
             check_routes(key.allowed_routes)
         self._within(key, team)
@@ -117,6 +118,33 @@ class Grant:
             raise denied("Only an admin may give a key a shared budget.", "budget_id")
         if self.db.budgets.get(key.budget_id) is None:
             raise missing("budget", key.budget_id)
+
+    def _workspace(self, key: VirtualKey, before: VirtualKey | None) -> None:
+        if before is None and not self.caller.admin:
+            own = self._own_workspace()
+            if own and own != key.workspace_id:
+                raise denied("workspace_id: the key that asks is in a workspace itself", "workspace_id")
+        held = before.workspace_id if before is not None else ""
+        moved = before is not None and before.organization_id != key.organization_id
+        if key.workspace_id == held and not moved:
+            return
+        if key.workspace_id:
+            workspace = self.db.workspaces.get(key.workspace_id)
+            if workspace is None or not (self._puts_into(workspace) or self._own_workspace() == key.workspace_id):
+                raise missing("workspace", key.workspace_id)
+            if workspace.organization_id and workspace.organization_id != key.organization_id:
+                raise BadRequest("workspace_id: the workspace is another organization's", param="workspace_id")
+        if held and key.workspace_id != held:
+            left = self.db.workspaces.get(held)
+            if not heads(self.caller, left.organization_id if left is not None else ""):
+                raise denied("Only an admin may take a key out of its workspace.", "workspace_id")
+
+    def _puts_into(self, workspace: Workspace) -> bool:
+        return heads(self.caller, workspace.organization_id)
+
+    def _own_workspace(self) -> str:
+        own = self.db.keys.get(self.caller.digest)
+        return own.workspace_id if own is not None else ""
 
     def _within(self, key: VirtualKey, team: Team | None) -> None:
         """What was asked for, beside what the team, or else the user, has."""

@@ -19,6 +19,7 @@ from routeiq.control.management.bodies import (
     LimitFields,
     Metadata,
     Names,
+    Tags,
     Until,
     Words,
     lifetime,
@@ -52,8 +53,9 @@ class KeyFields(LimitFields):
     project_id: Id | None = None
     agent_id: Id | None = None
     budget_id: Id | None = None
+    workspace_id: Id | None = None
     metadata: Metadata | None = None
-    tags: Names | None = None
+    tags: Tags | None = None
     blocked: bool | None = None
     allowed_routes: list[Words] | None = Field(default=None, max_length=100)
     key_type: KeyType | None = None
@@ -110,7 +112,7 @@ class BulkKey(Body):
     budget_id: Id | None = None
     max_budget: Dollars | None = None
     team_id: Id | None = None
-    tags: Names | None = None
+    tags: Tags | None = None
 
 
 class BulkUpdateKeys(Body):
@@ -130,6 +132,7 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
     for field, name in (
         ("key_alias", "alias"), ("user_id", "user_id"), ("team_id", "team_id"), ("organization_id", "organization_id"),
         ("project_id", "project_id"), ("agent_id", "agent_id"), ("budget_id", "budget_id"),
+        ("workspace_id", "workspace_id"),
     ):  # fmt: skip
         if body.has(field):
             new[name] = getattr(body, field) or ""

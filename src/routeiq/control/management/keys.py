@@ -56,6 +56,11 @@ def make(desk: Desk, db: Session, caller: Caller, body: GenerateKey, permission:
     )
     if permission != "/key/service-account/generate" and not record.user_id and not caller.admin:
         record = msgspec.structs.replace(record, user_id=caller.user_id)
+    if not body.has("workspace_id") and not caller.admin:
+        # Who is held by a workspace makes keys that are.
+        own = db.keys.get(caller.digest)
+        if own is not None and own.workspace_id:
+            record = msgspec.structs.replace(record, workspace_id=own.workspace_id)
     if record.team_id and not record.organization_id:
         team = db.teams.get(record.team_id)
         if team is not None and team.organization_id:
@@ -141,6 +146,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         user_id: str | None = None,
         team_id: str | None = None,
         organization_id: str | None = None,
+        workspace_id: str | None = None,
         project_id: str | None = None,
         key_hash: str | None = None,
         key_alias: str | None = None,
@@ -159,7 +165,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         column = virtual_keys.c
         parts = [
             visible_keys(request.state.caller, teams=include_team_keys or bool(team_id)),
-            *_filters(user_id, team_id, organization_id),
+            *_filters(user_id, team_id, organization_id, workspace_id),
         ]
         if key_hash:
             parts.append(column.digest == digest_of(key_hash))
@@ -187,8 +193,12 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         pages = -(-found.total // size)
         return answer({"keys": listed, "total_count": found.total, "current_page": page, "total_pages": pages})
 
-    def _filters(user_id: str | None, team_id: str | None, organization_id: str | None) -> list[Any]:
-        asked = {"user_id": user_id, "team_id": team_id, "organization_id": organization_id}
+    def _filters(
+        user_id: str | None, team_id: str | None, organization_id: str | None, workspace_id: str | None
+    ) -> list[Any]:
+        asked = {
+            "user_id": user_id, "team_id": team_id, "organization_id": organization_id, "workspace_id": workspace_id,
+        }  # fmt: skip
         return [virtual_keys.c[name] == value for name, value in asked.items() if value]
 
     def list_aliases(

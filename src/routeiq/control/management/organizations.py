@@ -25,6 +25,7 @@ from routeiq.store.rows import contains
 from routeiq.store.tables import virtual_keys
 from routeiq.store.tables_accounts import organization_memberships, organizations, team_memberships
 from routeiq.store.tables_accounts import teams as team_table
+from routeiq.store.tables_governance import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -242,6 +243,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                     gone += teams.remove(db, team, by(caller), desk.now())
                 gone += db.keys.delete(db.keys.all(virtual_keys.c.organization_id == id), by(caller), desk.now())
                 db.organization_members.remove(organization_memberships.c.organization_id == id)
+                db.workspaces.remove(workspaces.c.organization_id == id)
                 db.organizations.remove_one(id)
         desk.published(keys=gone)
         return answer(entries)

@@ -32,7 +32,8 @@ def moment(seconds: float | None) -> str | None:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def _written(record: Record) -> dict[str, Any]:
+def written(record: Record) -> dict[str, Any]:
+    """Who wrote a record when."""
     return {
         "metadata": record.metadata,
         "created_at": moment(record.created_at),
@@ -53,7 +54,7 @@ def budget(record: Budget | None) -> dict[str, Any] | None:
         "allowed_models": list(record.allowed_models) or None,
         "temp_budget_increase": limits.dollars(record.limits.temp_budget_increase or None),
         "temp_budget_expiry": moment(record.limits.temp_budget_expiry),
-        **_written(record),
+        **written(record),
     }
 
 
@@ -61,7 +62,7 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
     """A virtual key, without its digest."""
     own = limits.shown(effective(record.limits, shared))
     per_model = {name: own.pop(name) for name in ("model_rpm_limit", "model_tpm_limit")}
-    written = _written(record)
+    who = written(record)
     # LiteLLM has in the metadata what came after its tables were made.
     more = {name: value for name, value in per_model.items() if value}
     if record.tags:
@@ -69,7 +70,7 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
     if record.limits.temp_budget_increase:
         more["temp_budget_increase"] = limits.dollars(record.limits.temp_budget_increase)
         more["temp_budget_expiry"] = moment(record.limits.temp_budget_expiry)
-    written["metadata"] = {**record.metadata, **more}
+    who["metadata"] = {**record.metadata, **more}
     return {
         "key_name": record.name or None,
         "key_alias": record.alias or None,
@@ -87,6 +88,7 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
         "project_id": record.project_id or None,
         "agent_id": record.agent_id or None,
         "budget_id": record.budget_id or None,
+        "workspace_id": record.workspace_id or None,
         "litellm_budget_table": budget(shared),
         "budget_reset_at": moment(reset_at),
         "blocked": record.blocked,
@@ -97,7 +99,7 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
         "rotation_count": record.rotation_count,
         "last_rotation_at": moment(record.last_rotation_at),
         **per_model,
-        **written,
+        **who,
     }
 
 
@@ -115,7 +117,7 @@ def user(record: User, spend: int, reset_at: float | None, teams: Iterable[str])
         **limits.shown(record.limits),
         "budget_reset_at": moment(reset_at),
         "blocked": record.blocked,
-        **_written(record),
+        **written(record),
     }
 
 
@@ -147,13 +149,13 @@ def team(
     """A team with its members."""
     own = limits.shown(record.limits)
     per_model = {name: own.pop(name) for name in ("model_rpm_limit", "model_tpm_limit")}
-    written = _written(record)
+    who = written(record)
     more = {name: value for name, value in per_model.items() if value}
     if record.member_budget_id:
         more["team_member_budget_id"] = record.member_budget_id
     if record.tags:
         more["tags"] = list(record.tags)
-    written["metadata"] = {**record.metadata, **more}
+    who["metadata"] = {**record.metadata, **more}
     listed = list(members)
     return {
         "team_id": record.team_id,
@@ -169,7 +171,7 @@ def team(
         **own,
         "budget_reset_at": moment(reset_at),
         "access_group_ids": list(record.access_group_ids) or None,
-        **written,
+        **who,
     }
 
 
@@ -203,7 +205,7 @@ def organization(record: Organization, spend: int, shared: Budget | None) -> dic
         "blocked": record.blocked,
         "model_spend": {},
         "litellm_budget_table": budget(shared),
-        **_written(record),
+        **written(record),
         "metadata": {**record.metadata, **per_model},
     }
 

@@ -14,6 +14,7 @@ from routeiq.control.management import (
     spend_reports,
     teams,
     users,
+    workspaces,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *teams.routes(plane),
         *organizations.routes(plane),
         *customers.routes(plane),
+        *workspaces.routes(plane),
         *budgets.routes(plane),
         *spend.routes(plane),
         *spend_reports.routes(plane),

@@ -16,6 +16,7 @@ from routeiq.control.management.bodies import (
     LimitFields,
     Metadata,
     Names,
+    Tags,
     Until,
     Words,
 )
@@ -63,7 +64,7 @@ class TeamFields(LimitFields):
     metadata: Metadata | None = None
     models: Names | None = None
     blocked: bool | None = None
-    tags: Names | None = None
+    tags: Tags | None = None
     access_group_ids: Names | None = None
     team_member_permissions: list[Words] | None = Field(default=None, max_length=50)
     team_member_budget: Dollars | None = None
