@@ -23,6 +23,8 @@ MOST_MODELS = 10_000
 MOST_METADATA = 64 * 1024
 """Bytes of JSON."""
 _LIFETIME = re.compile(r"([1-9]\d{0,8})(mo|[smhdw])")
+_LATEST = 32_503_680_000
+"""The year 3000."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
 
 
@@ -58,6 +60,13 @@ def _until(value: Any) -> Any:
     return value
 
 
+def _near(value: datetime.datetime) -> datetime.datetime:
+    moment = value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
+    if not 0 <= moment.timestamp() < _LATEST:
+        raise ValueError("must be between the years 1970 and 3000")
+    return moment
+
+
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
     try:
         text = json.dumps(value, allow_nan=False).encode("ascii")
@@ -85,7 +94,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValida
 Words = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_shown)]
 Dollars = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Until = Annotated[datetime.datetime, BeforeValidator(_until)]
+Until = Annotated[datetime.datetime, BeforeValidator(_until), AfterValidator(_near)]
 """A date, or a time from now on."""
 BudgetDuration = Annotated[str, AfterValidator(_whole)]
 Lifetime = Annotated[str, AfterValidator(_lifetime)]

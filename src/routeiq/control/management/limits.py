@@ -112,8 +112,6 @@ def for_a_while(limits: Limits, increase: int | None, expiry: datetime.datetime 
         raise BadRequest(
             "temp_budget_increase and temp_budget_expiry are needed together", param="temp_budget_increase"
         )
-    if expiry is not None and expiry.tzinfo is None:
-        expiry = expiry.replace(tzinfo=datetime.UTC)
     return msgspec.structs.replace(
         limits, temp_budget_increase=increase or 0, temp_budget_expiry=expiry.timestamp() if expiry is not None else 0.0
     )
