@@ -264,3 +264,10 @@ def test_a_key_deleted_at_one_gateway_is_gone_at_the_other(postgres: PostgresSer
         within(5, key, 403)
         manage("/key/delete", keys=[team])
         within(5, team, 401)
+        # What was changed while its control plane was away.
+        last = manage("/key/generate")["key"]
+        within(5, last, 200)
+        control = next(it for it in other.processes() if "routeiq.control" in " ".join(it.cmdline()))
+        control.send_signal(signal.SIGKILL)
+        manage("/key/delete", keys=[last])
+        within(20, last, 401)

@@ -19,14 +19,20 @@ log = logging.getLogger("routeiq.control")
 
 
 async def listen_to_others(plane: Plane, notices: NoticeRepository) -> None:
-    """Pass on to the workers what other gateways have changed, for as long as the process lives."""
+    """Pass on to the workers what other gateways have changed, for as long as the process lives.
+
+    What was changed before it began nobody has passed on: workers, which may be older, ask about every key again.
+    """
+    first = True
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if plane.database.trouble is not None:
             continue
         try:
-            for keys, subjects in await run_in_threadpool(notices.hear):
+            heard = await run_in_threadpool(notices.hear)
+            for keys, subjects in [((), ())] if first else heard:
                 plane.changes.heard(keys, subjects)
+            first = False
         except SQLAlchemyError as error:
             log.debug("what others have changed could not be read: %s", type(error).__name__)
 
