@@ -16,6 +16,9 @@ from routeiq.governance.directory import Directory
 from routeiq.governance.reserving import Stock, Stocks
 
 CACHED_MODELS = 1_000
+RECENT = 2_000
+RECENT_SECONDS = 1.0
+"""How late it may be noticed that a key has expired."""
 
 ANONYMOUS = Key(id="", name="anonymous")
 
@@ -135,6 +138,7 @@ class KeyRing:
         self._groups: Mapping[str, tuple[str, ...]] = {}
         self._static: dict[bytes, Caller] = {}
         self._asked: Asked[bytes, Caller] = Asked(self._ask, lambda caller: caller.fresh, _unknown_now)
+        self._recent: dict[int, tuple[dict[bytes, bytes], Caller, float]] = {}
         self.anonymous = Caller(ANONYMOUS, book, stocks)
 
     def adopt(self, auth: Auth, groups: Mapping[str, tuple[str, ...]]) -> None:
@@ -142,6 +146,7 @@ class KeyRing:
 
         `groups` are access groups: rules of keys that were looked up before another change have the old ones.
         """
+        self._recent.clear()
         keys = dict(auth.keys)
         if auth.master_key is not None:
             subject = Subject(kind="key", id=auth.master_key)
@@ -159,6 +164,19 @@ class KeyRing:
                 caller = Caller(key, self._book, self._stocks)
             callers[digest] = caller
         self._static = callers
+
+    def recent(self, headers: dict[bytes, bytes], now: float) -> Caller | None:
+        """The caller these very headers were of within the last second: those of a head that comes again and again are
+        one object, which nobody changes.
+        """
+        found = self._recent.get(id(headers))
+        return found[1] if found is not None and found[0] is headers and now < found[2] else None
+
+    def note(self, headers: dict[bytes, bytes], caller: Caller, now: float) -> None:
+        """Remember whose headers these are: it was let in at monotonic `now`."""
+        if len(self._recent) >= RECENT:
+            self._recent.clear()
+        self._recent[id(headers)] = headers, caller, now + RECENT_SECONDS
 
     def find(self, token: bytes) -> Caller | None:
         """The caller of a key of the configuration; `None` when it is not one."""
@@ -187,6 +205,7 @@ class KeyRing:
 
     def forget(self, keys: Iterable[str], subjects: Iterable[str]) -> None:
         """Forget keys that were looked up: these (hex SHA-256) and who counts for one of `subjects`; all when empty."""
+        self._recent.clear()
         digests = [bytes.fromhex(key) for key in keys]
         names = set(subjects)
         if not digests and not names:
