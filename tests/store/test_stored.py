@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from routeiq.core.database import Database
+from routeiq.core.policies import UsagePolicy
 from routeiq.core.stored import Stored, StoredAccessGroup, StoredCredential, StoredDeployment, StoredTag
 from routeiq.store.database import engine
 from routeiq.store.migrate import migrate
@@ -49,6 +50,19 @@ def test_what_is_put_is_found(stored: StoredRepository) -> None:
     assert (stored.deployment("d1"), stored.credential("azure")) == (kept, secret)
     assert (stored.tag("batch"), stored.tags(), stored.access_groups()) == (tag, (tag,), (group,))
     assert (stored.deployment("d2"), stored.credential("x"), stored.tag("x")) == (None, None, None)
+    assert stored.revision() == 4
+
+
+def test_policies_of_usage(stored: StoredRepository) -> None:
+    kept = stored.put_policy(
+        UsagePolicy(policy_id="p", conditions={"model": ("gpt-*",)}, group_by=("key",), limit_value=0.5, action="log")
+    )
+    assert stored.load()[0] == Stored(revision=1, policies=(kept,))
+    assert (stored.policy("p"), stored.policy("x"), stored.policies()) == (kept, None, (kept,))
+    again = stored.put_policy(UsagePolicy(policy_id="p", enabled=False, created_at=kept.created_at))
+    assert stored.policies() == (again,)
+    assert stored.remove_policy("p")
+    assert not stored.remove_policy("p")
     assert stored.revision() == 4
 
 

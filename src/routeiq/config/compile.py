@@ -19,7 +19,7 @@ from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_access_groups, compile_names
 from routeiq.config.report import Path
 from routeiq.config.shared import compile_shared
-from routeiq.config.stored import stores_models, subjects
+from routeiq.config.stored import policies, stores_models, subjects
 from routeiq.core.money import nano
 from routeiq.core.snapshot import (
     Auth,
@@ -82,6 +82,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         end_users=stored.end_users or bool(ctx.config.litellm.max_end_user_budget_id),
         end_user_header=(general.user_header_name or "").lower() or None,
         tags=subjects(stored.tags),
+        policies=policies(stored.policies),
         access_groups=access_groups,
         store_models=stores_models(ctx),
         stored=stored.revision,

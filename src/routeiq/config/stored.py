@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from routeiq.config.context import Context
 from routeiq.config.load import load
 from routeiq.config.named import SECTION as CREDENTIALS
@@ -18,6 +20,7 @@ from routeiq.config.references import PREFIX
 from routeiq.config.report import Mark, Path, Report
 from routeiq.config.source import Node, Source, from_value
 from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
+from routeiq.core.policies import UsagePolicy
 from routeiq.core.provider import ProviderSpec
 from routeiq.core.stored import Stored, StoredCredential, StoredDeployment, StoredTag
 
@@ -72,6 +75,16 @@ def join(root: Node, stored: Stored, report: Report) -> dict[int, str]:
 def subjects(tags: tuple[StoredTag, ...]) -> dict[str, Subject]:
     """Tags with limits, by name, as workers count for them."""
     return {tag.name: subject for tag in tags if (subject := _subject(tag)).limited}
+
+
+def policies(stored: tuple[UsagePolicy, ...]) -> tuple[UsagePolicy, ...]:
+    """Those that are enabled, the lowest priority first, without who wrote them when."""
+    plain = (
+        msgspec.structs.replace(policy, created_at=0.0, created_by="", updated_at=0.0, updated_by="")
+        for policy in stored
+        if policy.enabled
+    )
+    return tuple(sorted(plain, key=lambda policy: (policy.priority, policy.policy_id)))
 
 
 def _subject(tag: StoredTag) -> Subject:

@@ -84,6 +84,8 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "customer:write": _ADMIN,
         "workspace:read": _READ,
         "workspace:write": _ORGANIZATION,
+        "usage_policy:read": _ADMIN_VIEW,
+        "usage_policy:write": _ADMIN,
         "budget:read": _ADMIN_VIEW,
         "budget:write": _ADMIN,
         "spend:read": _READ,

@@ -11,6 +11,9 @@ from routeiq.control.access import Access
 from routeiq.control.plane import Plane
 from routeiq.control.routes import Route
 from routeiq.core.errors import UnknownPath
+from routeiq.core.keys import BudgetLimit, Subject
+from routeiq.core.policies import DURATIONS
+from routeiq.store.spend import MEASURES
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _encode = msgspec.json.Encoder().encode
@@ -40,10 +43,20 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             raise UnknownPath("Runs have no limits.")
         return _json(plane.leases.grant_run(name, limits))
 
+    def get_policy(name: str) -> Response:
+        """A group of a policy of usage: `<what is counted>:<duration>:<policy_id>/<values>`."""
+        what, _, rest = name.partition(":")
+        duration, _, id = rest.partition(":")
+        if plane.leases is None or what not in MEASURES or duration not in DURATIONS.values() or not id:
+            raise UnknownPath("There is nothing to count.")
+        subject = Subject(kind="policy", id=id, counts=what, budgets=(BudgetLimit(amount=0, duration=duration),))
+        return _json(plane.leases.grant_subject(subject, plane.current().auth.timezone))
+
     return (
         Route("GET", "/internal/keys/{digest}", Access.INTERNAL, get_key),
         Route("GET", "/internal/end_users", Access.INTERNAL, get_end_user),
         Route("GET", "/internal/runs", Access.INTERNAL, get_run),
+        Route("GET", "/internal/policies", Access.INTERNAL, get_policy),
     )
 
 

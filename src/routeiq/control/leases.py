@@ -54,6 +54,9 @@ class Spent(Protocol):
     def spent(self, kind: str, id: str, since: float = 0.0, share: str = "") -> int:
         """Nano-dollars of a subject since a Unix time; `share` is one public model."""
 
+    def counted(self, kind: str, id: str, since: float, what: str) -> int:
+        """`cost`, `requests` or `tokens` of a subject since a Unix time."""
+
 
 class _Lease:
     """One slot that is in use. `ready` is set once it can be counted in."""
@@ -115,7 +118,7 @@ class Leases:
         if not subject.limited and (subject.kind != "key" or subject.share):
             return subject
         durations = [limit.duration for limit in subject.budgets]
-        name = "\n".join((subject.name, zone, *durations))
+        name = "\n".join((subject.name, zone, *durations, *filter(None, [subject.counts])))
         lease = self._lease(name, lambda now: self._spent(subject, zone, now))
         lease.subject = f"{subject.kind}:{subject.id}"
         return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
@@ -239,6 +242,10 @@ class Leases:
         for word, period in wanted.items():
             begin, _ = period.bounds(now)
             if begin not in known:
-                known[begin] = self._spend.spent(subject.kind, subject.id, begin, subject.share)
+                known[begin] = (
+                    self._spend.counted(subject.kind, subject.id, begin, subject.counts)
+                    if subject.counts
+                    else self._spend.spent(subject.kind, subject.id, begin, subject.share)
+                )
             seeds[word] = (period.number(now), known[begin])
         return seeds

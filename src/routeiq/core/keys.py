@@ -43,7 +43,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody or something requests count for. Limits of `None` are no limits."""
 
     kind: str
-    """`key`, `user`, `member` (a user in a team), `team`, `organization`, `workspace`, `end_user`, `tag`, `run`."""
+    """`key`, `user`, `member` (a user in a team), `team`, `organization`, `workspace`, `end_user`, `tag`, `run`,
+    `policy`."""
     id: str
     """Of a member: `<team_id>/<user_id>`."""
     share: str = ""
@@ -52,6 +53,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tpm: int | None = None
     max_parallel_requests: int | None = None
     budgets: tuple[BudgetLimit, ...] = ()
+    counts: str = ""
+    """Of a policy: what its budget counts, of `cost`, `requests`, `tokens`; empty is nano-dollars."""
     began: float = 0.0
     """Of a run: when its first request came, Unix seconds."""
     slot: int = -1

@@ -14,6 +14,7 @@ import msgspec
 from routeiq.core.accounts import Accounts
 from routeiq.core.keys import BudgetLimit, Key, Subject
 from routeiq.core.money import Prices
+from routeiq.core.policies import UsagePolicy
 
 CHAT = "chat"
 COMPLETION = "completion"
@@ -360,6 +361,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     shared: Shared | None = None
     tags: dict[str, Subject] = {}
     """What requests with a tag count for, by the tag's name; tags without limits are not in it."""
+    policies: tuple[UsagePolicy, ...] = ()
+    """Those that are enabled, in the order they are asked."""
     access_groups: dict[str, tuple[str, ...]] = {}
     """Public model names by the group's name, which lists of models may have in their place: `core.access_groups`."""
     store_models: bool = False

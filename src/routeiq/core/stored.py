@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from routeiq.core.policies import UsagePolicy
+
 
 class StoredDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of `model_list` in the database."""
@@ -82,6 +84,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     credentials: tuple[StoredCredential, ...] = ()
     tags: tuple[StoredTag, ...] = ()
     access_groups: tuple[StoredAccessGroup, ...] = ()
+    policies: tuple[UsagePolicy, ...] = ()
     end_users: bool = False
     """Whether there are end users with limits: they are asked for one by one."""
 

@@ -19,6 +19,9 @@ class Directory(Protocol):
     async def run(self, name: str) -> Subject | None:
         """The run of an agent, with a slot to count it in; begun, where there is none."""
 
+    async def policy(self, name: str) -> Subject | None:
+        """A group of a policy of usage, `<what>:<duration>:<id>`, with a slot to count it in."""
+
 
 class Nobody:
     """Where there is no control plane."""
@@ -32,5 +35,9 @@ class Nobody:
         return None
 
     async def run(self, name: str) -> Subject | None:
+        """None."""
+        return None
+
+    async def policy(self, name: str) -> Subject | None:
         """None."""
         return None

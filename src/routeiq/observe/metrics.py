@@ -85,6 +85,12 @@ HEDGES = Family("routeiq_hedges_total", "counter", "Second attempts started earl
 SOFT_BUDGETS = Family(
     "routeiq_soft_budgets_exceeded_total", "counter", "Soft budgets that were exceeded, once a period.", ("kind",)
 )
+USAGE_POLICY = Family(
+    "routeiq_usage_policy_total",
+    "counter",
+    "Requests over the limit of a usage policy, with alert over its threshold.",
+    ("policy", "action"),
+)
 REFUSED = Family("routeiq_refused_total", "counter", "Requests refused before any call.", ("kind",))
 JOURNAL_DROPPED = Family("routeiq_journal_dropped_total", "counter", "Events the journal could not take.")
 INGESTED = Family("routeiq_ledger_events_total", "counter", "Events the control plane has written to the ledger.")
@@ -100,7 +106,7 @@ REDIS_UP = Family("routeiq_redis_up", "gauge", "1 while limits are shared with o
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
     ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED, INGESTED,
-    QUARANTINED, BACKLOG, LEDGER_UP, REDIS_UP, SOFT_BUDGETS,
+    QUARANTINED, BACKLOG, LEDGER_UP, REDIS_UP, SOFT_BUDGETS, USAGE_POLICY,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overlo
 from routeiq.core.exchange import Exchange
 from routeiq.core.keys import ModelRule
 from routeiq.governance.keys import Caller
+from routeiq.governance.policies import PolicyAccount
 from routeiq.governance.reserving import Reservation, rate_headers, reserve
 from routeiq.governance.strict import Strict
 from routeiq.pipeline.plan import LiveGroup, Plan
@@ -39,7 +40,15 @@ def admit(exchange: Exchange) -> bool:
         exchange.reservation = _reserve(exchange, plan, tokens, cost, now)
         if plan.snapshot.shared is not None:
             return _reserve_everywhere(exchange, plan, now)
+        if plan.snapshot.policies:
+            _note_policies(exchange)
     return False
+
+
+def _note_policies(exchange: Exchange) -> None:
+    """What is let through says which policies it counts for: their counts begin with what the ledger knows."""
+    tags = (account.tag for account in exchange.also if isinstance(account, PolicyAccount))
+    exchange.request_tags = (*exchange.request_tags, *tags)
 
 
 def _reserve(exchange: Exchange, plan: Plan, tokens: int, cost: int, now: float) -> Reservation:
@@ -74,6 +83,8 @@ def _reserve_everywhere(exchange: Exchange, plan: Plan, now: float) -> bool:
             code="limits_unavailable",
             retry_after=1.0,
         )
+    if plan.snapshot.policies:
+        _note_policies(exchange)
     return False
 
 
@@ -86,6 +97,7 @@ async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> bo
             await strict.settle(reservation, 0, 0, now)
         return False
     if refused is None:
+        _note_policies(exchange)
         return True
     reservation.cancel(now)
     exchange.reservation = None

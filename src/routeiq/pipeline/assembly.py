@@ -13,6 +13,7 @@ from routeiq.governance.accounts import LimitBook
 from routeiq.governance.customers import Customers
 from routeiq.governance.directory import Directory
 from routeiq.governance.keys import KeyRing
+from routeiq.governance.policies import Policies
 from routeiq.governance.reserving import Stocks, Turns
 from routeiq.governance.runs import AgentRuns
 from routeiq.ledger.journal import EventSink
@@ -70,6 +71,12 @@ def assemble(
         keys=KeyRing(book, stocks, directory),
         customers=Customers(book, directory),
         runs=AgentRuns(book, directory, slots),
+        policies=Policies(
+            book,
+            directory,
+            slots,
+            lambda policy: meters.count(metrics.USAGE_POLICY, policy=policy.policy_id, action=policy.action),
+        ),
         library=LibraryClient(loop, limits),
         credentials=credentials,
         rng=random.Random(),  # noqa: S311 - balancing and jitter, not secrets

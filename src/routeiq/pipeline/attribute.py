@@ -17,6 +17,7 @@ from routeiq.core.own_tags import RESERVED
 from routeiq.governance.accounts import Account
 from routeiq.governance.customers import Customer
 from routeiq.governance.keys import Caller
+from routeiq.governance.policies import PolicyAccount
 from routeiq.governance.runs import RunAccount
 from routeiq.pipeline.plan import Plan
 from routeiq.pipeline.services import Services
@@ -86,7 +87,16 @@ def _find_accounts(exchange: Exchange, plan: Plan) -> bool:
         if not known:
             services.start(wait(exchange, _ask(exchange, plan)))
             return True
-    exchange.also = _accounts(exchange, plan, customer, run)
+    policies: list[PolicyAccount] = []
+    if snapshot.policies:
+        for name in services.policies.fitting(_attributes(exchange)):
+            known, _, account = services.policies.asked.get(name, now)
+            if not known:
+                services.start(wait(exchange, _ask(exchange, plan)))
+                return True
+            if account is not None:
+                policies.append(account)
+    exchange.also = (*_accounts(exchange, plan, customer, run), *policies)
     return False
 
 
@@ -117,9 +127,32 @@ async def _ask(exchange: Exchange, plan: Plan) -> bool:
         customer = await services.customers.asked.ask(exchange.end_user, services.now())
     if snapshot.runs is not None and exchange.run_id:
         run = await services.runs.asked.ask(_run_name(exchange), services.now())
+    policies: list[PolicyAccount] = []
+    if snapshot.policies:
+        for name in services.policies.fitting(_attributes(exchange)):
+            account = await services.policies.asked.ask(name, services.now())
+            if account is not None:
+                policies.append(account)
     if not exchange.settled:
-        exchange.also = _accounts(exchange, plan, customer, run)
+        exchange.also = (*_accounts(exchange, plan, customer, run), *policies)
     return True
+
+
+def _attributes(exchange: Exchange) -> dict[str, tuple[str, ...]]:
+    """What policies look at: `core.policies.ATTRIBUTES`."""
+    key = exchange.key.key
+    tags = tuple(tag for tag in dict.fromkeys((*key.tags, *exchange.request_tags)) if not tag.startswith(RESERVED))
+    return {
+        "model": (exchange.model,),
+        "key": (key.id,),
+        "key_alias": (key.name,),
+        "user_id": (key.user_id,),
+        "team_id": (key.team_id,),
+        "organization_id": (key.organization_id,),
+        "end_user": (exchange.end_user,),
+        "tag": tags or ("",),
+        "endpoint": (exchange.endpoint,),
+    }
 
 
 def _run_name(exchange: Exchange) -> str:

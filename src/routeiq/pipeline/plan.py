@@ -167,7 +167,9 @@ class Plan:
         book.share(snapshot.shared is not None)
         self.gateway = book.account(snapshot.gateway) if snapshot.gateway is not None else None
         self.tags = {name: book.account(subject) for name, subject in snapshot.tags.items()}
-        self.limits_more = bool(self.gateway or self.tags or snapshot.end_users or snapshot.runs is not None)
+        self.limits_more = bool(
+            self.gateway or self.tags or snapshot.end_users or snapshot.runs is not None or snapshot.policies
+        )
         """Whether requests may count for others than their key's owners."""
         self.groups: dict[str, LiveGroup] = {}
         self._resolved: dict[str, LiveGroup | None] = {}

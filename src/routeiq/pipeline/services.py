@@ -13,6 +13,7 @@ from routeiq.core.snapshot import Shared
 from routeiq.governance.accounts import LimitBook
 from routeiq.governance.customers import Customers
 from routeiq.governance.keys import KeyRing
+from routeiq.governance.policies import Policies
 from routeiq.governance.reserving import Stocks
 from routeiq.governance.runs import AgentRuns
 from routeiq.governance.strict import Strict
@@ -84,6 +85,7 @@ class Services:
         keys: KeyRing,
         customers: Customers,
         runs: AgentRuns,
+        policies: Policies,
         library: LibraryClient,
         credentials: CredentialSource,
         rng: random.Random,
@@ -101,6 +103,7 @@ class Services:
         self.keys = keys
         self.customers = customers
         self.runs = runs
+        self.policies = policies
         self.library = library
         self.credentials = credentials
         self.rng = rng

@@ -66,6 +66,7 @@ def compile_plan(snapshot: Snapshot, services: Services) -> Plan:
     plan = Plan(snapshot, services, assemble(snapshot), run)
     services.keys.adopt(snapshot.auth, snapshot.access_groups)
     services.runs.adopt(snapshot.runs)
+    services.policies.adopt(snapshot.policies)
     services.share(snapshot.shared, snapshot.timeouts.total)
     services.journal.limits = snapshot.journal
     services.library.prepare(snapshot.deployments)

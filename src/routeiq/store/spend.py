@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 MOST_IDS = 500
 """Asked for in one statement."""
+MEASURES = {
+    "cost": ("cost", "r.cost"),
+    "requests": ("requests", "1"),
+    "tokens": ("prompt_tokens + completion_tokens", "r.prompt_tokens + r.completion_tokens"),
+}
+"""What a subject came to, in `spend_totals` and in a row: nano-dollars, and numbers."""
 _QUARTER = QUARTER_SECONDS * 1_000_000
 # CROSS JOIN keeps SQLite from beginning with the contexts: rows are found by `seq` only.
 _ROWS = "event_rows AS r CROSS JOIN event_contexts AS c LEFT JOIN event_details AS d ON d.seq = r.seq"
@@ -61,6 +67,12 @@ class SpendRepository:
         `share` counts those for one public model only, or for all that a pattern such as `gpt-*` fits.
         """
         return self.spent_many(kind, [id], since, share)[id]
+
+    def counted(self, kind: str, id: str, since: float, what: str) -> int:
+        """One of `MEASURES` of a kind of `OWN_KINDS`."""
+        tag = own_tag(kind, id)
+        with snapshot(self._engine) as connection:
+            return _Reader(connection, TAG, "", what).raw([tag], since)[tag]
 
     def spent_many(self, kind: str, ids: Iterable[str], since: float = 0.0, share: str = "") -> dict[str, int]:
         """The same for many subjects of a kind, each of which is in the answer."""
@@ -131,7 +143,8 @@ def _known(kind: str) -> None:
 class _Reader:
     """Sums of one kind, in one snapshot of the database."""
 
-    def __init__(self, connection: Connection, kind: str, share: str) -> None:
+    def __init__(self, connection: Connection, kind: str, share: str, what: str = "cost") -> None:
+        self._total, self._row = MEASURES[what]
         self._connection = connection
         self._dialect = connection.dialect.name
         self._kind = kind
@@ -161,7 +174,7 @@ class _Reader:
             return found
         quarters, parts = self._parts(since)
         kept = self._run(
-            "SELECT id, sum(cost) FROM spend_totals WHERE kind = :kind AND id IN :ids AND share = :share"
+            f"SELECT id, sum({self._total}) FROM spend_totals WHERE kind = :kind AND id IN :ids AND share = :share"
             f" AND {quarters} GROUP BY id",
             ids=ids,
             share=self._share,
@@ -173,12 +186,13 @@ class _Reader:
             if self._kind in (TAG, "global"):
                 for id in ids:
                     of = matches(self._kind, self._dialect)
-                    query = f"SELECT coalesce(sum(r.cost), 0) FROM {_ROWS} WHERE {where}{only} AND {of}"
+                    query = f"SELECT coalesce(sum({self._row}), 0) FROM {_ROWS} WHERE {where}{only} AND {of}"
                     found[id] += int(self._scalar(query, id=id, share=self._share))
                 continue
             of = id_of(self._kind)
             query = (
-                f"SELECT {of}, coalesce(sum(r.cost), 0) FROM {_ROWS} WHERE {where}{only} AND {of} IN :ids GROUP BY 1"
+                f"SELECT {of}, coalesce(sum({self._row}), 0) FROM {_ROWS}"
+                f" WHERE {where}{only} AND {of} IN :ids GROUP BY 1"
             )
             for id, cost in self._run(query, ids=ids, share=self._share):
                 found[id] += int(cost)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from sqlalchemy import delete, select, update
 
+from routeiq.core.policies import UsagePolicy
 from routeiq.core.stored import Stored, StoredAccessGroup, StoredCredential, StoredDeployment, StoredTag
 from routeiq.store.database import insert_into
 from routeiq.store.tables_accounts import end_users
+from routeiq.store.tables_governance import usage_policies
 from routeiq.store.tables_models import access_groups, credentials, deployments, stored_revision, tags
 from routeiq.store.vault import Damaged, Vault, key_id_of
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping, Table
 
 T = TypeVar("T", StoredDeployment, StoredCredential)
-FIRST_SCHEMA = "0007"
-"""The revision of the schema that brought these tables."""
+FIRST_SCHEMA = "0013"
+"""The revision of the schema that has all these tables."""
+_policy = msgspec.json.Decoder(UsagePolicy).decode
 _json = msgspec.json.Encoder().encode
 _object: Callable[[str | bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]).decode
 _names: Callable[[str | bytes], tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -73,6 +76,7 @@ class StoredRepository:
             named = _whole(connection, credentials, "name", self._credential, damaged) if secrets else ()
             marks = tuple(_tag(row) for row in _rows(connection, tags, "name"))
             groups = tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
+            usage = _policies(connection)
             limited = _end_users(connection)
         found = Stored(
             revision=number,
@@ -80,6 +84,7 @@ class StoredRepository:
             credentials=named,
             tags=marks,
             access_groups=groups,
+            policies=usage,
             end_users=limited,
         )
         return found, tuple(damaged)
@@ -109,7 +114,29 @@ class StoredRepository:
         with self._engine.connect() as connection:
             return tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
 
+    def policies(self) -> tuple[UsagePolicy, ...]:
+        """All, by id."""
+        with self._engine.connect() as connection:
+            return _policies(connection)
+
+    def policy(self, id: str) -> UsagePolicy | None:
+        """One by its id."""
+        row = self._one(usage_policies, "policy_id", id)
+        return _policy(row["data"]) if row is not None else None
+
     # --- writing
+
+    def put_policy(self, item: UsagePolicy) -> UsagePolicy:
+        """Store or replace."""
+        now = self._clock()
+        item = msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
+        values = {"created_at": item.created_at, "data": _json(item).decode()}
+        self._put(usage_policies, "policy_id", item.policy_id, values)
+        return item
+
+    def remove_policy(self, id: str) -> bool:
+        """Whether there was one."""
+        return self._remove(usage_policies, "policy_id", id)
 
     def put_deployment(self, item: StoredDeployment) -> StoredDeployment:
         """Store or replace; gives it with its times. Raises `NoKey`."""
@@ -218,6 +245,10 @@ class StoredRepository:
         with self._engine.begin() as connection:
             _count_up(connection)
             return connection.execute(delete(table).where(table.c[key] == value)).rowcount > 0
+
+
+def _policies(connection: Connection) -> tuple[UsagePolicy, ...]:
+    return tuple(_policy(row["data"]) for row in _rows(connection, usage_policies, "policy_id"))
 
 
 def _revision(connection: Connection) -> int:

@@ -37,6 +37,10 @@ class ControlDirectory:
         """A slot for a run. Raises `OSError` when the control plane can't tell."""
         return await self._ask(f"/internal/runs?name={quote(name, safe='')}", _subject)
 
+    async def policy(self, name: str) -> Subject | None:
+        """A slot for a group of a policy. Raises `OSError` when the control plane can't tell."""
+        return await self._ask(f"/internal/policies?name={quote(name, safe='')}", _subject)
+
     async def _ask(self, path: str, decoder: msgspec.json.Decoder[T]) -> T | None:
         status, body = await ask(self._control, path, ANSWER_SECONDS)
         if status == 404:

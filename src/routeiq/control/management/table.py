@@ -13,6 +13,7 @@ from routeiq.control.management import (
     spend,
     spend_reports,
     teams,
+    usage_policies,
     users,
     workspaces,
 )
@@ -31,6 +32,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *organizations.routes(plane),
         *customers.routes(plane),
         *workspaces.routes(plane),
+        *usage_policies.routes(plane),
         *budgets.routes(plane),
         *spend.routes(plane),
         *spend_reports.routes(plane),
