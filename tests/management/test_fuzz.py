@@ -10,12 +10,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from management.conftest import Api
-from routeiq.control.management import bodies, customers, key_bodies, organizations, team_bodies, user_bodies
+from routeiq.control.management import (
+    bodies,
+    customers,
+    key_bodies,
+    organizations,
+    team_bodies,
+    user_bodies,
+    workspaces,
+)
 from routeiq.control.management.bodies import Body
 
 MODELS = [
     model
-    for module in (bodies, key_bodies, user_bodies, team_bodies, organizations, customers)
+    for module in (bodies, key_bodies, user_bodies, team_bodies, organizations, customers, workspaces)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, Body)
 ]
@@ -39,6 +47,8 @@ VALUES: Any = st.recursive(
 def test_no_request_is_too_much(api: Api, data: st.DataObject, body: Any) -> None:
     app: Any = api.client.app
     routes = [it for it in app.routes if isinstance(it, APIRoute) and it.body_field is not None and it.responses]
+    # What is built into the Snapshot has nobody to build it here.
+    routes = [it for it in routes if not it.path.startswith("/api/v1/routeiq/usage-policies")]
     route = data.draw(st.sampled_from(routes))
     path = route.path.format(**dict.fromkeys(route.param_convertors, "t"))
     method = next(iter(route.methods))
