@@ -101,7 +101,7 @@ QUARANTINED = Family(
 )
 BACKLOG = Family("routeiq_journal_backlog_bytes", "gauge", "Bytes of the journal that are not in the ledger yet.")
 LEDGER_UP = Family("routeiq_ledger_up", "gauge", "1 while the control plane can write to the ledger's database.")
-REDIS_UP = Family("routeiq_redis_up", "gauge", "1 while limits are shared with other machines over Redis.")
+REDIS_UP = Family("routeiq_redis_up", "gauge", "1 while counters are shared with other machines over Redis.")
 
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
