@@ -314,3 +314,22 @@ def test_a_million_names_of_end_users_cost_no_memory(gateway: Gateway, tmp_path:
     for number in range(300):
         assert ask(gateway, key, user=f"made-up-{number}-" + "x" * 10_000)[0] == 200
     assert max(process.memory_info().rss for process in gateway.processes()) - before < 16 * 2**20
+
+
+def test_an_export_is_written_when_it_is_asked_for(provider: Upstream, tmp_path: Path) -> None:
+    out = tmp_path / "days"
+    config = {"model_list": [deployment(provider, "m", **CENT)]}
+    with Gateway(config) as gateway:
+        end = time.monotonic() + 20
+        while (found := gateway.call("/api/v1/routeiq/exports"))[0] == 503:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert json.loads(found[2])["configured"] is False
+        status, _, answer = gateway.call("/api/v1/routeiq/exports", method="POST")
+        assert (status, json.loads(answer)["error"]["code"]) == (400, "export_not_configured")
+        gateway.write({**config, "routeiq": {"export": {"output": str(out), "format": "jsonl"}}})
+        gateway.cli("config", "reload")
+        shown = manage(gateway, "/api/v1/routeiq/exports", method="POST")
+        assert (shown["output"], shown["format"], shown["trouble"]) == (str(out), "jsonl", None)
+        assert shown["last_run"]
+        assert gateway.call("/api/v1/routeiq/exports", key=new_key(gateway))[0] == 403

@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 from sqlalchemy import Engine
 
 from routeiq.cli import make_app
-from routeiq.control.exporting import write_days
+from routeiq.control.exporting import Exporter, write_days
 from routeiq.control.plane import Plane
 from routeiq.core.database import Database, Postgres
 from routeiq.core.snapshot import Export, Ledger
@@ -211,9 +211,10 @@ def test_a_place_that_fails_says_why(opened: Engine, tmp_path: Path) -> None:
 def test_the_gateway_writes_finished_days_by_itself(opened: Engine, tmp_path: Path) -> None:
     plane = SimpleNamespace(snapshot=None)
     output = tmp_path / "out"
+    exporter = Exporter(opened)
 
     async def run() -> None:
-        job = asyncio.create_task(write_days(cast("Plane", plane), opened))
+        job = asyncio.create_task(write_days(cast("Plane", plane), exporter))
         await asyncio.sleep(0.05)
         settings = Export(output=str(output), format="jsonl")
         plane.snapshot = SimpleNamespace(ledger=Ledger(export=settings))
@@ -227,3 +228,8 @@ def test_the_gateway_writes_finished_days_by_itself(opened: Engine, tmp_path: Pa
         patch.setattr("routeiq.control.exporting.time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
         asyncio.run(run())
     assert sorted(file.name for file in output.iterdir()) == [f"{name}.jsonl" for name in NAMES[:2]]
+    assert [file.name for file in exporter.files] == [f"{name}.jsonl" for name in NAMES[:2]]
+    assert exporter.trouble is None
+    exporter.run(Export(output="nothing://x", format="jsonl"))
+    assert exporter.trouble
+    assert exporter.files == ()

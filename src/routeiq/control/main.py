@@ -17,7 +17,7 @@ import msgspec
 
 from routeiq.control.app import create_app
 from routeiq.control.changes import Changes
-from routeiq.control.exporting import write_days
+from routeiq.control.exporting import Exporter, write_days
 from routeiq.control.leases import SWEEP_SECONDS, Leases
 from routeiq.control.nodes import Nodes
 from routeiq.control.plane import DatabaseStatus, Plane
@@ -119,8 +119,9 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     server = make_server(create_app(plane))
     listener = listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    exporter = plane.exporter = Exporter(database)
     jobs = [plane.credentials.run(), purge(plane), _sweep(plane), watch(plane), let_go(plane, Retention(database)),
-            write_days(plane, database)]  # fmt: skip
+            write_days(plane, exporter)]  # fmt: skip
     if not isinstance(where, Path):
         jobs.append(listen_to_others(plane, notices))
     running = [asyncio.create_task(job) for job in jobs]

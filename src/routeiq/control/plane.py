@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from routeiq.control.changes import Changes
 from routeiq.control.credentials import Keeper
+from routeiq.control.exporting import Exporter
 from routeiq.control.leases import Leases
 from routeiq.control.nodes import Nodes
 from routeiq.control.shelf import Shelf
@@ -62,6 +63,8 @@ class Plane:
     ingest: IngestStatus = field(default_factory=IngestStatus)
     credentials: Keeper = field(default_factory=Keeper)
     changes: Changes = field(default_factory=lambda: Changes(_nobody))
+    exporter: Exporter | None = None
+    """Writes the ledger's days to files; `None` where there is none."""
     nodes: Nodes | None = None
     """Shares counters with other machines."""
     leases: Leases | None = None
