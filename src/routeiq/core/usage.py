@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 MOST_TOKENS = 10**9
-"""Of one answer: more is nonsense, and would not fit the counters. Other counts have the same bound."""
+"""Of one answer: more is nonsense, and would not fit the counters."""
+MOST_CALLS = 10**6
+"""The same of images, searches and units, which cost more each."""
 
 
 class Usage(msgspec.Struct, omit_defaults=True, gc=False):
@@ -72,12 +74,14 @@ class Usage(msgspec.Struct, omit_defaults=True, gc=False):
         )
 
     def bound(self) -> None:
-        """Make it add up, whatever a provider said: no count below 0 or beyond `MOST_TOKENS`, no part beyond its total.
+        """Make it add up, whatever a provider said: no count below 0 or beyond `MOST_TOKENS` or `MOST_CALLS`, no part
+        beyond its total.
 
         Audio and images that can't be among the fresh tokens of the prompt were read from the cache.
         """
         for name in _COUNTS:
-            setattr(self, name, min(max(getattr(self, name), 0), MOST_TOKENS))
+            most = MOST_CALLS if name in _CALLS else MOST_TOKENS
+            setattr(self, name, min(max(getattr(self, name), 0), most))
         room = self.prompt
         for name in ("cached", "written", "written_1h"):
             part = min(getattr(self, name), room)
@@ -99,6 +103,7 @@ class Usage(msgspec.Struct, omit_defaults=True, gc=False):
             room -= part
 
 
+_CALLS = frozenset(("images_in", "images", "searches", "searches_low", "searches_high", "units"))
 _COUNTS = tuple(
     name for name in Usage.__struct_fields__ if name not in ("estimated", "requests", "seconds", "service_tier")
 )
