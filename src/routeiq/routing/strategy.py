@@ -16,24 +16,10 @@ from typing import Any, Protocol
 import msgspec
 
 from routeiq.core.money import Prices
+from routeiq.core.routing import Wishes
 
 UNKNOWN = math.nan
 """A prediction nobody made."""
-
-
-class Wishes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the request, its key or the configuration asks of the choice. `None` leaves it to the strategy."""
-
-    target_quality: float | None = None
-    """Share of the best candidate's quality to be reached on average, 0 to 1: 0.98."""
-    max_cost: float | None = None
-    """US dollars this request may be expected to cost; candidates above are ranked after all others."""
-    willingness_to_pay: float | None = None
-    """US dollars one unit of quality (from 0 to 1) is worth: `1 / λ` of `quality - λ · cost`."""
-    profile: str = "auto"
-    """`auto`, `eco`, `premium`, `free` or `reasoning`."""
-    latency: float | None = None
-    """Seconds to the first byte that should not be exceeded."""
 
 
 class Query(msgspec.Struct, kw_only=True):
