@@ -7,12 +7,14 @@ import re
 from collections.abc import Container
 from zoneinfo import ZoneInfoNotFoundError
 
+import msgspec
+
 from routeiq.config.address import is_loopback
 from routeiq.config.context import Context
 from routeiq.config.groups import Names, matches_any
 from routeiq.config.report import NOWHERE, Path, did_you_mean
 from routeiq.config.schema.routeiq import KeySettings
-from routeiq.core.keys import BudgetLimit, Key, ModelRule, Subject
+from routeiq.core.keys import BudgetLimit, Key, ModelRule, ObjectPermission, Subject
 from routeiq.core.money import nano
 from routeiq.core.periods import Period
 from routeiq.core.snapshot import Auth
@@ -192,8 +194,15 @@ def _key(ctx: Context, settings: KeySettings, names: Names, access_groups: Conta
         name=settings.name,
         admin=settings.admin,
         rules=(ModelRule(kind="key", models=tuple(settings.models)),) if settings.models else (),
+        permissions=_permissions(settings),
         subjects=(subject,),
         expires=settings.expires,
         blocked=settings.blocked,
         tags=tuple(settings.tags),
     )
+
+
+def _permissions(settings: KeySettings) -> tuple[ObjectPermission, ...]:
+    if settings.object_permission is None:
+        return ()
+    return (msgspec.convert({"kind": "key", **settings.object_permission.model_dump()}, ObjectPermission),)

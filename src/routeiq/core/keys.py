@@ -90,6 +90,24 @@ class ModelRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The same for what may not be used, whatever `models` say."""
 
 
+class ObjectPermission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which MCP servers, tools and agents one of the owners of a key may reach: LiteLLM's `object_permission`.
+
+    https://docs.litellm.ai/docs/mcp_control
+    """
+
+    kind: str = ""
+    """Whose it is: `key`, `team`, `organization`; empty where it is kept."""
+    mcp_servers: tuple[str, ...] = ()
+    """Ids or names of servers; `all-proxy-mcpservers` are all, in a key `all-team-mcpservers` what its team has."""
+    mcp_access_groups: tuple[str, ...] = ()
+    mcp_tool_permissions: dict[str, tuple[str, ...]] = {}
+    """By server the tools that may be used there; a server that is not named has all of its tools."""
+    mcp_toolsets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    agent_access_groups: tuple[str, ...] = ()
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A caller: what a key digest resolves to."""
 
@@ -104,6 +122,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of its user, one of `ROLES`; empty for a key without a user."""
     rules: tuple[ModelRule, ...] = ()
     """None allow all models."""
+    permissions: tuple[ObjectPermission, ...] = ()
+    """Of the key, its team and its organization, as far as they say something: a server, tool or agent needs the leave
+    of all of them, and where none says anything nothing is allowed."""
     expires: float | None = None
     """Unix seconds."""
     blocked: bool = False

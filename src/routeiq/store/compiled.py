@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from routeiq.core.keys import PROXY_ADMIN, UNLIMITED, BudgetLimit, EndUser, Key, ModelRule, Refusal, Subject
+import msgspec
+
+from routeiq.core.keys import (
+    PROXY_ADMIN,
+    UNLIMITED,
+    BudgetLimit,
+    EndUser,
+    Key,
+    ModelRule,
+    ObjectPermission,
+    Refusal,
+    Subject,
+)
 from routeiq.core.own_tags import RESERVED, own_tag
 from routeiq.core.periods import Period
 from routeiq.store.records import Budget, Limits, Organization, Spending, Team, TeamMember, User, VirtualKey, Workspace
@@ -91,6 +103,7 @@ def compile_key(chain: Chain, rules: Rules, now: float) -> Key:
         admin=role == PROXY_ADMIN,
         role=role,
         rules=tuple(_rules(chain, rules)),
+        permissions=tuple(_permissions(chain)),
         expires=key.expires,
         blocked=key.blocked,
         refused=_refusal(user, team, organization) or _workspace_refusal(chain),
@@ -166,6 +179,12 @@ def _rules(chain: Chain, rules: Rules) -> Iterator[ModelRule]:
             models=_named(workspace.allowed_models, rules) if workspace.allowed_models else ("*",),
             denied=_named(workspace.blocked_models, rules),
         )
+
+
+def _permissions(chain: Chain) -> Iterator[ObjectPermission]:
+    for kind, owner in (("key", chain.key), ("team", chain.team), ("organization", chain.organization)):
+        if owner is not None and owner.object_permission is not None:
+            yield msgspec.structs.replace(owner.object_permission, kind=kind)
 
 
 def _named(models: tuple[str, ...], rules: Rules) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from routeiq.core.keys import ObjectPermission
+
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What may be spent in one period."""
@@ -83,6 +85,7 @@ class Organization(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Per model; everything else is in its budget."""
     models: tuple[str, ...] = ()
     blocked: bool = False
+    object_permission: ObjectPermission | None = None
     spending: Spending = Spending()
 
 
@@ -124,6 +127,7 @@ class Team(Record, frozen=True, kw_only=True, omit_defaults=True):
     member_permissions: tuple[str, ...] | None = None
     """Management routes that members may use for the team's keys."""
     access_group_ids: tuple[str, ...] = ()
+    object_permission: ObjectPermission | None = None
     spending: Spending = Spending()
 
 
@@ -191,6 +195,7 @@ class VirtualKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     key_type: str = "default"
     allowed_routes: tuple[str, ...] = ()
     access_group_ids: tuple[str, ...] = ()
+    object_permission: ObjectPermission | None = None
     last_rotation_at: float | None = None
     rotation_count: int = 0
     admin: bool = False

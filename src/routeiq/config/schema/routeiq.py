@@ -25,6 +25,17 @@ from routeiq.config.schema.types import (
 )
 
 
+class ObjectPermissionSettings(Section):
+    """`core.keys.ObjectPermission`."""
+
+    mcp_servers: list[Name] = Field(default_factory=list)
+    mcp_access_groups: list[Name] = Field(default_factory=list)
+    mcp_tool_permissions: dict[Name, list[Name]] = Field(default_factory=dict)
+    mcp_toolsets: list[Name] = Field(default_factory=list)
+    agents: list[Name] = Field(default_factory=list)
+    agent_access_groups: list[Name] = Field(default_factory=list)
+
+
 class KeySettings(Section):
     """A caller. Exactly one of `key` and `hash` is given."""
 
@@ -41,6 +52,7 @@ class KeySettings(Section):
     expires: Moment | None = None
     blocked: Flag = False
     tags: list[Name] = Field(default_factory=list)
+    object_permission: ObjectPermissionSettings | None = None
 
 
 class TimeoutSettings(Section):

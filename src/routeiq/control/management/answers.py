@@ -51,6 +51,17 @@ class BudgetField(BaseModel):
     stored_in_db: bool
 
 
+class ObjectPermissionInfo(BaseModel):
+    """MCP servers, tools and agents somebody may reach."""
+
+    mcp_servers: list[str]
+    mcp_access_groups: list[str]
+    mcp_tool_permissions: dict[str, list[str]]
+    mcp_toolsets: list[str]
+    agents: list[str]
+    agent_access_groups: list[str]
+
+
 class KeyInfo(Written, LimitsInfo):
     """A key, without itself."""
 
@@ -69,6 +80,7 @@ class KeyInfo(Written, LimitsInfo):
     blocked: bool
     allowed_routes: list[str]
     key_type: str
+    object_permission: ObjectPermissionInfo | None
     rotation_count: int
 
 
@@ -255,6 +267,7 @@ class TeamInfo(Written, LimitsInfo):
     blocked: bool
     spend: float
     budget_reset_at: str | None
+    object_permission: ObjectPermissionInfo | None
 
 
 class MembershipInfo(BaseModel):
@@ -392,6 +405,7 @@ class OrganizationInfo(Written):
     models: list[str]
     blocked: bool
     litellm_budget_table: BudgetInfo | None
+    object_permission: ObjectPermissionInfo | None
 
 
 class OrganizationMembership(BaseModel):

@@ -160,6 +160,22 @@ class Body(BaseModel):
         return name in self.model_fields_set
 
 
+class ObjectPermissionFields(Body):
+    """`object_permission`: which MCP servers, tools and agents may be reached. https://docs.litellm.ai/docs/mcp_control"""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
+        ("object_permission_id", "vector_stores", "models", "search_tools", "skills", "blocked_tools",
+         "mcp_tool_search_enabled")
+    )  # fmt: skip
+
+    mcp_servers: Names | None = None
+    mcp_access_groups: Names | None = None
+    mcp_tool_permissions: Annotated[dict[Id, Names], Field(max_length=1000)] | None = None
+    mcp_toolsets: Names | None = None
+    agents: Names | None = None
+    agent_access_groups: Names | None = None
+
+
 class LimitFields(Body):
     """Limits, as keys, users, teams, organizations and budgets have them."""
 
@@ -178,7 +194,7 @@ class LimitFields(Body):
 KEY_UNSUPPORTED = frozenset(
     (
         "tpd_limit", "allowed_cache_controls", "config", "permissions", "budget_fallbacks", "mcp_rpm_limit",
-        "tag_rpm_limit", "guardrails", "policies", "prompts", "aliases", "object_permission",
+        "tag_rpm_limit", "guardrails", "policies", "prompts", "aliases",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "end_user_budget_id",
         "disable_global_guardrails", "enable_prompt_caching", "throttle_on_budget_exceeded", "enforced_params",
         "allowed_passthrough_routes", "denied_passthrough_routes", "allowed_vector_store_indexes", "router_settings",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from routeiq.control.access import allowed_by
 from routeiq.control.management import limits as limiting
+from routeiq.control.management import object_permissions
 from routeiq.control.management.desk import denied, missing
 from routeiq.control.management.rights import (
     DEFAULT_PERMISSIONS,
@@ -55,6 +56,7 @@ class Grant:
             check_routes(key.allowed_routes)
         self._within(key, team)
         if not self.caller.admin:
+            self._objects(key, before, team)
             self._not_more_than_caller(key)
             if before is not None:
                 self._not_more_than_before(key, before, team)
@@ -168,6 +170,14 @@ class Grant:
                 param=name,
             )
 
+    def _objects(self, key: VirtualKey, before: VirtualKey | None, team: Team | None) -> None:
+        """MCP servers and agents: those of the team may be given away, without a team none."""
+        asked = key.object_permission
+        if before is not None and asked == before.object_permission and key.team_id == before.team_id:
+            return
+        if not object_permissions.within(asked, team.object_permission if team is not None else None):
+            raise denied("object_permission: the key's team may not reach all of it", "object_permission")
+
     def _not_more_than_caller(self, key: VirtualKey) -> None:
         caller = self.caller
         if caller.digest == key.digest:
@@ -179,6 +189,8 @@ class Grant:
         own = self.db.keys.get(caller.digest)
         if own is None:
             return
+        if _reaches_more(key, own):
+            raise denied("object_permission: the key that asks may not reach all of it", "object_permission")
         name = limiting.wider(self._limits(key), self._limits(own))
         if name is None and own.limits.max_budget is not None and key.limits.temp_budget_increase:
             name = "temp_budget_increase"
@@ -207,6 +219,8 @@ class Grant:
         if held and _named(key) != held and not _no_more(_named(key), held):
             name = "models" if key.models != before.models else "access_group_ids"
             raise denied(f"{name}: only an admin may add to them", name)
+        if _reaches_more(key, before):
+            raise denied("object_permission: only an admin may add to it", "object_permission")
         if not set(before.tags) <= set(key.tags):
             raise denied("tags: only an admin may take one away, which may have a budget", "tags")
         if before.expires is not None and (key.expires is None or key.expires > before.expires):
@@ -220,6 +234,14 @@ class Grant:
 def _named(key: VirtualKey) -> tuple[str, ...]:
     """The models and groups a key is held to."""
     return (*key.models, *key.access_group_ids)
+
+
+def _reaches_more(key: VirtualKey, held: VirtualKey) -> bool:
+    """Whether a key may reach servers or agents that another one may not: without a permission it has its team's."""
+    own = held.object_permission
+    return own is not None and (
+        key.object_permission is None or not object_permissions.within(key.object_permission, own)
+    )
 
 
 def _no_more(asked: tuple[str, ...], held: tuple[str, ...]) -> bool:

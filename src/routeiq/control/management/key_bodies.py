@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from pydantic import Field, StringConstraints
 
+from routeiq.control.management import object_permissions
 from routeiq.control.management.bodies import (
     KEY_UNSUPPORTED,
     Body,
@@ -19,6 +20,7 @@ from routeiq.control.management.bodies import (
     LimitFields,
     Metadata,
     Names,
+    ObjectPermissionFields,
     Tags,
     Until,
     Words,
@@ -60,6 +62,7 @@ class KeyFields(LimitFields):
     allowed_routes: list[Words] | None = Field(default=None, max_length=100)
     key_type: KeyType | None = None
     access_group_ids: Names | None = None
+    object_permission: ObjectPermissionFields | None = None
     temp_budget_increase: Dollars | None = None
     temp_budget_expiry: Until | None = None
 
@@ -141,6 +144,8 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
             new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
     if body.has("blocked"):
         new["blocked"] = bool(body.blocked)
+    if body.has("object_permission"):
+        new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
     if body.has("metadata"):
         new["metadata"] = body.metadata or {}
     if body.key_type is not None:

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from sqlalchemy import and_, or_, true
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, shown, team_answers, teams, users
+from routeiq.control.management import answers, budgets, object_permissions, shown, team_answers, teams, users
 from routeiq.control.management import limits as limiting
-from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, Words
+from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, ObjectPermissionFields, Words
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
 from routeiq.control.management.people import found_or_made, known, member_id
 from routeiq.control.management.rights import heads, manages_user, subset
@@ -50,7 +50,7 @@ class OrganizationFields(LimitFields):
     """What may be said about an organization when it is made and later."""
 
     UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
-        ("tpd_limit", "object_permission", "allowed_models", "temp_budget_increase", "temp_budget_expiry")
+        ("tpd_limit", "allowed_models", "temp_budget_increase", "temp_budget_expiry")
     )
     LIFTED: ClassVar[frozenset[str]] = frozenset(("model_rpm_limit", "model_tpm_limit"))
 
@@ -59,6 +59,7 @@ class OrganizationFields(LimitFields):
     metadata: Metadata | None = None
     budget_id: Id | None = None
     blocked: bool | None = None
+    object_permission: ObjectPermissionFields | None = None
 
 
 class NewOrganization(OrganizationFields):
@@ -177,6 +178,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             new["metadata"] = body.metadata or {}
         if body.blocked is not None:
             new["blocked"] = body.blocked
+        if body.has("object_permission"):
+            new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
         names = ("model_rpm_limit", "model_tpm_limit")
         per_model = {name: getattr(body, name) or {} for name in names if body.has(name)}
         new["limits"] = msgspec.structs.replace(record.limits, **per_model)

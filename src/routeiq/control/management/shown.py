@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from routeiq.control.management import limits
+from routeiq.control.management import limits, object_permissions
 from routeiq.store.compiled import effective
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
         "allowed_routes": list(record.allowed_routes),
         "key_type": record.key_type,
         "access_group_ids": list(record.access_group_ids) or None,
+        "object_permission": object_permissions.shown(record.object_permission),
         "auto_rotate": False,
         "rotation_count": record.rotation_count,
         "last_rotation_at": moment(record.last_rotation_at),
@@ -171,6 +172,7 @@ def team(
         **own,
         "budget_reset_at": moment(reset_at),
         "access_group_ids": list(record.access_group_ids) or None,
+        "object_permission": object_permissions.shown(record.object_permission),
         **who,
     }
 
@@ -204,6 +206,7 @@ def organization(record: Organization, spend: int, shared: Budget | None) -> dic
         "models": list(record.models),
         "blocked": record.blocked,
         "model_spend": {},
+        "object_permission": object_permissions.shown(record.object_permission),
         "litellm_budget_table": budget(shared),
         **written(record),
         "metadata": {**record.metadata, **per_model},

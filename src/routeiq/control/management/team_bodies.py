@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import Field, model_validator
 
+from routeiq.control.management import object_permissions
 from routeiq.control.management.bodies import (
     Body,
     BudgetDuration,
@@ -16,6 +17,7 @@ from routeiq.control.management.bodies import (
     LimitFields,
     Metadata,
     Names,
+    ObjectPermissionFields,
     Tags,
     Until,
     Words,
@@ -29,7 +31,7 @@ Role = Literal["admin", "user"]
 _UNSUPPORTED = frozenset(
     (
         "tpd_limit", "router_settings", "default_team_member_models", "model_aliases", "guardrails", "policies",
-        "prompts", "object_permission", "secret_manager_settings", "allowed_passthrough_routes",
+        "prompts", "secret_manager_settings", "allowed_passthrough_routes",
         "enforced_batch_output_expires_after", "enforced_file_expires_after", "mcp_rpm_limit", "rpm_limit_type",
         "tpm_limit_type", "disable_global_guardrails", "allowed_vector_store_indexes", "admins", "members",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
@@ -66,6 +68,7 @@ class TeamFields(LimitFields):
     blocked: bool | None = None
     tags: Tags | None = None
     access_group_ids: Names | None = None
+    object_permission: ObjectPermissionFields | None = None
     team_member_permissions: list[Words] | None = Field(default=None, max_length=50)
     team_member_budget: Dollars | None = None
     team_member_budget_duration: BudgetDuration | None = None
@@ -194,6 +197,8 @@ def applied(record: Team, body: TeamFields) -> Team:
             new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
     if body.blocked is not None:
         new["blocked"] = body.blocked
+    if body.has("object_permission"):
+        new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
     if body.has("metadata"):
         new["metadata"] = body.metadata or {}
     if body.has("team_member_permissions"):

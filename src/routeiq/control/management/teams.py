@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, select
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, key_answers, team_members
+from routeiq.control.management import answers, budgets, key_answers, object_permissions, team_members
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Id
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from routeiq.control.access import Caller
     from routeiq.control.plane import Plane
     from routeiq.store.accounts import Session
+    from routeiq.store.records import Organization
 
 MOST_KEYS = 1000
 """Of a team in one answer; `/key/list` has the rest."""
@@ -83,6 +84,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 raise BadRequest(
                     f"models: the team's organization may use {', '.join(organization.models)} only", param="models"
                 )
+        _check_objects(caller, record, before, organization)
         if before is not None and not caller.admin and not heads(caller, before.organization_id):
             name = limiting.wider(record.limits, before.limits)
             if name is not None:
@@ -331,6 +333,18 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *team_members.routes(desk),
         Route("PATCH", "/team/{team_id}", Access.MANAGE, patch, write, answers.TeamInfo),
     )
+
+
+def _check_objects(caller: Caller, record: Team, before: Team | None, organization: Organization | None) -> None:
+    """MCP servers and agents: who leads the team may give away what it had, who heads its organization that one's."""
+    asked = record.object_permission
+    held = before.object_permission if before is not None else None
+    if caller.admin or asked == held:
+        return
+    leads = heads(caller, record.organization_id)
+    holders = (held, organization.object_permission if leads and organization is not None else None)
+    if (asked is None and not leads) or not any(object_permissions.within(asked, one) for one in holders):
+        raise denied("object_permission: who gives it to a team has to have it", "object_permission")
 
 
 def remove(db: Session, team: Team, who: str, now: float) -> list[str]:
