@@ -23,7 +23,7 @@ ROLES = (PROXY_ADMIN, PROXY_ADMIN_VIEWER, ORG_ADMIN, INTERNAL_USER, INTERNAL_USE
 
 
 UNLIMITED = 2**62
-"""Nano-dollars nobody spends: four and a half billion dollars."""
+"""Nano-dollars nobody spends: four and a half billion dollars. Nor does anybody count so far."""
 
 
 class BudgetLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

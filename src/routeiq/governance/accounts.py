@@ -7,7 +7,8 @@ limit.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -154,9 +155,9 @@ class Account:
             if used > (subject.tpm or 0):
                 self._give_back(tick, count, tokens)
                 return lambda: self._exceeded("tokens", subject.tpm or 0, window, tokens, now)
-        for place, (meter, limit) in enumerate(self.budgets):
-            spent = meter.reserve(cost, now)
-            most = self.budgets[place].most(now)
+        for place, budget in enumerate(self.budgets):
+            meter, limit = budget
+            spent, most = meter.reserve(cost, now), budget.most(now)
             if limit.soft and spent >= limit.soft:
                 self._alert(subject, limit, spent, meter.period.number(now))
             if spent > most or spent - cost >= most:
@@ -245,6 +246,25 @@ class Account:
             f"Budget{who} has been exceeded! Current cost: {dollars(spent)}, Max budget: {dollars(most)}",
             retry_after=max(1.0, end - now) if meter.period.duration else None,
         )
+
+
+class Parties:
+    """Everybody a request may count for, as far as they are limited."""
+
+    __slots__ = ("accounts", "shares")
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        limited = [one for one in accounts if one.subject.limited]
+        self.accounts = tuple(one for one in limited if not one.subject.share)
+        """Those that every request counts for."""
+        self.shares = tuple(one for one in limited if one.subject.share)
+        """Those that requests for some public names count for."""
+
+    def of_model(self, model: str) -> tuple[Account, ...]:
+        """Those that a request for this public name counts for."""
+        if not self.shares:
+            return self.accounts
+        return (*self.accounts, *(one for one in self.shares if fnmatchcase(model, one.subject.share)))
 
 
 class LimitBook:

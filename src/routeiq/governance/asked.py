@@ -45,12 +45,20 @@ class Asked(Generic[K, V]):
     """Answers by what was asked, at most `CACHED` of them. To be used in one event loop."""
 
     def __init__(
-        self, ask: Callable[[K], Awaitable[V | None]], fresh: Callable[[V], bool], error: Callable[[], Overloaded]
+        self,
+        ask: Callable[[K], Awaitable[V | None]],
+        fresh: Callable[[V], bool],
+        unknown: str,
+        *,
+        seconds: float = FRESH_SECONDS,
     ) -> None:
-        """`ask` raises `OSError` where nobody can be asked; `fresh` says whether an answer may still be used."""
+        """`ask` raises `OSError` where nobody can be asked: clients are told that this is `unknown`. `fresh` says
+        whether an answer may still be used; after `seconds` it is asked for again meanwhile.
+        """
         self._ask = ask
         self._fresh = fresh
-        self._error = error
+        self._unknown = unknown
+        self._seconds = seconds
         self._known: dict[K, _Known[V]] = {}
         self._asking: dict[K, asyncio.Future[V | None]] = {}
 
@@ -107,7 +115,7 @@ class Asked(Generic[K, V]):
         try:
             value = await self._ask(key)
         except OSError as error:
-            raise self._error() from error
+            raise Overloaded(self._unknown, code="key_lookup_unavailable", retry_after=1.0) from error
         finally:
             # Forgotten meanwhile, the answer is good for those who asked, no longer.
             current = self._asking.get(key) is this
@@ -118,7 +126,7 @@ class Asked(Generic[K, V]):
             while len(self._known) >= CACHED:
                 self._known.pop(next(iter(self._known)))
             if value is not None:
-                self._known[key] = _Known(value, now + FRESH_SECONDS, now + STALE_SECONDS)
+                self._known[key] = _Known(value, now + self._seconds, now + STALE_SECONDS)
             else:
                 self._known[key] = _Known(None, now + NEGATIVE_SECONDS, now + NEGATIVE_SECONDS)
         return value

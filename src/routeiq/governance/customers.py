@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
-from routeiq.core.errors import Forbidden, Overloaded
+from routeiq.core.errors import Forbidden
 from routeiq.core.keys import EndUser
-from routeiq.governance.accounts import Account, LimitBook
+from routeiq.governance.accounts import LimitBook, Parties
 from routeiq.governance.asked import Asked
 from routeiq.governance.directory import Directory
 from routeiq.governance.keys import allows
@@ -16,13 +15,11 @@ from routeiq.governance.keys import allows
 class Customer:
     """An end user with its accounts."""
 
-    __slots__ = ("accounts", "end_user", "shares")
+    __slots__ = ("end_user", "parties")
 
     def __init__(self, end_user: EndUser, book: LimitBook) -> None:
         self.end_user = end_user
-        limited = [book.account(subject) for subject in end_user.subjects if subject.limited]
-        self.accounts = tuple(one for one in limited if not one.subject.share)
-        self.shares = tuple(one for one in limited if one.subject.share)
+        self.parties = Parties(book.account(subject) for subject in end_user.subjects if subject.limited)
 
     def check(self, model: str) -> None:
         """Raise when it is blocked, or may not use this public model."""
@@ -38,16 +35,10 @@ class Customer:
                     param="model",
                 )
 
-    def accounts_for(self, model: str) -> tuple[Account, ...]:
-        """Those a request for this public name counts for."""
-        if not self.shares:
-            return self.accounts
-        return (*self.accounts, *(one for one in self.shares if fnmatchcase(model, one.subject.share)))
-
     @property
     def fresh(self) -> bool:
         """Whether all that is counted for it is still counted where it was."""
-        return all(account.fresh for account in (*self.accounts, *self.shares))
+        return all(account.fresh for account in (*self.parties.accounts, *self.parties.shares))
 
 
 class Customers:
@@ -56,7 +47,9 @@ class Customers:
     def __init__(self, book: LimitBook, directory: Directory) -> None:
         self._book = book
         self._directory = directory
-        self.asked: Asked[str, Customer] = Asked(self._ask, lambda customer: customer.fresh, _unknown_now)
+        self.asked: Asked[str, Customer] = Asked(
+            self._ask, lambda customer: customer.fresh, "The end user can't be checked right now."
+        )
 
     def forget(self, subjects: Iterable[str]) -> None:
         """Forget these (`Subject.name`), found or not; all where there are none."""
@@ -69,7 +62,3 @@ class Customers:
     async def _ask(self, id: str) -> Customer | None:
         found = await self._directory.end_user(id)
         return Customer(found, self._book) if found is not None else None
-
-
-def _unknown_now() -> Overloaded:
-    return Overloaded("The end user can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0)

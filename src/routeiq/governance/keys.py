@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 
-from routeiq.core.errors import Forbidden, Overloaded, Unauthorized
+from routeiq.core.errors import Forbidden, Unauthorized
 from routeiq.core.keys import Key, ModelRule, Subject
 from routeiq.core.snapshot import Auth
-from routeiq.governance.accounts import Account, LimitBook
+from routeiq.governance.accounts import Account, LimitBook, Parties
 from routeiq.governance.asked import Asked
 from routeiq.governance.directory import Directory
 from routeiq.governance.reserving import Stock, Stocks
@@ -40,7 +40,7 @@ class Caller:
     __slots__ = (
         "_allowed",
         "_by_model",
-        "_shares",
+        "_parties",
         "_stock",
         "_stocks",
         "accounts",
@@ -63,10 +63,10 @@ class Caller:
         own = next((one for one in accounts if one.spend is not None), None)
         self.spend = own.spend if own is not None else None
         self.leased = tuple(one for one in accounts if one.subject.slot >= 0)
-        limited = [one for one in accounts if one.subject.limited]
-        self.accounts = tuple(one for one in limited if not one.subject.share)
+        self._parties = parties = Parties(accounts)
+        self.accounts = parties.accounts
         """Of those with limits, the ones every request counts for."""
-        self._shares = tuple(one for one in limited if one.subject.share)
+        limited = (*parties.accounts, *parties.shares)
         self._by_model: dict[str, tuple[tuple[Account, ...], Stock]] = {}
         self._stocks = stocks
         self._stock = Stock(self.accounts, stocks)
@@ -94,17 +94,16 @@ class Caller:
 
     def accounts_for(self, model: str) -> tuple[Account, ...]:
         """Those a request for this public name counts for."""
-        return self._for(model)[0] if self._shares else self.accounts
+        return self._for(model)[0] if self._parties.shares else self.accounts
 
     def stock_for(self, model: str) -> Stock:
         """What is at hand of those."""
-        return self._for(model)[1] if self._shares else self._stock
+        return self._for(model)[1] if self._parties.shares else self._stock
 
     def _for(self, model: str) -> tuple[tuple[Account, ...], Stock]:
         found = self._by_model.get(model)
         if found is None:
-            shares = (one for one in self._shares if fnmatchcase(model, one.subject.share))
-            accounts = (*self.accounts, *shares)
+            accounts = self._parties.of_model(model)
             if len(self._by_model) >= CACHED_MODELS:
                 self._by_model.clear()
             found = self._by_model[model] = accounts, Stock(accounts, self._stocks)
@@ -137,7 +136,9 @@ class KeyRing:
         self._directory = directory
         self._groups: Mapping[str, tuple[str, ...]] = {}
         self._static: dict[bytes, Caller] = {}
-        self._asked: Asked[bytes, Caller] = Asked(self._ask, lambda caller: caller.fresh, _unknown_now)
+        self._asked: Asked[bytes, Caller] = Asked(
+            self._ask, lambda caller: caller.fresh, "The key can't be checked right now."
+        )
         self._recent: dict[int, tuple[dict[bytes, bytes], Caller, float]] = {}
         self.anonymous = Caller(ANONYMOUS, book, stocks)
 
@@ -219,7 +220,3 @@ class KeyRing:
         if key is None or not compare_digest(key.digest, digest.hex()):
             return None
         return Caller(key, self._book, self._stocks)
-
-
-def _unknown_now() -> Overloaded:
-    return Overloaded("The key can't be checked right now.", code="key_lookup_unavailable", retry_after=1.0)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from routeiq.core.errors import BudgetExceeded, GatewayError, LimitExceeded, Overloaded
+from routeiq.core.errors import BudgetExceeded, GatewayError, LimitExceeded
 from routeiq.core.keys import BudgetLimit, Subject
 from routeiq.core.money import dollars
 from routeiq.core.own_tags import own_tag
@@ -22,7 +22,7 @@ from routeiq.core.periods import Period
 from routeiq.core.policies import UsagePolicy
 from routeiq.core.slots import BUDGETS, SlotTable
 from routeiq.governance.accounts import Account, LimitBook
-from routeiq.governance.asked import Asked
+from routeiq.governance.asked import STALE_SECONDS, Asked
 from routeiq.governance.directory import Directory
 from routeiq.governance.windows import Budget
 
@@ -134,7 +134,9 @@ class Policies:
         self._tell = tell
         self._policies: tuple[UsagePolicy, ...] = ()
         self._by_id: dict[str, UsagePolicy] = {}
-        self.asked: Asked[str, PolicyAccount] = Asked(self._ask, lambda account: account.fresh, _unknown_now)
+        self.asked: Asked[str, PolicyAccount] = Asked(
+            self._ask, lambda account: account.fresh, "The usage can't be counted right now.", seconds=STALE_SECONDS
+        )
 
     def adopt(self, policies: tuple[UsagePolicy, ...]) -> None:
         """Take those of a new Snapshot."""
@@ -174,7 +176,3 @@ def _groups(policy: UsagePolicy, request: Mapping[str, tuple[str, ...]]) -> Iter
         # Quoted, or two groups could have one name.
         id = "/".join((policy.policy_id, *(quote(value, safe="") for value in values)))
         yield f"{policy.limit_type}:{policy.duration}:{id}"
-
-
-def _unknown_now() -> Overloaded:
-    return Overloaded("The usage can't be counted right now.", code="key_lookup_unavailable", retry_after=1.0)

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from routeiq.core.errors import Forbidden, GatewayError, Overloaded
-from routeiq.core.keys import Subject
+from routeiq.core.errors import Forbidden, GatewayError
+from routeiq.core.keys import UNLIMITED, Subject
 from routeiq.core.periods import Period
 from routeiq.core.slots import BUDGET_WORDS, BUDGETS, REQUESTS, SlotTable
 from routeiq.core.snapshot import Runs
 from routeiq.governance.accounts import Account, LimitBook
-from routeiq.governance.asked import Asked
+from routeiq.governance.asked import STALE_SECONDS, Asked
 from routeiq.governance.directory import Directory
 from routeiq.governance.windows import Budget
 
-NO_LIMIT = 2**62
 PLACES = (BUDGETS - REQUESTS) // 2
 """Messages remembered: each has a place by its checksum, in two words."""
 
@@ -55,10 +54,10 @@ class RunAccount(Account):
         limits = self._limits
         if limits.max_seconds is not None and now >= self.subject.began + limits.max_seconds:
             return lambda: self._ended(f"may take {limits.max_seconds:g} seconds")
-        if self._count.reserve(1, now) > (limits.max_requests or NO_LIMIT):
+        if self._count.reserve(1, now) > (limits.max_requests or UNLIMITED):
             self._count.settle(1, 0, now)
             return lambda: self._ended(f"may ask {limits.max_requests} times")
-        if self._repeated() > (limits.max_repeats or NO_LIMIT):
+        if self._repeated() > (limits.max_repeats or UNLIMITED):
             self._forget(now)
             return lambda: self._ended(f"may ask the same {limits.max_repeats} times: it seems to go in circles")
         refused = super().take(tokens, cost, now, tick)
@@ -116,7 +115,9 @@ class AgentRuns:
         self._book = book
         self._directory = directory
         self._slots = slots
-        self.asked: Asked[str, RunAccount] = Asked(self._ask, lambda run: run.fresh, _unknown_now)
+        self.asked: Asked[str, RunAccount] = Asked(
+            self._ask, lambda run: run.fresh, "The run can't be counted right now.", seconds=STALE_SECONDS
+        )
 
     def adopt(self, limits: Runs | None) -> None:
         """Take the limits of a new Snapshot."""
@@ -129,7 +130,3 @@ class AgentRuns:
         if found is None or self._slots is None or self.limits is None:
             return None
         return RunAccount(found, self.limits, self._book, self._slots)
-
-
-def _unknown_now() -> Overloaded:
-    return Overloaded("The run can't be counted right now.", code="key_lookup_unavailable", retry_after=1.0)

@@ -109,19 +109,22 @@ class Strict:
         return out
 
     def _without(self) -> GatewayError | None:
-        if self.shared.when_lost == "local":
-            return None
-        return Overloaded(
-            "Limits can't be checked: the counters all machines share do not answer.",
-            code="limits_unavailable",
-            retry_after=1.0,
-        )
+        return None if self.shared.when_lost == "local" else unavailable()
 
     def _note(self, error: Exception, now: float) -> None:
         self._lost_until = now + RETRY_SECONDS
         if not self._lost:
             self._lost = True
             log.error("shared counters do not answer: %s", type(error).__name__)
+
+
+def unavailable() -> Overloaded:
+    """What a request is told whose limits nobody can check."""
+    return Overloaded(
+        "Limits can't be checked: the counters all machines share do not answer.",
+        code="limits_unavailable",
+        retry_after=1.0,
+    )
 
 
 def _limit(value: int | None) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from routeiq.core.errors import BudgetExceeded, Forbidden, LimitExceeded, Overloaded
+from routeiq.core.errors import BudgetExceeded, Forbidden, GatewayError, LimitExceeded
 from routeiq.core.exchange import Exchange
 from routeiq.core.keys import ModelRule
+from routeiq.core.snapshot import Snapshot
+from routeiq.governance.accounts import Account
 from routeiq.governance.keys import Caller
 from routeiq.governance.policies import PolicyAccount
 from routeiq.governance.reserving import Reservation, rate_headers, reserve
-from routeiq.governance.strict import Strict
-from routeiq.pipeline.plan import LiveGroup, Plan
+from routeiq.governance.strict import Strict, unavailable
+from routeiq.pipeline.plan import LiveGroup, Plan, Stage
 from routeiq.pipeline.waiting import wait
 
 BYTES_PER_TOKEN = 4
@@ -38,17 +40,29 @@ def admit(exchange: Exchange) -> bool:
             cost = _expected_cost(plan, exchange.group, exchange.model, tokens - wanted, wanted)
         now = exchange.at / 1e6
         exchange.reservation = _reserve(exchange, plan, tokens, cost, now)
-        if plan.snapshot.shared is not None:
-            return _reserve_everywhere(exchange, plan, now)
-        if plan.snapshot.policies:
-            _note_policies(exchange)
+        shared = plan.snapshot.shared
+        if shared is not None:
+            services = plan.services
+            if services.strict is not None:
+                services.start(wait(exchange, _ask(exchange, plan, services.strict, now)))
+                return True
+            if shared.when_lost == "refuse" and not services.shares_counters():
+                exchange.reservation.cancel(now)
+                exchange.reservation = None
+                raise unavailable()
     return False
 
 
-def _note_policies(exchange: Exchange) -> None:
+def choose_noting(snapshot: Snapshot) -> Stage | None:
+    """Nothing without policies of usage."""
+    return note_policies if snapshot.policies else None
+
+
+def note_policies(exchange: Exchange) -> bool:
     """What is let through says which policies it counts for: their counts begin with what the ledger knows."""
     tags = (account.tag for account in exchange.also if isinstance(account, PolicyAccount))
     exchange.request_tags = (*exchange.request_tags, *tags)
+    return False
 
 
 def _reserve(exchange: Exchange, plan: Plan, tokens: int, cost: int, now: float) -> Reservation:
@@ -60,32 +74,17 @@ def _reserve(exchange: Exchange, plan: Plan, tokens: int, cost: int, now: float)
             return caller.stock_for(exchange.model).take(tokens, cost, now)
         accounts = caller.accounts_for(exchange.model) + exchange.also
         return reserve(accounts, tokens, cost, now, services.stocks.turns)
-    except BudgetExceeded as error:
+    except (BudgetExceeded, LimitExceeded) as error:
+        raise _told(error, plan, caller.accounts_for(exchange.model) + exchange.also, now) from None
+
+
+def _told(error: GatewayError, plan: Plan, accounts: tuple[Account, ...], now: float) -> GatewayError:
+    """A refusal as clients are told of it: with the configured status, with what is left."""
+    if isinstance(error, BudgetExceeded):
         error.status = plan.snapshot.auth.budget_exceeded_status
-        raise
-    except LimitExceeded as error:
-        error.headers = rate_headers(caller.accounts_for(exchange.model) + exchange.also, now)
-        raise
-
-
-def _reserve_everywhere(exchange: Exchange, plan: Plan, now: float) -> bool:
-    """Where other machines share the limits: ask for all of them, or see that what they count is known."""
-    services = plan.services
-    if services.strict is not None:
-        services.start(wait(exchange, _ask(exchange, plan, services.strict, now)))
-        return True
-    shared = plan.snapshot.shared
-    if shared is not None and shared.when_lost == "refuse" and not services.shares_counters():
-        exchange.reservation.cancel(now)
-        exchange.reservation = None
-        raise Overloaded(
-            "Limits can't be checked: the counters all machines share do not answer.",
-            code="limits_unavailable",
-            retry_after=1.0,
-        )
-    if plan.snapshot.policies:
-        _note_policies(exchange)
-    return False
+    elif isinstance(error, LimitExceeded):
+        error.headers = rate_headers(accounts, now)
+    return error
 
 
 async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> bool:
@@ -97,15 +96,10 @@ async def _ask(exchange: Exchange, plan: Plan, strict: Strict, now: float) -> bo
             await strict.settle(reservation, 0, 0, now)
         return False
     if refused is None:
-        _note_policies(exchange)
         return True
     reservation.cancel(now)
     exchange.reservation = None
-    if isinstance(refused, BudgetExceeded):
-        refused.status = plan.snapshot.auth.budget_exceeded_status
-    elif isinstance(refused, LimitExceeded):
-        refused.headers = rate_headers(reservation.accounts, now)
-    raise refused
+    raise _told(refused, plan, reservation.accounts, now)
 
 
 def not_allowed(rule: ModelRule, model: str) -> Forbidden:

@@ -15,9 +15,9 @@ from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.own_tags import RESERVED
 from routeiq.governance.accounts import Account
+from routeiq.governance.asked import Asked
 from routeiq.governance.customers import Customer
 from routeiq.governance.keys import Caller
-from routeiq.governance.policies import PolicyAccount
 from routeiq.governance.runs import RunAccount
 from routeiq.pipeline.plan import Plan
 from routeiq.pipeline.services import Services
@@ -31,6 +31,8 @@ MOST_TAGS, LONGEST = 32, 256
 """Tags of one request, and characters of a name: they are kept with the request."""
 _MESSAGES = ("messages", "input", "contents")
 """Where the dialects have what was said so far."""
+Question = tuple[Asked[str, Any], str]
+"""Who knows, and whom about."""
 _IDS = frozenset(("id", "tool_call_id", "tool_use_id", "call_id"))
 
 
@@ -73,69 +75,62 @@ def _find_accounts(exchange: Exchange, plan: Plan) -> bool:
         value = next((value for name in RUN_HEADERS if (value := exchange.headers.get(name))), b"")
         exchange.run_id = value.decode("latin-1")[:LONGEST] or _trace(exchange.headers.get(b"traceparent"))
     now = services.now()
-    customer: Customer | None = None
-    run: RunAccount | None = None
-    if snapshot.end_users and exchange.end_user:
-        known, again, customer = services.customers.asked.get(exchange.end_user, now)
+    questions = _questions(exchange, plan)
+    found = []
+    for asked, name in questions:
+        known, again, answer = asked.get(name, now)
         if not known:
-            services.start(wait(exchange, _ask(exchange, plan)))
+            services.start(wait(exchange, _ask(exchange, plan, questions)))
             return True
         if again:
-            services.start(services.customers.asked.refresh(exchange.end_user, now))
-    if snapshot.runs is not None and exchange.run_id:
-        known, _, run = services.runs.asked.get(_run_name(exchange), now)
-        if not known:
-            services.start(wait(exchange, _ask(exchange, plan)))
-            return True
-    policies: list[PolicyAccount] = []
-    if snapshot.policies:
-        for name in services.policies.fitting(_attributes(exchange)):
-            known, _, account = services.policies.asked.get(name, now)
-            if not known:
-                services.start(wait(exchange, _ask(exchange, plan)))
-                return True
-            if account is not None:
-                policies.append(account)
-    exchange.also = (*_accounts(exchange, plan, customer, run), *policies)
+            services.start(asked.refresh(name, now))
+        found.append(answer)
+    exchange.also = _accounts(exchange, plan, found)
     return False
 
 
-def _accounts(exchange: Exchange, plan: Plan, customer: Customer | None, run: RunAccount | None) -> tuple[Account, ...]:
-    caller: Caller = exchange.key
-    found: list[Account] = []
-    if plan.gateway is not None:
-        found.append(plan.gateway)
-    if plan.tags and (caller.key.tags or exchange.request_tags):
-        named = dict.fromkeys((*caller.key.tags, *exchange.request_tags))
-        found += [plan.tags[tag] for tag in named if tag in plan.tags]
-    if customer is not None:
-        customer.check(exchange.model)
-        found += customer.accounts_for(exchange.model)
-    if run is not None:
-        runs = plan.snapshot.runs
-        run.message = _last_message(exchange.body) if runs is not None and runs.max_repeats is not None else 0
-        found.append(run)
-    return tuple(found)
+async def _ask(exchange: Exchange, plan: Plan, questions: list[Question]) -> bool:
+    services: Services = plan.services
+    found = [await asked.ask(name, services.now()) for asked, name in questions]
+    if not exchange.settled:
+        exchange.also = _accounts(exchange, plan, found)
+    return True
 
 
-async def _ask(exchange: Exchange, plan: Plan) -> bool:
+def _questions(exchange: Exchange, plan: Plan) -> list[Question]:
+    """What has to be known about whom it is for."""
     services: Services = plan.services
     snapshot = plan.snapshot
-    customer: Customer | None = None
-    run: RunAccount | None = None
+    questions: list[Question] = []
     if snapshot.end_users and exchange.end_user:
-        customer = await services.customers.asked.ask(exchange.end_user, services.now())
+        questions.append((services.customers.asked, exchange.end_user))
     if snapshot.runs is not None and exchange.run_id:
-        run = await services.runs.asked.ask(_run_name(exchange), services.now())
-    policies: list[PolicyAccount] = []
+        caller: Caller = exchange.key
+        questions.append((services.runs.asked, f"{caller.key.id}/{exchange.run_id}"))
     if snapshot.policies:
-        for name in services.policies.fitting(_attributes(exchange)):
-            account = await services.policies.asked.ask(name, services.now())
-            if account is not None:
-                policies.append(account)
-    if not exchange.settled:
-        exchange.also = (*_accounts(exchange, plan, customer, run), *policies)
-    return True
+        questions += [(services.policies.asked, name) for name in services.policies.fitting(_attributes(exchange))]
+    return questions
+
+
+def _accounts(exchange: Exchange, plan: Plan, found: list[Customer | Account | None]) -> tuple[Account, ...]:
+    """The gateway's, those of tags, and those of what was `found`."""
+    caller: Caller = exchange.key
+    accounts: list[Account] = []
+    if plan.gateway is not None:
+        accounts.append(plan.gateway)
+    if plan.tags and (caller.key.tags or exchange.request_tags):
+        named = dict.fromkeys((*caller.key.tags, *exchange.request_tags))
+        accounts += [plan.tags[tag] for tag in named if tag in plan.tags]
+    for one in found:
+        if isinstance(one, Customer):
+            one.check(exchange.model)
+            accounts += one.parties.of_model(exchange.model)
+        elif one is not None:
+            if isinstance(one, RunAccount):
+                runs = plan.snapshot.runs
+                one.message = _last_message(exchange.body) if runs is not None and runs.max_repeats is not None else 0
+            accounts.append(one)
+    return tuple(accounts)
 
 
 def _attributes(exchange: Exchange) -> dict[str, tuple[str, ...]]:
@@ -153,11 +148,6 @@ def _attributes(exchange: Exchange) -> dict[str, tuple[str, ...]]:
         "tag": tags or ("",),
         "endpoint": (exchange.endpoint,),
     }
-
-
-def _run_name(exchange: Exchange) -> str:
-    caller: Caller = exchange.key
-    return f"{caller.key.id}/{exchange.run_id}"
 
 
 def _trace(traceparent: bytes | None) -> str:

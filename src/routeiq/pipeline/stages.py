@@ -1,8 +1,8 @@
 """The journey of a request, on one page.
 
-    authenticate → read → attribute → admit → note → decide → call → relay → settle
+    authenticate → read → attribute → admit → count → note → decide → call → relay → settle
 
-The first seven are functions of the Exchange, run one after the other; each returns False to go on, or True when it
+The first eight are functions of the Exchange, run one after the other; each returns False to go on, or True when it
 has taken the exchange away (a key is being looked up, a provider is being asked). What comes back from the provider
 drives the last two. A stage that the configuration does not need is not in a plan's tuple at all.
 """
@@ -47,6 +47,7 @@ JOURNEY: tuple[Step, ...] = (
         "may it now: model list, requests, tokens, parallel calls, budget; reserved before the call",
         _always(admit.admit),
     ),
+    Step("count", "the policies of usage it counts for, where there are any", admit.choose_noting),
     Step("note", "what is said, for the ledger, where that is switched on", noting.choose),
     Step("decide", "which deployment: healthy, within its limits, by the group's strategy", _always(decide.decide)),
     Step("call", "ask the provider; retry, fall back, hedge", call.choose),
