@@ -11,17 +11,8 @@ from uuid import uuid4
 import pytest
 
 from support.gateway import Gateway, deployment
+from support.managed import CENT, MESSAGES, chat
 from support.upstream import Script, Upstream
-
-CENT = {"input_cost_per_request": 0.01, "input_cost_per_token": 0, "output_cost_per_token": 0}
-"""Every request costs exactly that."""
-MESSAGES: Any = [{"role": "user", "content": "hello"}]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
-    with Upstream() as up:
-        yield up
 
 
 @pytest.fixture(scope="module")
@@ -42,30 +33,23 @@ def served(gateway: Gateway, provider: Upstream, *more: dict[str, Any], **sectio
     gateway.cli("config", "reload")
 
 
-def ask(gateway: Gateway, headers: dict[str, str] | None = None, **body: Any) -> tuple[int, dict[str, str], Any]:
-    status, found, answer = gateway.call(
-        "/v1/chat/completions", {"model": "m", "messages": MESSAGES, **body}, headers=headers or {}
-    )
-    return status, found, json.loads(answer)
-
-
 def test_a_budget_of_the_whole_gateway(gateway: Gateway, provider: Upstream) -> None:
     served(gateway, provider, litellm_settings={"max_budget": 0.03, "budget_duration": "1d"})
-    assert [ask(gateway)[0] for _ in range(5)] == [200] * 3 + [422] * 2
-    _, headers, answer = ask(gateway)
+    assert [chat(gateway)[0] for _ in range(5)] == [200] * 3 + [422] * 2
+    _, headers, answer = chat(gateway)
     assert answer["error"]["message"] == (
         "Budget of the gateway has been exceeded! Current cost: 0.03, Max budget: 0.03"
     )
     assert 0 < int(headers["retry-after"]) <= 86_400
     served(gateway, provider)
-    assert ask(gateway)[0] == 200
+    assert chat(gateway)[0] == 200
 
 
 def test_requests_in_flight_of_the_whole_gateway(gateway: Gateway, provider: Upstream) -> None:
     served(gateway, provider, general_settings={"global_max_parallel_requests": 3})
     provider.always(Script(delay=0.6))
     with ThreadPoolExecutor(12) as pool:
-        statuses = sorted(pool.map(lambda _: ask(gateway)[0], range(12)))
+        statuses = sorted(pool.map(lambda _: chat(gateway)[0], range(12)))
     assert statuses == [200] * 3 + [429] * 9
 
 
@@ -76,7 +60,7 @@ def test_a_provider_over_its_budget_is_left_out(gateway: Gateway, provider: Upst
         router_settings={"provider_budget_config": {"openai": {"budget_limit": 0.02, "time_period": "1d"}}},
     )  # fmt: skip
     for _ in range(30):
-        assert ask(gateway)[0] == 200
+        assert chat(gateway)[0] == 200
     told = [request.json["model"] for request in provider.requests]
     assert told.count("m") == 2
     assert told.count("spare") == 28
@@ -84,8 +68,8 @@ def test_a_provider_over_its_budget_is_left_out(gateway: Gateway, provider: Upst
 
 def test_a_deployment_over_its_budget_is_left_out(gateway: Gateway, provider: Upstream) -> None:
     served(gateway, provider, deployment(provider, "once", max_budget=0.01, budget_duration="30d", **CENT))
-    assert ask(gateway, model="once")[0] == 200
-    status, _, answer = ask(gateway, model="once")
+    assert chat(gateway, model="once")[0] == 200
+    status, _, answer = chat(gateway, model="once")
     assert (status, answer["error"]["code"]) == (429, "no_deployments_available")
 
 
@@ -93,12 +77,12 @@ def test_tags_are_in_the_ledger_and_not_sent_on(gateway: Gateway, provider: Upst
     served(gateway, provider)
     metadata = {"tags": ["a", "b"], "trace": "7"}
     before = len(gateway.wait_events(0))
-    ask(gateway, {"x-litellm-tags": "b, c"}, metadata=metadata, litellm_metadata={"tags": ["d"]})
+    chat(gateway, headers={"x-litellm-tags": "b, c"}, metadata=metadata, litellm_metadata={"tags": ["d"]})
     event = next(event for event in gateway.wait_events(before + 1) if event["request_tags"])
     assert json.loads(event["request_tags"]) == ["a", "b", "d", "c"]
     assert provider.requests[-1].json["metadata"] == {"trace": "7"}
     assert "litellm_metadata" not in provider.requests[-1].json
-    status, _, answer = ask(gateway, metadata={"tags": [1]})
+    status, _, answer = chat(gateway, metadata={"tags": [1]})
     assert (status, answer["error"]["param"]) == (400, "metadata.tags")
 
 
@@ -117,17 +101,17 @@ def said(number: int) -> dict[str, Any]:
 
 def test_a_run_ends_after_so_many_requests(agents: Gateway) -> None:
     run = {"x-routeiq-run-id": uuid4().hex}
-    assert [ask(agents, run, **said(n))[0] for n in range(8)] == [200] * 6 + [403] * 2
-    answer = ask(agents, run, **said(9))[2]
+    assert [chat(agents, headers=run, **said(n))[0] for n in range(8)] == [200] * 6 + [403] * 2
+    answer = chat(agents, headers=run, **said(9))[2]
     assert answer["error"]["code"] == "run_limit_exceeded"
     assert run["x-routeiq-run-id"] in answer["error"]["message"]
-    assert ask(agents, {"x-routeiq-run-id": uuid4().hex}, **said(1))[0] == 200
-    assert ask(agents, **said(1))[0] == 200  # of no run
+    assert chat(agents, headers={"x-routeiq-run-id": uuid4().hex}, **said(1))[0] == 200
+    assert chat(agents, **said(1))[0] == 200  # of no run
 
 
 def test_a_run_ends_when_it_has_spent_its_budget(agents: Gateway) -> None:
     run = {"x-litellm-trace-id": uuid4().hex}
-    statuses = [ask(agents, run, messages=[{"role": "user", "content": str(n)}])[0] for n in range(6)]
+    statuses = [chat(agents, headers=run, messages=[{"role": "user", "content": str(n)}])[0] for n in range(6)]
     assert statuses == [200] * 4 + [422] * 2
 
 
@@ -142,7 +126,7 @@ def test_a_run_that_goes_in_circles_ends(agents: Gateway) -> None:
             {"role": "assistant", "tool_calls": [call]},
             {"role": "tool", "tool_call_id": f"call_{number}", "content": "nothing found"},
         ]
-        return ask(agents, run, model="free", messages=[*history, *turn])[0]
+        return chat(agents, headers=run, model="free", messages=[*history, *turn])[0]
 
     assert [step(n) for n in range(5)] == [200] * 3 + [403] * 2
 
@@ -163,9 +147,9 @@ def test_what_is_nested_deeply_is_answered(gateway: Gateway, provider: Upstream)
 def test_a_run_fans_out_only_so_far(agents: Gateway, provider: Upstream) -> None:
     provider.always(Script(delay=0.6))
     run = {"x-routeiq-run-id": uuid4().hex}
-    assert ask(agents, run, **said(99))[0] == 200
+    assert chat(agents, headers=run, **said(99))[0] == 200
     with ThreadPoolExecutor(4) as pool:
-        statuses = sorted(pool.map(lambda n: ask(agents, run, **said(n))[0], range(4)))
+        statuses = sorted(pool.map(lambda n: chat(agents, headers=run, **said(n))[0], range(4)))
     assert statuses == [200, 200, 429, 429]
 
 
@@ -173,8 +157,8 @@ def test_a_run_has_its_time(gateway: Gateway, provider: Upstream) -> None:
     served(gateway, provider, routeiq={"runs": {"max_seconds": 1.5}})
     provider.always(Script(delay=1.6))
     run = {"x-routeiq-run-id": uuid4().hex}
-    assert ask(gateway, run)[0] == 200
-    assert ask(gateway, run)[0] == 403
+    assert chat(gateway, headers=run)[0] == 200
+    assert chat(gateway, headers=run)[0] == 403
 
 
 def test_runs_are_counted_by_key(gateway: Gateway, provider: Upstream) -> None:

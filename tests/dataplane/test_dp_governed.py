@@ -13,34 +13,19 @@ from uuid import uuid4
 import pytest
 
 from support.gateway import Gateway, deployment
-from support.postgres import PostgresServer
+from support.managed import CENT, MESSAGES, ask, database_env, manage, new_key, statuses, wait_managed
 from support.upstream import Script, Upstream
-
-CENT = {"input_cost_per_request": 0.01, "input_cost_per_token": 0, "output_cost_per_token": 0}
-MESSAGES: Any = [{"role": "user", "content": "hello"}]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
-    with Upstream() as up:
-        yield up
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def running(request: pytest.FixtureRequest, provider: Upstream) -> Iterator[Gateway]:
-    env = {"LITELLM_SALT_KEY": "salt-0123456789abcdef"}
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        env["DATABASE_URL"] = server.database()
+    env = {"LITELLM_SALT_KEY": "salt-0123456789abcdef", **database_env(request)}
     config = {
         "model_list": [deployment(provider, "m", **CENT), deployment(provider, "other", **CENT)],
         "general_settings": {"store_model_in_db": True},
     }
     with Gateway(config, workers=2, env=env) as gateway:
-        end = time.monotonic() + 20
-        while gateway.call("/key/list")[0] == 503:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_managed(gateway)
         yield gateway
 
 
@@ -50,29 +35,8 @@ def gateway(running: Gateway, provider: Upstream) -> Gateway:
     return running
 
 
-def manage(gateway: Gateway, path: str, body: Any = None, key: str = "", method: str | None = None) -> Any:
-    status, _, answer = gateway.call(path, body, key=key, method=method)
-    assert status == 200, answer
-    return json.loads(answer)
-
-
 def name() -> str:
     return uuid4().hex[:12]
-
-
-def new_key(gateway: Gateway, **fields: Any) -> str:
-    return str(manage(gateway, "/key/generate", fields)["key"])
-
-
-def ask(gateway: Gateway, key: str, headers: dict[str, str] | None = None, **body: Any) -> tuple[int, Any]:
-    status, _, answer = gateway.call(
-        "/v1/chat/completions", {"model": "m", "messages": MESSAGES, **body}, key=key, headers=headers
-    )
-    return status, json.loads(answer)
-
-
-def statuses(gateway: Gateway, key: str, count: int, **body: Any) -> list[int]:
-    return [ask(gateway, key, **body)[0] for _ in range(count)]
 
 
 def test_the_budget_of_each_owner_holds(gateway: Gateway) -> None:

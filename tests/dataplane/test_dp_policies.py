@@ -11,65 +11,31 @@ from uuid import uuid4
 import pytest
 
 from support.gateway import Gateway, deployment
-from support.postgres import PostgresServer
+from support.managed import CENT, ask, database_env, manage, new_key, statuses, wait_managed
 from support.upstream import Upstream
 
-CENT = {"input_cost_per_request": 0.01, "input_cost_per_token": 0, "output_cost_per_token": 0}
 PATH = "/api/v1/routeiq/usage-policies"
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
-    with Upstream() as up:
-        yield up
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def gateway(request: pytest.FixtureRequest, provider: Upstream) -> Iterator[Gateway]:
-    env = {}
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        env["DATABASE_URL"] = server.database()
     models = [deployment(provider, name, **CENT) for name in ("m", "other")]
-    with Gateway({"model_list": models}, workers=2, env=env) as gateway:
-        end = time.monotonic() + 20
-        while gateway.call("/key/list")[0] == 503:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    with Gateway({"model_list": models}, workers=2, env=database_env(request)) as gateway:
+        wait_managed(gateway)
         yield gateway
 
 
 @pytest.fixture(autouse=True)
-def clean(gateway: Gateway) -> Iterator[None]:
+def clean(gateway: Gateway, upstream: Upstream) -> Iterator[None]:
     yield
     for policy in manage(gateway, PATH)["usage_policies"]:
         manage(gateway, f"{PATH}/{policy['policy_id']}", method="DELETE")
-
-
-def manage(gateway: Gateway, path: str, body: Any = None, method: str | None = None) -> Any:
-    status, _, answer = gateway.call(path, body, method=method)
-    assert status == 200, answer
-    return json.loads(answer)
 
 
 def made(gateway: Gateway, **fields: Any) -> str:
     """A policy that denies after so much for ever, if not said otherwise."""
     body = {"limit_type": "requests", "limit_value": 2, "limit_period": "none", **fields}
     return str(manage(gateway, PATH, body)["policy_id"])
-
-
-def new_key(gateway: Gateway, **fields: Any) -> str:
-    return str(manage(gateway, "/key/generate", fields)["key"])
-
-
-def ask(gateway: Gateway, key: str, headers: dict[str, str] | None = None, **body: Any) -> tuple[int, Any]:
-    asked = {"model": "m", "messages": [{"role": "user", "content": "hello"}], **body}
-    status, _, answer = gateway.call("/v1/chat/completions", asked, key=key, headers=headers)
-    return status, json.loads(answer)
-
-
-def statuses(gateway: Gateway, key: str, count: int, **more: Any) -> list[int]:
-    return [ask(gateway, key, **more)[0] for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -102,9 +68,9 @@ def test_turning_a_policy_off_lets_a_client_through(gateway: Gateway) -> None:
     id = made(gateway, limit_value=1)
     key = new_key(gateway)
     assert statuses(gateway, key, 3) == [200, 429, 429]
-    manage(gateway, f"{PATH}/{id}", {"enabled": False}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"enabled": False}, method="PATCH")
     assert statuses(gateway, key, 4) == [200] * 4
-    manage(gateway, f"{PATH}/{id}", {"enabled": True, "limit_value": 3}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"enabled": True, "limit_value": 3}, method="PATCH")
     assert statuses(gateway, key, 4) == [200, 200, 429, 429]
     manage(gateway, f"{PATH}/{id}", method="DELETE")
     assert statuses(gateway, key, 4) == [200] * 4
@@ -133,14 +99,14 @@ def test_conditions_and_exclusions(gateway: Gateway) -> None:
         ({"model": "m", "end_user": "eve"}, other, {"user": "eve"}),
     ]
     for conditions, caller, body in hit:
-        manage(gateway, f"{PATH}/{id}", {"conditions": conditions, "exclusions": None}, "PATCH")
+        manage(gateway, f"{PATH}/{id}", {"conditions": conditions, "exclusions": None}, method="PATCH")
         assert ask(gateway, caller, **body)[0] == 429, conditions
         spared = new_key(gateway)
         assert ask(gateway, spared, model="m", user="bob")[0] == 200, conditions
-        manage(gateway, f"{PATH}/{id}", {"conditions": None, "exclusions": conditions}, "PATCH")
+        manage(gateway, f"{PATH}/{id}", {"conditions": None, "exclusions": conditions}, method="PATCH")
         assert ask(gateway, caller, **body)[0] == 200, conditions
         assert ask(gateway, spared, model="m", user="bob")[0] == 429, conditions
-    manage(gateway, f"{PATH}/{id}", {"conditions": {"endpoint": "embed*"}, "exclusions": None}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"conditions": {"endpoint": "embed*"}, "exclusions": None}, method="PATCH")
     assert ask(gateway, other)[0] == 200
     assert gateway.call("/v1/embeddings", {"model": "m", "input": "x"}, key=other)[0] == 429
 
@@ -193,9 +159,9 @@ def test_a_count_begins_with_what_the_ledger_knows(gateway: Gateway) -> None:
     assert statuses(gateway, key, 2) == [200, 200]
     time.sleep(1.5)
     # Other words of the lease: counted elsewhere from here on.
-    manage(gateway, f"{PATH}/{id}", {"limit_period": "week"}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"limit_period": "week"}, method="PATCH")
     assert statuses(gateway, key, 3) == [200, 429, 429]
-    manage(gateway, f"{PATH}/{id}", {"limit_type": "cost", "limit_value": 0.04}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"limit_type": "cost", "limit_value": 0.04}, method="PATCH")
     time.sleep(1.5)
     assert statuses(gateway, key, 3) == [200, 422, 422]
 

@@ -12,19 +12,12 @@ from typing import Any
 import pytest
 
 from support.gateway import Gateway, deployment
+from support.managed import CENT, MESSAGES
 from support.raw import request
 from support.upstream import Script, Upstream
 from support.valkey import ValkeyServer
 
-CENT = {"input_cost_per_request": 0.01, "input_cost_per_token": 0, "output_cost_per_token": 0}
-MESSAGES: Any = [{"role": "user", "content": "hello"}]
 KEY = "sk-race-0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
-    with Upstream() as up:
-        yield up
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,10 @@ from uuid import uuid4
 import pytest
 
 from support.gateway import Gateway, deployment
+from support.managed import CENT, ask, manage, wait_managed
 from support.upstream import Script, Upstream
 
-CENT = {"input_cost_per_request": 0.01, "input_cost_per_token": 0, "output_cost_per_token": 0}
 PATH = "/api/v1/routeiq/workspaces"
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
-    with Upstream() as up:
-        yield up
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +23,7 @@ def running(provider: Upstream) -> Iterator[Gateway]:
     models = [deployment(provider, name, **CENT) for name in ("m", "other", "third")]
     models[2]["model_info"] = {"access_groups": ["rest"]}
     with Gateway({"model_list": models}, workers=2) as gateway:
-        end = time.monotonic() + 20
-        while gateway.call("/key/list")[0] == 503:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_managed(gateway)
         yield gateway
 
 
@@ -42,23 +33,11 @@ def gateway(running: Gateway, provider: Upstream) -> Gateway:
     return running
 
 
-def manage(gateway: Gateway, path: str, body: Any = None, method: str | None = None) -> Any:
-    status, _, answer = gateway.call(path, body, method=method)
-    assert status == 200, answer
-    return json.loads(answer)
-
-
 def made(gateway: Gateway, keys: int = 2, **fields: Any) -> tuple[str, list[str]]:
     """A workspace with keys."""
     id = uuid4().hex[:12]
     manage(gateway, PATH, {"workspace_id": id, **fields})
     return id, [manage(gateway, "/key/generate", {"workspace_id": id})["key"] for _ in range(keys)]
-
-
-def ask(gateway: Gateway, key: str, **body: Any) -> tuple[int, Any]:
-    asked = {"model": "m", "messages": [{"role": "user", "content": "hello"}], **body}
-    status, _, answer = gateway.call("/v1/chat/completions", asked, key=key)
-    return status, json.loads(answer)
 
 
 def spent(gateway: Gateway, id: str, wanted: float) -> None:
@@ -77,7 +56,7 @@ def test_keys_share_a_budget(gateway: Gateway) -> None:
     late = manage(gateway, "/key/generate", {"workspace_id": id})["key"]
     assert ask(gateway, late)[0] == 422
     # Another period is another count, which begins with what the ledger has.
-    manage(gateway, f"{PATH}/{id}", {"max_budget": 0.04, "budget_duration": "1d"}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"max_budget": 0.04, "budget_duration": "1d"}, method="PATCH")
     assert [ask(gateway, keys[n % 2])[0] for n in range(2)] == [200, 422]
     # What was spent stays the workspace's when its keys are gone.
     manage(gateway, "/key/delete", {"keys": [*keys, late]})
@@ -103,7 +82,7 @@ def test_models(gateway: Gateway) -> None:
     id, keys = made(gateway, keys=1, allowed_models=["m", "@rest"], blocked_models=[])
     found = {model: ask(gateway, keys[0], model=model)[0] for model in ("m", "other", "third")}
     assert found == {"m": 200, "other": 403, "third": 200}
-    manage(gateway, f"{PATH}/{id}", {"allowed_models": None, "blocked_models": ["o*", "@rest"]}, "PATCH")
+    manage(gateway, f"{PATH}/{id}", {"allowed_models": None, "blocked_models": ["o*", "@rest"]}, method="PATCH")
     status, answer = ask(gateway, keys[0], model="other")
     assert (status, answer["error"]["type"]) == (403, "workspace_model_access_denied")
     assert "all but: o*" in answer["error"]["message"]
@@ -116,7 +95,7 @@ def test_models(gateway: Gateway) -> None:
 def test_a_blocked_workspace(gateway: Gateway) -> None:
     id, keys = made(gateway)
     for blocked, wanted in ((True, 403), (False, 200)):
-        manage(gateway, f"{PATH}/{id}", {"blocked": blocked}, "PATCH")
+        manage(gateway, f"{PATH}/{id}", {"blocked": blocked}, method="PATCH")
         end = time.monotonic() + 5
         while {ask(gateway, keys[n % 2])[0] for n in range(4)} != {wanted}:
             assert time.monotonic() < end

@@ -16,21 +16,15 @@ from starlette.testclient import TestClient
 
 from routeiq.control.app import create_app
 from routeiq.control.changes import Changes
-from routeiq.control.main import rules
 from routeiq.control.plane import Plane
 from routeiq.core.accounts import Accounts as Settings
-from routeiq.core.counters import CounterTable
 from routeiq.core.database import Database
 from routeiq.core.keys import Key
 from routeiq.core.messages import Invalidate, Message
 from routeiq.core.snapshot import Auth, Snapshot
-from routeiq.store.accounts import Accounts
 from routeiq.store.database import engine
-from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
-from routeiq.store.requests import RequestRepository
-from routeiq.store.responses import ResponseRepository
-from routeiq.store.spend import SpendRepository
+from support.plane import make_plane
 
 MASTER = "sk-master-0123456789"
 
@@ -121,16 +115,7 @@ def api(database: Database, tmp_path: Path) -> Iterator[Api]:
         told.append(message)
         return True
 
-    plane = Plane(
-        CounterTable(tmp_path, column=0, columns=2),
-        Lookup(opened, rules=lambda: rules(plane.snapshot)),
-        Accounts(opened),
-        RequestRepository(opened),
-        ResponseRepository(opened),
-        SpendRepository(opened),
-        snapshot(),
-        changes=Changes(send),
-    )
+    plane = make_plane(tmp_path, opened, snapshot(), Changes(send))
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:
         yield Api(client, plane, told=told)
     opened.dispose()

@@ -16,24 +16,18 @@ from routeiq.control.app import create_app
 from routeiq.control.build import Built
 from routeiq.control.changes import Changes
 from routeiq.control.endpoints import routes
-from routeiq.control.main import rules
 from routeiq.control.plane import Plane
 from routeiq.control.routes import Route
 from routeiq.control.shelf import Shelf
 from routeiq.core import keys as roles
-from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Message, Rebuild, Rebuilt
 from routeiq.core.settings import BuildResult
 from routeiq.core.snapshot import Auth, Deployment, Group, Snapshot
-from routeiq.store.accounts import Accounts
 from routeiq.store.database import database_path, engine
-from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
-from routeiq.store.requests import RequestRepository
-from routeiq.store.responses import ResponseRepository
-from routeiq.store.spend import SpendRepository
 from routeiq.store.stored import StoredRepository
 from routeiq.store.vault import Vault
+from support.plane import make_plane
 
 MASTER = "sk-master-0123456789abcdef"
 ADMIN = "0123456789abcdef-admin"
@@ -112,17 +106,8 @@ def make(directory: Path) -> World:
         return True
 
     changes = Changes(send)
-    plane = Plane(
-        CounterTable(directory, column=0, columns=2),
-        Lookup(opened, rules=lambda: rules(plane.snapshot)),
-        Accounts(opened),
-        RequestRepository(opened),
-        ResponseRepository(opened),
-        SpendRepository(opened),
-        snapshot(),
-        changes=changes,
-        stored=Shelf(StoredRepository(opened, Vault("salt")), lambda _: Built(BuildResult(ok=True))),
-    )
+    stored = Shelf(StoredRepository(opened, Vault("salt")), lambda _: Built(BuildResult(ok=True)))
+    plane = make_plane(directory, opened, snapshot(), changes, stored=stored)
     app = create_app(plane)
     table = {(route.method, route.path): route for route in routes(plane, app)}
     return World(app, plane, TestClient(app, raise_server_exceptions=False), table)

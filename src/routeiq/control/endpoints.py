@@ -12,7 +12,7 @@ import routeiq
 from routeiq.control import counted, responses
 from routeiq.control.access import Access
 from routeiq.control.health import health
-from routeiq.control.management import access_groups, credentials, models, table, tags
+from routeiq.control.management import table
 from routeiq.control.plane import Plane
 from routeiq.control.routes import Route, add
 from routeiq.core.errors import UnknownPath
@@ -96,10 +96,6 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         Route("GET", "/api/v1/routeiq/status", Access.ADMIN_VIEW, get_status, open=True),
         Route("GET", "/internal/credentials/{id}", Access.INTERNAL, get_credentials),
         *counted.routes(plane),
-        *models.routes(plane),
-        *credentials.routes(plane),
-        *tags.routes(plane),
-        *access_groups.routes(plane),
         *table.routes(plane),
         *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
     )

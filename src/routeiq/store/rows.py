@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -38,6 +38,12 @@ class Page(Generic[R]):
 
     records: list[R]
     total: int
+    size: int
+
+    @property
+    def pages(self) -> int:
+        """How many of this size there are."""
+        return -(-self.total // self.size)
 
 
 class Rows(Generic[R]):
@@ -99,12 +105,19 @@ class Rows(Generic[R]):
         return int(self.connection.execute(select(func.count()).select_from(self._table).where(where)).scalar_one())
 
     def page(
-        self, where: ColumnElement[bool], *, page: int, size: int, order: Sequence[ColumnElement[Any]] = ()
+        self,
+        where: ColumnElement[bool],
+        *,
+        page: int,
+        size: int,
+        by: ColumnElement[Any] | None = None,
+        descending: bool = False,
     ) -> Page[R]:
-        """The `page`-th (from 1) `size` records."""
-        query = select(self._table).where(where).order_by(*order, *self._primary())
+        """The `page`-th (from 1) `size` records, in the order of a column and then of their id."""
+        first = () if by is None else (by.desc() if descending else by.asc(),)
+        query = select(self._table).where(where).order_by(*first, *self._primary())
         found = self.connection.execute(query.limit(size).offset((page - 1) * size)).all()
-        return Page([self.decode(row) for row in found], self.count(where))
+        return Page([self.decode(row) for row in found], self.count(where), size)
 
     def decode(self, row: Any) -> R:
         """The record of a row."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping, Table
 
 T = TypeVar("T", StoredDeployment, StoredCredential)
+S = TypeVar("S", StoredDeployment, StoredCredential, StoredTag, StoredAccessGroup, UsagePolicy)
 FIRST_SCHEMA = "0013"
 """The revision of the schema that has all these tables."""
 _policy = msgspec.json.Decoder(UsagePolicy).decode
@@ -128,8 +129,7 @@ class StoredRepository:
 
     def put_policy(self, item: UsagePolicy) -> UsagePolicy:
         """Store or replace."""
-        now = self._clock()
-        item = msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
+        item = self._stamped(item)
         values = {"created_at": item.created_at, "data": _json(item).decode()}
         self._put(usage_policies, "policy_id", item.policy_id, values)
         return item
@@ -140,8 +140,7 @@ class StoredRepository:
 
     def put_deployment(self, item: StoredDeployment) -> StoredDeployment:
         """Store or replace; gives it with its times. Raises `NoKey`."""
-        now = self._clock()
-        item = msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
+        item = self._stamped(item)
         place = _place(deployments, item.id)
         values = {
             "name": item.name, "params": self.vault.seal(place, _json(item.params)), "info": _json(item.info).decode(),
@@ -152,8 +151,7 @@ class StoredRepository:
 
     def put_credential(self, item: StoredCredential) -> StoredCredential:
         """Store or replace. Raises `NoKey`."""
-        now = self._clock()
-        item = msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
+        item = self._stamped(item)
         place = _place(credentials, item.name)
         sealed = self.vault.seal(place, _json(item.values))
         self._put(credentials, "name", item.name, {"values": sealed, "info": _json(item.info).decode(), **_who(item)})
@@ -161,21 +159,19 @@ class StoredRepository:
 
     def put_tag(self, item: StoredTag, by: str = "") -> StoredTag:
         """Store or replace."""
-        now = self._clock()
-        item = msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
+        item = self._stamped(item)
         values = {
             "description": item.description, "models": _json(item.models).decode(), "max_budget": item.max_budget,
             "soft_budget": item.soft_budget, "budget_duration": item.budget_duration, "rpm": item.rpm, "tpm": item.tpm,
             "max_parallel_requests": item.max_parallel_requests, "created_at": item.created_at,
-            "created_by": item.created_by, "updated_at": now, "updated_by": by,
+            "created_by": item.created_by, "updated_at": item.updated_at, "updated_by": by,
         }  # fmt: skip
         self._put(tags, "name", item.name, values)
         return item
 
     def put_access_group(self, item: StoredAccessGroup) -> StoredAccessGroup:
         """Store or replace."""
-        now = self._clock()
-        item = msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
+        item = self._stamped(item)
         values = {"models": _json(item.models).decode(), "description": item.description, **_who(item)}
         self._put(access_groups, "name", item.name, values)
         return item
@@ -229,6 +225,11 @@ class StoredRepository:
     def _credential(self, row: RowMapping) -> StoredCredential:
         plain = self.vault.open(_place(credentials, row["name"]), row["values"])
         return StoredCredential(name=row["name"], values=_object(plain), info=_object(row["info"]), **_when(row))
+
+    def _stamped(self, item: S) -> S:
+        """As it is written now."""
+        now = self._clock()
+        return msgspec.structs.replace(item, created_at=item.created_at or now, updated_at=now)
 
     def _one(self, table: Table, key: str, value: str) -> RowMapping | None:
         with self._engine.connect() as connection:

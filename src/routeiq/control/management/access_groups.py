@@ -5,7 +5,6 @@ https://docs.litellm.ai/docs/proxy/model_access_groups
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -125,20 +124,18 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         """One of them."""
         return json_answer(_unified(_existing(plane, access_group_id)))
 
-    write = functools.partial(Route, access=Access.MANAGE, operation="access_group:write")
-    admin_read = functools.partial(Route, access=Access.ADMIN_VIEW)
-    read = functools.partial(Route, access=Access.MANAGE, operation="access_group:read")
+    write, read = "access_group:write", "access_group:read"
     return (
-        write(method="POST", path="/access_group/new", endpoint=new),
-        read(method="GET", path="/access_group/list", endpoint=listed),
-        read(method="GET", path="/access_group/{access_group}/info", endpoint=info),
-        write(method="PUT", path="/access_group/{access_group}/update", endpoint=update),
-        write(method="DELETE", path="/access_group/{access_group}/delete", endpoint=delete),
-        admin_read(method="GET", path="/v1/access_group", endpoint=unified_listed),
-        write(method="POST", path="/v1/access_group", endpoint=unified_new),
-        admin_read(method="GET", path="/v1/access_group/{access_group_id}", endpoint=unified_info),
-        write(method="PUT", path="/v1/access_group/{access_group_id}", endpoint=unified_update),
-        write(method="DELETE", path="/v1/access_group/{access_group_id}", endpoint=unified_delete),
+        Route("POST", "/access_group/new", Access.MANAGE, new, write),
+        Route("GET", "/access_group/list", Access.MANAGE, listed, read),
+        Route("GET", "/access_group/{access_group}/info", Access.MANAGE, info, read),
+        Route("PUT", "/access_group/{access_group}/update", Access.MANAGE, update, write),
+        Route("DELETE", "/access_group/{access_group}/delete", Access.MANAGE, delete, write),
+        Route("GET", "/v1/access_group", Access.ADMIN_VIEW, unified_listed),
+        Route("POST", "/v1/access_group", Access.MANAGE, unified_new, write),
+        Route("GET", "/v1/access_group/{access_group_id}", Access.ADMIN_VIEW, unified_info),
+        Route("PUT", "/v1/access_group/{access_group_id}", Access.MANAGE, unified_update, write),
+        Route("DELETE", "/v1/access_group/{access_group_id}", Access.MANAGE, unified_delete, write),
     )
 
 

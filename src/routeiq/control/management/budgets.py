@@ -11,8 +11,9 @@ from pydantic import Field
 from sqlalchemy import true
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, shown
+from routeiq.control.management import shown
 from routeiq.control.management.bodies import Body, Id, LimitFields, Names
+from routeiq.control.management.described.common import BudgetField, BudgetInfo
 from routeiq.control.management.desk import Desk, answer, by, missing, taken
 from routeiq.control.management.limits import changed
 from routeiq.control.routes import Route
@@ -148,10 +149,10 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "budget:write", "budget:read"
     return (
-        Route("POST", "/budget/new", Access.MANAGE, new, write, answers.BudgetInfo),
-        Route("POST", "/budget/update", Access.MANAGE, update, write, answers.BudgetInfo),
-        Route("POST", "/budget/info", Access.MANAGE, info, read, list[answers.BudgetInfo]),
-        Route("GET", "/budget/list", Access.MANAGE, list_budgets, read, list[answers.BudgetInfo]),
-        Route("GET", "/budget/settings", Access.MANAGE, settings, read, list[answers.BudgetField]),
-        Route("POST", "/budget/delete", Access.MANAGE, delete, write, answers.BudgetInfo),
+        Route("POST", "/budget/new", Access.MANAGE, new, write, BudgetInfo),
+        Route("POST", "/budget/update", Access.MANAGE, update, write, BudgetInfo),
+        Route("POST", "/budget/info", Access.MANAGE, info, read, list[BudgetInfo]),
+        Route("GET", "/budget/list", Access.MANAGE, list_budgets, read, list[BudgetInfo]),
+        Route("GET", "/budget/settings", Access.MANAGE, settings, read, list[BudgetField]),
+        Route("POST", "/budget/delete", Access.MANAGE, delete, write, BudgetInfo),
     )

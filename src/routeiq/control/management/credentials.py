@@ -5,7 +5,6 @@ https://docs.litellm.ai/docs/proxy/ui_credentials
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -115,15 +114,14 @@ def routes(plane: Plane) -> tuple[Route, ...]:
              "credential_info": named.info if named is not None else {}}
         )  # fmt: skip
 
-    write = functools.partial(Route, access=Access.MANAGE, operation="credential:write")
-    read = functools.partial(Route, access=Access.MANAGE, operation="credential:read")
+    write, read = "credential:write", "credential:read"
     return (
-        write(method="POST", path="/credentials", endpoint=new),
-        read(method="GET", path="/credentials", endpoint=listed),
-        read(method="GET", path="/credentials/by_name/{credential_name:path}", endpoint=by_name),
-        read(method="GET", path="/credentials/by_model/{model_id:path}", endpoint=by_model),
-        write(method="PATCH", path="/credentials/{credential_name:path}", endpoint=update),
-        write(method="DELETE", path="/credentials/{credential_name:path}", endpoint=delete),
+        Route("POST", "/credentials", Access.MANAGE, new, write),
+        Route("GET", "/credentials", Access.MANAGE, listed, read),
+        Route("GET", "/credentials/by_name/{credential_name:path}", Access.MANAGE, by_name, read),
+        Route("GET", "/credentials/by_model/{model_id:path}", Access.MANAGE, by_model, read),
+        Route("PATCH", "/credentials/{credential_name:path}", Access.MANAGE, update, write),
+        Route("DELETE", "/credentials/{credential_name:path}", Access.MANAGE, delete, write),
     )
 
 

@@ -10,8 +10,14 @@ from pydantic import Field
 from sqlalchemy import true
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, shown
+from routeiq.control.management import budgets, shown
 from routeiq.control.management.bodies import Body, Dollars, Id, LimitFields, Names, Words, nano
+from routeiq.control.management.described.customers import (
+    CustomerInfo,
+    CustomersBlocked,
+    CustomersDeleted,
+    CustomersUnblocked,
+)
 from routeiq.control.management.desk import Desk, answer, by, missing, taken
 from routeiq.control.management.limits import changed
 from routeiq.control.routes import Route
@@ -85,9 +91,13 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             new["budget_id"] = budgets.make(db, caller, limits, desk.now()).budget_id
         return msgspec.structs.replace(record, **new)
 
-    def _set_spend(caller: Caller, body: CustomerFields) -> None:
+    def _told(caller: Caller, body: CustomerFields, record: EndUser) -> Response:
+        """The customer, once the workers know of the change."""
         if body.spend is not None:
             desk.set_spent("end_user", body.user_id, by(caller), nano(body.spend))
+        desk.published(subjects=[f"end_user:{body.user_id}"])
+        with desk.accounts.read() as db:
+            return answer(infos(db, [record])[0])
 
     def new(request: Request, body: CustomerFields) -> Response:
         """Make an end user that has limits of its own."""
@@ -98,10 +108,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             made = EndUser(user_id=body.user_id, created_at=now, created_by=by(caller))
             record = _applied(db, caller, made, body)
             db.end_users.put(record)
-        _set_spend(caller, body)
-        desk.published(subjects=[f"end_user:{body.user_id}"])
-        with desk.accounts.read() as db:
-            return answer(infos(db, [record])[0])
+        return _told(caller, body, record)
 
     def update(request: Request, body: CustomerFields) -> Response:
         """Change what a request names."""
@@ -112,10 +119,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 raise missing("customer", body.user_id)
             record = _applied(db, caller, before, body)
             db.end_users.put(record)
-        _set_spend(caller, body)
-        desk.published(subjects=[f"end_user:{body.user_id}"])
-        with desk.accounts.read() as db:
-            return answer(infos(db, [record])[0])
+        return _told(caller, body, record)
 
     def info(end_user_id: Annotated[str, Query(min_length=1, max_length=255)]) -> Response:
         """One end user."""
@@ -166,13 +170,13 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "customer:write", "customer:read"
     table: tuple[tuple[str, str, Any, str, Any], ...] = (
-        ("POST", "new", new, write, answers.CustomerInfo),
-        ("POST", "update", update, write, answers.CustomerInfo),
-        ("GET", "info", info, read, answers.CustomerInfo),
-        ("GET", "list", list_customers, read, list[answers.CustomerInfo]),
-        ("POST", "delete", delete, write, answers.CustomersDeleted),
-        ("POST", "block", block, write, answers.CustomersBlocked),
-        ("POST", "unblock", unblock, write, answers.CustomersUnblocked),
+        ("POST", "new", new, write, CustomerInfo),
+        ("POST", "update", update, write, CustomerInfo),
+        ("GET", "info", info, read, CustomerInfo),
+        ("GET", "list", list_customers, read, list[CustomerInfo]),
+        ("POST", "delete", delete, write, CustomersDeleted),
+        ("POST", "block", block, write, CustomersBlocked),
+        ("POST", "unblock", unblock, write, CustomersUnblocked),
     )
     return tuple(
         Route(method, f"/{prefix}/{name}", Access.MANAGE, endpoint, operation, response)

@@ -6,14 +6,21 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from routeiq.control.management import shown
+from routeiq.control.management.rights import may_key
 from routeiq.store.compiled import effective
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlalchemy import ColumnElement
+
+    from routeiq.control.access import Caller
     from routeiq.control.management.desk import Desk
     from routeiq.store.accounts import Session
     from routeiq.store.records import VirtualKey
+
+MOST = 1000
+"""Keys of a team or a user in one answer."""
 
 
 def new_secret() -> str:
@@ -34,6 +41,17 @@ def generated(desk: Desk, db: Session, record: VirtualKey, secret: str) -> dict[
 def info(desk: Desk, db: Session, record: VirtualKey) -> dict[str, Any]:
     """A key as answers show it."""
     return infos(desk, db, [record])[0]
+
+
+def listed(desk: Desk, db: Session, records: Iterable[VirtualKey]) -> list[dict[str, Any]]:
+    """Keys in a list, each with its hash."""
+    keys = list(records)
+    return [{"token": key.digest, **entry} for key, entry in zip(keys, infos(desk, db, keys), strict=True)]
+
+
+def listed_of(desk: Desk, db: Session, caller: Caller, where: ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Those for which this holds and which the caller may see, up to a thousand: `/key/list` has the rest."""
+    return listed(desk, db, (key for key in db.keys.all(where, MOST) if may_key(db, caller, key, "/key/list")))
 
 
 def infos(desk: Desk, db: Session, records: Iterable[VirtualKey]) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ import msgspec
 from fastapi import Request, Response
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import lifetime, nano
+from routeiq.control.management.described.keys import ChangedKey, GeneratedKey, KeySpend, KeysUpdated
 from routeiq.control.management.desk import answer, by, denied, taken, unique
 from routeiq.control.management.grants import Grant
 from routeiq.control.management.key_answers import generated, info, new_secret, short
@@ -175,9 +175,9 @@ def routes(desk: Desk) -> tuple[Route, ...]:
 
     write = "key:write"
     return (
-        Route("POST", "/key/update", Access.MANAGE, update, write, answers.ChangedKey),
-        Route("POST", "/key/bulk_update", Access.MANAGE, bulk_update, write, answers.KeysUpdated),
-        Route("POST", "/key/regenerate", Access.MANAGE, regenerate, write, answers.GeneratedKey),
-        Route("POST", "/key/{key}/regenerate", Access.MANAGE, regenerate, write, answers.GeneratedKey),
-        Route("POST", "/key/{key}/reset_spend", Access.MANAGE, reset_spend, write, answers.KeySpend),
+        Route("POST", "/key/update", Access.MANAGE, update, write, ChangedKey),
+        Route("POST", "/key/bulk_update", Access.MANAGE, bulk_update, write, KeysUpdated),
+        Route("POST", "/key/regenerate", Access.MANAGE, regenerate, write, GeneratedKey),
+        Route("POST", "/key/{key}/regenerate", Access.MANAGE, regenerate, write, GeneratedKey),
+        Route("POST", "/key/{key}/reset_spend", Access.MANAGE, reset_spend, write, KeySpend),
     )

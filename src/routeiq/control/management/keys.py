@@ -9,11 +9,20 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, true
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, key_changes
+from routeiq.control.management import key_answers, key_changes
 from routeiq.control.management.bodies import nano
+from routeiq.control.management.described.keys import (
+    DeletedKeys,
+    GeneratedKey,
+    KeyAliases,
+    KeyHealth,
+    KeyInfoAnswer,
+    KeyList,
+    ListedKey,
+)
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken, unique
 from routeiq.control.management.grants import Grant
-from routeiq.control.management.key_answers import generated, info, infos, new_secret, short
+from routeiq.control.management.key_answers import generated, info, new_secret, short
 from routeiq.control.management.key_bodies import (
     DeleteKeys,
     GenerateKey,
@@ -171,27 +180,23 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             parts.append(column.digest == digest_of(key_hash))
         if key_alias:
             parts.append(contains(column.alias, key_alias) if substring_matching else column.alias == key_alias)
-        ordered = _SORTED[sort_by or "created_at"]
         with desk.accounts.read() as db:
             found = db.keys.page(
                 and_(*parts),
                 page=page,
                 size=size,
-                order=[ordered.asc() if sort_order == "asc" else ordered.desc()],
+                by=_SORTED[sort_by or "created_at"],
+                descending=sort_order == "desc",
             )
             listed: list[Any] = [record.digest for record in found.records]
             if return_full_object or expand:
-                listed = [
-                    {"token": record.digest, **entry}
-                    for record, entry in zip(found.records, infos(desk, db, found.records), strict=True)
-                ]
+                listed = key_answers.listed(desk, db, found.records)
             if expand:
                 people = db.users.many(record.user_id for record in found.records)
                 for entry in listed:
                     user = people.get(entry["user_id"] or "")
                     entry["user"] = _owner(request.state.caller, user) if user is not None else None
-        pages = -(-found.total // size)
-        return answer({"keys": listed, "total_count": found.total, "current_page": page, "total_pages": pages})
+        return answer({"keys": listed, "total_count": found.total, "current_page": page, "total_pages": found.pages})
 
     def _filters(
         user_id: str | None, team_id: str | None, organization_id: str | None, workspace_id: str | None
@@ -213,11 +218,16 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             visible_keys(request.state.caller), alias.is_not(None), contains(alias, search) if search else true()
         )
         with desk.accounts.read() as db:
-            found = db.keys.page(where, page=page, size=size, order=[alias.asc()])
+            found = db.keys.page(where, page=page, size=size, by=alias)
         names = [record.alias for record in found.records]
-        pages = -(-found.total // size)
         return answer(
-            {"aliases": names, "total_count": found.total, "current_page": page, "total_pages": pages, "size": size}
+            {
+                "aliases": names,
+                "total_count": found.total,
+                "current_page": page,
+                "total_pages": found.pages,
+                "size": size,
+            }
         )
 
     def _block(request: Request, body: KeyReference, blocked: bool) -> Response:
@@ -236,7 +246,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             found = [record.digest, *db.keys.retired(record.digest)]
         desk.published(keys=found)
         with desk.accounts.read() as db:
-            return answer({"token": record.digest, **info(desk, db, record)})
+            return answer(key_answers.listed(desk, db, [record])[0])
 
     def block(request: Request, body: KeyReference) -> Response:
         """Let a key do nothing any more."""
@@ -252,15 +262,15 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "key:write", "key:read"
     return (
-        Route("POST", "/key/generate", Access.MANAGE, generate, write, answers.GeneratedKey),
-        Route("POST", "/key/service-account/generate", Access.MANAGE, generate_service, write, answers.GeneratedKey),
-        Route("GET", "/key/info", Access.MANAGE, get_info, read, answers.KeyInfoAnswer),
-        Route("POST", "/key/delete", Access.MANAGE, delete, write, answers.DeletedKeys),
-        Route("GET", "/key/list", Access.MANAGE, list_keys, read, answers.KeyList),
-        Route("GET", "/key/aliases", Access.MANAGE, list_aliases, read, answers.KeyAliases),
-        Route("POST", "/key/block", Access.MANAGE, block, write, answers.ListedKey),
-        Route("POST", "/key/unblock", Access.MANAGE, unblock, write, answers.ListedKey),
-        Route("POST", "/key/health", Access.MANAGE, health, read, answers.KeyHealth),
+        Route("POST", "/key/generate", Access.MANAGE, generate, write, GeneratedKey),
+        Route("POST", "/key/service-account/generate", Access.MANAGE, generate_service, write, GeneratedKey),
+        Route("GET", "/key/info", Access.MANAGE, get_info, read, KeyInfoAnswer),
+        Route("POST", "/key/delete", Access.MANAGE, delete, write, DeletedKeys),
+        Route("GET", "/key/list", Access.MANAGE, list_keys, read, KeyList),
+        Route("GET", "/key/aliases", Access.MANAGE, list_aliases, read, KeyAliases),
+        Route("POST", "/key/block", Access.MANAGE, block, write, ListedKey),
+        Route("POST", "/key/unblock", Access.MANAGE, unblock, write, ListedKey),
+        Route("POST", "/key/health", Access.MANAGE, health, read, KeyHealth),
         *key_changes.routes(desk),
     )
 

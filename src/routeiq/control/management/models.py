@@ -5,7 +5,6 @@ https://docs.litellm.ai/docs/proxy/model_management
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,17 +139,16 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         """What each public name stands for: providers, prices, limits."""
         return json_answer({"data": _groups(plane, request.state.caller, model_group)})
 
-    managed = functools.partial(Route, access=Access.MANAGE, operation="model:write")
-    read = functools.partial(Route, access=Access.MANAGE, operation="model:read")
+    write, read = "model:write", "model:read"
     return (
-        managed(method="POST", path="/model/new", endpoint=new),
-        managed(method="POST", path="/model/update", endpoint=update),
-        managed(method="PATCH", path="/model/{model_id}/update", endpoint=patch),
-        managed(method="POST", path="/model/delete", endpoint=delete),
-        managed(method="POST", path="/model/block", endpoint=block),
-        managed(method="POST", path="/model/unblock", endpoint=unblock),
-        read(method="GET", path="/v2/model/info", endpoint=page, open=True),
-        read(method="GET", path="/model_group/info", endpoint=groups, open=True),
+        Route("POST", "/model/new", Access.MANAGE, new, write),
+        Route("POST", "/model/update", Access.MANAGE, update, write),
+        Route("PATCH", "/model/{model_id}/update", Access.MANAGE, patch, write),
+        Route("POST", "/model/delete", Access.MANAGE, delete, write),
+        Route("POST", "/model/block", Access.MANAGE, block, write),
+        Route("POST", "/model/unblock", Access.MANAGE, unblock, write),
+        Route("GET", "/v2/model/info", Access.MANAGE, page, read, open=True),
+        Route("GET", "/model_group/info", Access.MANAGE, groups, read, open=True),
     )
 
 

@@ -11,9 +11,15 @@ from pydantic import Field, model_validator
 from sqlalchemy import and_, or_, true
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, object_permissions, shown, team_answers, teams, users
+from routeiq.control.management import budgets, object_permissions, shown, team_answers, teams, users
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, ObjectPermissionFields, Words
+from routeiq.control.management.described.organizations import (
+    FullOrganization,
+    OrganizationInfo,
+    OrganizationMembersAdded,
+    OrganizationMembership,
+)
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
 from routeiq.control.management.people import found_or_made, known, member_id
 from routeiq.control.management.rights import heads, manages_user, subset
@@ -353,15 +359,15 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         return answer(shown.organization_member(record, None, None))
 
     read, write, members, create = (f"organization:{name}" for name in ("read", "write", "members", "create"))
-    one, joined = answers.OrganizationInfo, answers.OrganizationMembership
+    one, joined = OrganizationInfo, OrganizationMembership
     return (
         Route("POST", "/organization/new", Access.MANAGE, new, create, one),
         Route("PATCH", "/organization/update", Access.MANAGE, update, write, one),
-        Route("DELETE", "/organization/delete", Access.MANAGE, delete, create, list[answers.OrganizationInfo]),
-        Route("GET", "/organization/info", Access.MANAGE, get_info, read, answers.FullOrganization),
-        Route("POST", "/organization/info", Access.MANAGE, infos_of, read, list[answers.OrganizationInfo]),
-        Route("GET", "/organization/list", Access.MANAGE, list_organizations, read, list[answers.FullOrganization]),
-        Route("POST", "/organization/member_add", Access.MANAGE, add, members, answers.OrganizationMembersAdded),
+        Route("DELETE", "/organization/delete", Access.MANAGE, delete, create, list[OrganizationInfo]),
+        Route("GET", "/organization/info", Access.MANAGE, get_info, read, FullOrganization),
+        Route("POST", "/organization/info", Access.MANAGE, infos_of, read, list[OrganizationInfo]),
+        Route("GET", "/organization/list", Access.MANAGE, list_organizations, read, list[FullOrganization]),
+        Route("POST", "/organization/member_add", Access.MANAGE, add, members, OrganizationMembersAdded),
         Route("PATCH", "/organization/member_update", Access.MANAGE, update_member, members, joined),
         Route("DELETE", "/organization/member_delete", Access.MANAGE, remove_member, members, joined),
     )

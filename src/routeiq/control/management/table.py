@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routeiq.control.management import (
+    access_groups,
     activity,
     budgets,
+    credentials,
     customers,
     exports,
     keys,
+    models,
     organizations,
     spend,
     spend_reports,
+    tags,
     teams,
     usage_policies,
     users,
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
 def routes(plane: Plane) -> tuple[Route, ...]:
     """Every endpoint."""
     return (
+        *models.routes(plane),
+        *credentials.routes(plane),
+        *tags.routes(plane),
+        *access_groups.routes(plane),
         *keys.routes(plane),
         *users.routes(plane),
         *teams.routes(plane),

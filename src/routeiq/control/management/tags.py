@@ -5,7 +5,6 @@ https://docs.litellm.ai/docs/proxy/tag_budgets
 
 from __future__ import annotations
 
-import functools
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,14 +95,13 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         """All tags that were made."""
         return json_answer(_with_spend(plane, request.state.caller, plane.shelf.repository.tags()))
 
-    write = functools.partial(Route, access=Access.MANAGE, operation="tag:write")
-    read = functools.partial(Route, access=Access.MANAGE, operation="tag:read")
+    write, read = "tag:write", "tag:read"
     return (
-        write(method="POST", path="/tag/new", endpoint=new),
-        write(method="POST", path="/tag/update", endpoint=update),
-        write(method="POST", path="/tag/delete", endpoint=delete),
-        read(method="POST", path="/tag/info", endpoint=info),
-        read(method="GET", path="/tag/list", endpoint=listed),
+        Route("POST", "/tag/new", Access.MANAGE, new, write),
+        Route("POST", "/tag/update", Access.MANAGE, update, write),
+        Route("POST", "/tag/delete", Access.MANAGE, delete, write),
+        Route("POST", "/tag/info", Access.MANAGE, info, read),
+        Route("GET", "/tag/list", Access.MANAGE, listed, read),
     )
 
 

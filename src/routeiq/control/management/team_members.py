@@ -8,9 +8,18 @@ import msgspec
 from fastapi import Request, Response
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, shown
+from routeiq.control.management import budgets, shown
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Id, nano
+from routeiq.control.management.described.teams import (
+    MemberBudgetReset,
+    MemberChanged,
+    MembersAdded,
+    MembersBulkAdded,
+    MemberSpendReset,
+    OwnMembership,
+    TeamInfo,
+)
 from routeiq.control.management.desk import answer, by, denied, missing
 from routeiq.control.management.key_bodies import ResetSpend
 from routeiq.control.management.people import found_or_made, known, member_id
@@ -262,11 +271,11 @@ def routes(desk: Desk) -> tuple[Route, ...]:
 
     operation, one = "team:members", "/team/{team_id}/member/{user_id}"
     return (
-        Route("POST", "/team/member_add", Access.MANAGE, add, operation, answers.MembersAdded),
-        Route("POST", "/team/bulk_member_add", Access.MANAGE, bulk_add, operation, answers.MembersBulkAdded),
-        Route("POST", "/team/member_delete", Access.MANAGE, remove, operation, answers.TeamInfo),
-        Route("POST", "/team/member_update", Access.MANAGE, update, operation, answers.MemberChanged),
-        Route("GET", "/team/{team_id}/members/me", Access.MANAGE, me, "team:read", answers.OwnMembership),
-        Route("POST", f"{one}/reset_budget", Access.MANAGE, reset_budget, operation, answers.MemberBudgetReset),
-        Route("POST", f"{one}/reset_spend", Access.MANAGE, reset_spend, operation, answers.MemberSpendReset),
+        Route("POST", "/team/member_add", Access.MANAGE, add, operation, MembersAdded),
+        Route("POST", "/team/bulk_member_add", Access.MANAGE, bulk_add, operation, MembersBulkAdded),
+        Route("POST", "/team/member_delete", Access.MANAGE, remove, operation, TeamInfo),
+        Route("POST", "/team/member_update", Access.MANAGE, update, operation, MemberChanged),
+        Route("GET", "/team/{team_id}/members/me", Access.MANAGE, me, "team:read", OwnMembership),
+        Route("POST", f"{one}/reset_budget", Access.MANAGE, reset_budget, operation, MemberBudgetReset),
+        Route("POST", f"{one}/reset_spend", Access.MANAGE, reset_spend, operation, MemberSpendReset),
     )

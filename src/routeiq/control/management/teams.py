@@ -10,9 +10,18 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, select
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, budgets, key_answers, object_permissions, team_members
+from routeiq.control.management import budgets, key_answers, object_permissions, team_members
 from routeiq.control.management import limits as limiting
 from routeiq.control.management.bodies import Id
+from routeiq.control.management.described.teams import (
+    ListedTeam,
+    TeamAnswer,
+    TeamChanged,
+    TeamInfo,
+    TeamList,
+    TeamPermissionsInfo,
+    TeamsDeleted,
+)
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
 from routeiq.control.management.rights import (
     DEFAULT_PERMISSIONS,
@@ -20,7 +29,6 @@ from routeiq.control.management.rights import (
     administers,
     heads,
     led_team,
-    may_key,
     seen_team,
     subset,
     visible_teams,
@@ -52,8 +60,6 @@ if TYPE_CHECKING:
     from routeiq.store.accounts import Session
     from routeiq.store.records import Organization
 
-MOST_KEYS = 1000
-"""Of a team in one answer; `/key/list` has the rest."""
 _SORTED = {"team_id": teams.c.team_id, "team_alias": teams.c.alias, "created_at": teams.c.created_at}
 
 
@@ -171,15 +177,6 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             raise BadRequest("team_id: is needed", param="team_id")
         with desk.accounts.read() as db:
             team = seen_team(db, caller, id)
-            keys = [
-                key
-                for key in db.keys.all(virtual_keys.c.team_id == id, MOST_KEYS)
-                if may_key(db, caller, key, "/key/list")
-            ]
-            listed = [
-                {"token": key.digest, **entry}
-                for key, entry in zip(keys, key_answers.infos(desk, db, keys), strict=True)
-            ]
             members = members_of(db, [id])[id]
             if not (caller.sees_all or administers(caller, team)):
                 members = [member for member in members if member.user_id == caller.user_id]
@@ -187,7 +184,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 {
                     "team_id": id,
                     "team_info": info(desk, db, team),
-                    "keys": listed,
+                    "keys": key_answers.listed_of(desk, db, caller, virtual_keys.c.team_id == id),
                     "team_memberships": memberships(desk, db, team, members),
                 }
             )
@@ -230,18 +227,17 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         sort_order: Literal["asc", "desc"] = "asc",
     ) -> Response:
         """The same, page by page."""
-        column = _SORTED[sort_by or "created_at"]
         with desk.accounts.read() as db:
             found = db.teams.page(
                 _where(request.state.caller, user_id, organization_id, team_alias, team_id),
                 page=page,
                 size=page_size,
-                order=[column.asc() if sort_order == "asc" else column.desc()],
+                by=_SORTED[sort_by or "created_at"],
+                descending=sort_order == "desc",
             )
             entries = infos(desk, db, found.records)
-        pages = -(-found.total // page_size)
         return answer(
-            {"teams": entries, "total": found.total, "page": page, "page_size": page_size, "total_pages": pages}
+            {"teams": entries, "total": found.total, "page": page, "page_size": page_size, "total_pages": found.pages}
         )
 
     def available() -> Response:
@@ -317,21 +313,21 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "team:write", "team:read"
     return (
-        Route("POST", "/team/new", Access.MANAGE, new, "team:create", answers.TeamInfo),
-        Route("POST", "/team/update", Access.MANAGE, update, write, answers.TeamChanged),
-        Route("POST", "/team/delete", Access.MANAGE, delete, write, answers.TeamsDeleted),
-        Route("GET", "/team/info", Access.MANAGE, get_info, read, answers.TeamAnswer),
-        Route("GET", "/team/list", Access.MANAGE, list_teams, read, list[answers.ListedTeam]),
-        Route("GET", "/v2/team/list", Access.MANAGE, list_page, read, answers.TeamList),
-        Route("GET", "/team/available", Access.MANAGE, available, read, list[answers.TeamInfo]),
-        Route("POST", "/team/block", Access.MANAGE, block, write, answers.TeamInfo),
-        Route("POST", "/team/unblock", Access.MANAGE, unblock, write, answers.TeamInfo),
-        Route("POST", "/team/model/add", Access.MANAGE, add_models, write, answers.TeamInfo),
-        Route("POST", "/team/model/delete", Access.MANAGE, remove_models, write, answers.TeamInfo),
-        Route("GET", "/team/permissions_list", Access.MANAGE, list_permissions, read, answers.TeamPermissionsInfo),
-        Route("POST", "/team/permissions_update", Access.MANAGE, update_permissions, write, answers.TeamInfo),
+        Route("POST", "/team/new", Access.MANAGE, new, "team:create", TeamInfo),
+        Route("POST", "/team/update", Access.MANAGE, update, write, TeamChanged),
+        Route("POST", "/team/delete", Access.MANAGE, delete, write, TeamsDeleted),
+        Route("GET", "/team/info", Access.MANAGE, get_info, read, TeamAnswer),
+        Route("GET", "/team/list", Access.MANAGE, list_teams, read, list[ListedTeam]),
+        Route("GET", "/v2/team/list", Access.MANAGE, list_page, read, TeamList),
+        Route("GET", "/team/available", Access.MANAGE, available, read, list[TeamInfo]),
+        Route("POST", "/team/block", Access.MANAGE, block, write, TeamInfo),
+        Route("POST", "/team/unblock", Access.MANAGE, unblock, write, TeamInfo),
+        Route("POST", "/team/model/add", Access.MANAGE, add_models, write, TeamInfo),
+        Route("POST", "/team/model/delete", Access.MANAGE, remove_models, write, TeamInfo),
+        Route("GET", "/team/permissions_list", Access.MANAGE, list_permissions, read, TeamPermissionsInfo),
+        Route("POST", "/team/permissions_update", Access.MANAGE, update_permissions, write, TeamInfo),
         *team_members.routes(desk),
-        Route("PATCH", "/team/{team_id}", Access.MANAGE, patch, write, answers.TeamInfo),
+        Route("PATCH", "/team/{team_id}", Access.MANAGE, patch, write, TeamInfo),
     )
 
 

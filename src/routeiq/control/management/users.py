@@ -10,12 +10,22 @@ from fastapi import Query, Request, Response
 from sqlalchemy import and_, func, select
 
 from routeiq.control.access import Access
-from routeiq.control.management import answers, key_answers, keys, shown, team_answers, team_members
+from routeiq.control.management import key_answers, keys, shown, team_answers, team_members
 from routeiq.control.management.bodies import nano
+from routeiq.control.management.described.users import (
+    NewUserAnswer,
+    RoleInfo,
+    UserAnswer,
+    UserChanged,
+    UserInfo,
+    UserList,
+    UsersDeleted,
+    UsersUpdated,
+)
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
 from routeiq.control.management.key_bodies import GenerateKey
 from routeiq.control.management.people import known
-from routeiq.control.management.rights import heads, led_team, manages_user, may_key, seen_user, visible_users
+from routeiq.control.management.rights import heads, led_team, manages_user, seen_user, visible_users
 from routeiq.control.management.team_bodies import Member, MemberBudget
 from routeiq.control.management.user_bodies import (
     ROLES,
@@ -41,8 +51,6 @@ if TYPE_CHECKING:
     from routeiq.store.accounts import Session
     from routeiq.store.records import VirtualKey
 
-MOST_KEYS = 1000
-"""Of a user in one answer; `/key/list` has the rest."""
 _SORTED = {
     "user_id": users.c.user_id,
     "user_email": users.c.email,
@@ -252,22 +260,13 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             return answer({"user_id": None, "user_info": None, "keys": [], "teams": []})
         with desk.accounts.read() as db:
             record = seen_user(db, caller, id)
-            owned = [
-                key
-                for key in db.keys.all(virtual_keys.c.user_id == id, MOST_KEYS)
-                if may_key(db, caller, key, "/key/list")
-            ]
-            listed = [
-                {"token": key.digest, **entry}
-                for key, entry in zip(owned, key_answers.infos(desk, db, owned), strict=True)
-            ]
             entry = infos(desk, db, [record])[0]
             joined = db.teams.many(entry["teams"])
             return answer(
                 {
                     "user_id": id,
                     "user_info": entry,
-                    "keys": listed,
+                    "keys": key_answers.listed_of(desk, db, caller, virtual_keys.c.user_id == id),
                     "teams": team_answers.infos(desk, db, joined.values()),
                 }
             )
@@ -306,13 +305,13 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         if team:
             inside = select(team_memberships.c.user_id).where(team_memberships.c.team_id == team)
             parts.append(users.c.user_id.in_(inside))
-        column = _SORTED[sort_by or "created_at"]
         with desk.accounts.read() as db:
             found = db.users.page(
                 and_(*parts),
                 page=page,
                 size=page_size,
-                order=[column.asc() if sort_order == "asc" else column.desc()],
+                by=_SORTED[sort_by or "created_at"],
+                descending=sort_order == "desc",
             )
             entries = infos(desk, db, found.records)
             counted = (
@@ -321,10 +320,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 .group_by(virtual_keys.c.user_id)
             )
             counts = {row.user_id: row.number for row in db.connection.execute(counted)}
-        pages = -(-found.total // page_size)
         listed = [{**entry, "key_count": counts.get(entry["user_id"], 0)} for entry in entries]
         return answer(
-            {"users": listed, "total": found.total, "page": page, "page_size": page_size, "total_pages": pages}
+            {"users": listed, "total": found.total, "page": page, "page_size": page_size, "total_pages": found.pages}
         )
 
     def roles() -> Response:
@@ -333,12 +331,12 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     write, read = "user:write", "user:read"
     return (
-        Route("POST", "/user/new", Access.MANAGE, new, "user:create", answers.NewUserAnswer),
-        Route("POST", "/user/update", Access.MANAGE, update, write, answers.UserChanged),
-        Route("POST", "/user/bulk_update", Access.MANAGE, bulk_update, write, answers.UsersUpdated),
-        Route("POST", "/user/delete", Access.MANAGE, delete, "user:create", answers.UsersDeleted),
-        Route("GET", "/user/info", Access.MANAGE, get_info, read, answers.UserAnswer),
-        Route("GET", "/v2/user/info", Access.MANAGE, get_user, read, answers.UserInfo),
-        Route("GET", "/user/list", Access.MANAGE, list_users, read, answers.UserList),
-        Route("GET", "/user/available_roles", Access.MANAGE, roles, read, dict[str, answers.RoleInfo]),
+        Route("POST", "/user/new", Access.MANAGE, new, "user:create", NewUserAnswer),
+        Route("POST", "/user/update", Access.MANAGE, update, write, UserChanged),
+        Route("POST", "/user/bulk_update", Access.MANAGE, bulk_update, write, UsersUpdated),
+        Route("POST", "/user/delete", Access.MANAGE, delete, "user:create", UsersDeleted),
+        Route("GET", "/user/info", Access.MANAGE, get_info, read, UserAnswer),
+        Route("GET", "/v2/user/info", Access.MANAGE, get_user, read, UserInfo),
+        Route("GET", "/user/list", Access.MANAGE, list_users, read, UserList),
+        Route("GET", "/user/available_roles", Access.MANAGE, roles, read, dict[str, RoleInfo]),
     )

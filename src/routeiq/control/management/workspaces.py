@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy import and_, or_, select, true
 
 from routeiq.control.access import Access
-from routeiq.control.management.answers import Written
 from routeiq.control.management.bodies import Body, BudgetDuration, Count, Dollars, Id, Metadata, Names, Words, nano
+from routeiq.control.management.described.common import Written
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
 from routeiq.control.management.limits import dollars
 from routeiq.control.management.rights import heads, visible_keys
@@ -117,7 +117,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 "workspaces": _shown(desk, found.records),
                 "total_count": found.total,
                 "current_page": page,
-                "total_pages": -(-found.total // size),
+                "total_pages": found.pages,
             }
         )
 

@@ -1,0 +1,1 @@
+"""Answers of the management API, as the description shows them: LiteLLM's names."""
