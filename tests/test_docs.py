@@ -10,8 +10,8 @@ import pytest
 from cyclopts import App
 
 from routeiq.cli import make_app
-from routeiq.config.schema.router import STRATEGIES
 from routeiq.core.errors import GatewayError
+from routeiq.core.routing import BALANCING as STRATEGIES
 from routeiq.observe.metrics import FAMILIES, Family
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,9 +21,10 @@ from routeiq.config.schema.routeiq import (
     TimeoutSettings,
     UpstreamSettings,
 )
-from routeiq.config.schema.router import STRATEGIES, RetryPolicy, RouterSettings
+from routeiq.config.schema.router import RetryPolicy, RouterSettings
 from routeiq.config.validate import names_of
 from routeiq.control.build import build
+from routeiq.core.routing import BALANCING as STRATEGIES
 from routeiq.core.settings import Overrides
 
 ROOT = Path(__file__).parents[2]

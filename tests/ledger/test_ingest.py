@@ -27,7 +27,7 @@ from sqlalchemy import Engine, text
 
 from routeiq.core.database import DATABASE_URL_ENV, Database, Postgres, parse_database
 from routeiq.core.usage import Usage
-from routeiq.ledger.columns import COLUMNS, PROMPTS
+from routeiq.ledger.columns import COLUMNS, DECISIONS, PROMPTS
 from routeiq.ledger.event import Event, LineTemplate, decode_line, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.rows import salvage
@@ -142,7 +142,8 @@ def test_every_field_arrives(state: State, ingester: Ingester) -> None:
         written_tokens=12, written_1h_tokens=13, audio_in_tokens=14, audio_out_tokens=15, cached_audio_tokens=16,
         image_in_tokens=17, image_out_tokens=18, cached_image_tokens=19, images_in=20, images=21, requests=22,
         searches=23, searches_low=24, searches_high=25, units=26, seconds=0.1, service_tier="batch", run_id="run",
-        request_tags=("ü", "z"), prompt="asked\x00", answer="told", user_id="u1", team_id="t1", organization_id="o1",
+        request_tags=("ü", "z"), prompt="asked\x00", answer="told", decision_id="d", decision="{}",
+        user_id="u1", team_id="t1", organization_id="o1",
     )  # fmt: skip
     os.write(writer.fd, encode_line(full) + b"\n")
     writer.write("b")
@@ -150,7 +151,10 @@ def test_every_field_arrives(state: State, ingester: Ingester) -> None:
     newest, oldest = RequestRepository(state.engine).page()
     said = "asked\ufffd" if isinstance(state.database, Postgres) else "asked\x00"
     assert state.ask("SELECT * FROM event_prompts") == [(1, said, "told")]
-    expected = {name: value for name, value in msgspec.structs.asdict(full).items() if name not in PROMPTS} | {
+    assert state.ask("SELECT * FROM event_decisions") == [(1, "d", "{}")]
+    expected = {
+        name: value for name, value in msgspec.structs.asdict(full).items() if name not in PROMPTS + DECISIONS
+    } | {
         "tags": '["x","y"]',
         "request_tags": '["ü","z"]',
         "seq": 1,
@@ -164,7 +168,7 @@ def test_every_field_arrives(state: State, ingester: Ingester) -> None:
 
 
 def test_columns_are_those_of_the_table() -> None:
-    assert sorted(column.name for column in events.columns) == sorted({"seq", *COLUMNS} - set(PROMPTS))
+    assert sorted(column.name for column in events.columns) == sorted({"seq", *COLUMNS} - {*PROMPTS, *DECISIONS})
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.just('a,"endpoint":"b')
@@ -221,7 +225,8 @@ def test_all_kinds_of_lines_give_their_events_in_order(empty: Database, groups: 
             for name, value in (("tags", event.tags), ("request_tags", event.request_tags))
         }
         row = {"seq": len(lines), **msgspec.structs.asdict(event), **lists}
-        del row["prompt"], row["answer"]
+        for name in (*PROMPTS, *DECISIONS):
+            del row[name]
         expected.append({name: kept_as(value) if postgres else value for name, value in row.items()})
     with tempfile.TemporaryDirectory() as name:
         state = Path(name)

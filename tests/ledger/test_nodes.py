@@ -282,7 +282,7 @@ def test_every_call_may_fail(postgres: PostgresServer, tmp_path: Path, after: bo
         assert not list(journal.glob("w*"))
         if len(calls) < fail_at:
             break
-    assert failed >= {"offsets", "begin", "commit", "insert_rows", "find_context", "insert_sides", "durable", "forget"}
+    assert failed >= {"offsets", "begin", "commit", "insert_rows", "find_context", "insert_side", "durable", "forget"}
 
 
 def test_what_can_not_be_stored_does_not_hold_up_the_rest(ledger: Postgres, tmp_path: Path) -> None:

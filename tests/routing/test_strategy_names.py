@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from routeiq.config.schema.router import STRATEGIES
+from routeiq.core.routing import BALANCING as STRATEGIES
 from routeiq.routing.balance import strategy
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routeiq.config.schema.router import STRATEGIES
 from routeiq.core.money import Prices
+from routeiq.core.routing import BALANCING as STRATEGIES
 from routeiq.core.snapshot import Deployment, Resilience
 from routeiq.routing.balance import strategy
 from routeiq.routing.target import Health, Target

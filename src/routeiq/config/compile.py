@@ -18,6 +18,7 @@ from routeiq.config.context import Context
 from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_access_groups, compile_names
 from routeiq.config.report import Path
+from routeiq.config.routing import compile_auto_models
 from routeiq.config.shared import compile_shared
 from routeiq.config.stored import policies, stores_models, subjects
 from routeiq.core.money import nano
@@ -61,6 +62,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         created=0.0,
         deployments=deployments,
         groups=names.groups,
+        auto_models=compile_auto_models(ctx, names.groups, deployments, names.known),
         wildcards=names.wildcards,
         prices=wildcard_prices(ctx, deployments),
         aliases=names.aliases,

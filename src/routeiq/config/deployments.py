@@ -18,6 +18,7 @@ from routeiq.config.prices import DEMO_PRICES, configured_prices
 from routeiq.config.references import masked
 from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams, ModelEntry
+from routeiq.config.traits import find_traits
 from routeiq.config.upstream import Reach, find_address, find_provider, find_reach
 from routeiq.config.values import find_options, find_values, unplaced
 from routeiq.core.keys import BudgetLimit
@@ -159,6 +160,7 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
         mock_response=params.mock_response,
         mode=mode,
         blocked=info.blocked,
+        traits=find_traits(ctx, spec, model, params, info, path),
         info=_info(ctx, path, id, mode, prices),
     )
 

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
-from routeiq.config.schema.router import STRATEGIES, STRATEGY_ALIASES, Fallbacks
+from routeiq.config.routing import compile_strategy
+from routeiq.config.schema.router import Fallbacks
 from routeiq.config.stored import stores_models
 from routeiq.core.snapshot import Deployment, Group, Wildcard
 from routeiq.core.stored import StoredAccessGroup
@@ -50,7 +51,7 @@ def compile_names(ctx: Context, deployments: Sequence[Deployment]) -> Names:
     window = _fallbacks(ctx, names, "context_window_fallbacks")
     policy = _fallbacks(ctx, names, "content_policy_fallbacks")
     default = _default_fallbacks(ctx, names)
-    strategy = _strategy(ctx)
+    strategy, choosing = compile_strategy(ctx)
     retries = _first(ctx.config.router.num_retries, ctx.config.litellm.num_retries, DEFAULT_RETRIES)
     discoverable = _discoverable(ctx)
     groups = {
@@ -58,6 +59,7 @@ def compile_names(ctx: Context, deployments: Sequence[Deployment]) -> Names:
             name=name,
             deployments=tuple(positions),
             strategy=strategy,
+            choosing=choosing if len(positions) > 1 else None,
             num_retries=retries,
             fallbacks=_unique([*general.get(name, general.get(ANY, ())), *default], but=name),
             context_window_fallbacks=_unique(window.get(name, window.get(ANY, ())), but=name),
@@ -177,16 +179,6 @@ def _default_fallbacks(ctx: Context, names: Names) -> tuple[str, ...]:
     if own is None:
         own, where = ctx.config.litellm.default_fallbacks, "litellm_settings"
     return tuple(_targets(ctx, names, own or (), (where, "default_fallbacks"), ANY))
-
-
-def _strategy(ctx: Context) -> str:
-    asked = ctx.config.router.routing_strategy
-    strategy = STRATEGY_ALIASES.get(asked, asked)
-    where: Path = ("router_settings", "routing_strategy")
-    if strategy not in STRATEGIES:
-        hint = did_you_mean(strategy, STRATEGIES) or f"one of {', '.join(STRATEGIES)}"
-        ctx.error(where, f"no routing strategy is called {strategy}", hint)
-    return strategy
 
 
 def _check_weights(ctx: Context, groups: dict[str, Group], deployments: Sequence[Deployment]) -> None:

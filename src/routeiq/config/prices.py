@@ -146,6 +146,12 @@ class PriceTable:
         found = entry.find_model(model, all_providers=self._providers) if entry is not None else None
         return self._prices(found) if found is not None else None
 
+    def context_window(self, provider: str | None, model: str) -> int | None:
+        """Tokens a provider's model takes at once; `None` when the table does not say."""
+        entry = self._entry(provider) if provider is not None else None
+        found = entry.find_model(model, all_providers=self._providers) if entry is not None else None
+        return found.context_window if found is not None else None
+
     def listing(self, provider: str) -> dict[str, Prices]:
         """Every model the table names for a provider, with prices: what a wildcard's requests are priced by."""
         out: dict[str, Prices] = {}

@@ -68,6 +68,12 @@ class Exchange(msgspec.Struct, eq=False):
     """As requested."""
     public_model: str = ""
     """The name it is being served under: as requested, or the fallback's."""
+    auto: Any = None
+    """The auto model that was asked for: `pipeline.choose.LiveAuto`."""
+    query: Any = None
+    """What is asked, where a strategy looks at it: `routing.strategy.Query`."""
+    decision: Any = None
+    """How the model, or the deployment, was chosen, where a strategy ranked them: `core.decisions.Decision`."""
     group: Any = None
     route: Any = None
     attempt: Any = None

@@ -15,6 +15,7 @@ from routeiq.core.accounts import Accounts
 from routeiq.core.keys import BudgetLimit, Key, Subject
 from routeiq.core.money import Prices
 from routeiq.core.policies import UsagePolicy
+from routeiq.core.routing import AutoModel, Choosing, Traits
 
 CHAT = "chat"
 COMPLETION = "completion"
@@ -123,6 +124,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: str = CHAT
     blocked: bool = False
     """In no group: an admin has taken it out."""
+    traits: Traits = Traits()
     info: bytes = b"{}"
     """`model_info` as `/v1/model/info` shows it: a JSON object."""
 
@@ -134,6 +136,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deployments: tuple[int, ...]
     """Positions in `Snapshot.deployments`."""
     strategy: str = "simple-shuffle"
+    choosing: Choosing | None = None
+    """How `strategy` ranks the deployments; `None` where it balances, or there is but one."""
     num_retries: int = 2
     fallbacks: tuple[str, ...] = ()
     """Names tried in turn on an error; `default_fallbacks` are already appended."""
@@ -329,6 +333,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     deployments: tuple[Deployment, ...]
     groups: dict[str, Group]
+    auto_models: dict[str, AutoModel] = {}
     wildcards: tuple[Wildcard, ...] = ()
     """Most specific first."""
     prices: dict[str, dict[str, Prices]] = {}

@@ -79,6 +79,14 @@ class Caller:
         """Whether all rules allow this public name."""
         return not self.key.rules or self.forbidding(model) is None
 
+    def may_use_through(self, model: str, auto: str) -> bool:
+        """Whether an auto model may choose this public name: all rules allow the one or the other, and deny neither."""
+        if self.may_use(model):
+            return True
+        return all(
+            allows(rule, model) or (allows(rule, auto) and not _fits(model, rule.denied)) for rule in self.key.rules
+        )
+
     def forbidding(self, model: str) -> ModelRule | None:
         """The first rule that does not allow this public name."""
         allowed = self._allowed.get(model)

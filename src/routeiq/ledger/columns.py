@@ -21,6 +21,10 @@ USAGE = tuple(RARE_USAGE.values())
 
 PROMPTS = ("prompt", "answer")
 """Columns of `event_prompts` after `seq`."""
+DECISIONS = ("decision_id", "decision")
+"""Columns of `event_decisions` after `seq`."""
+SIDES = {"event_details": DETAILS, "event_usage": USAGE, "event_prompts": PROMPTS, "event_decisions": DECISIONS}
+"""What stands beside few rows, by table."""
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Event))
 """Columns of a whole row, in order: Event's fields."""

@@ -59,6 +59,9 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     prompt: str = ""
     """What was sent and what came back, where that is kept: cut to a bound, and with secrets hidden."""
     answer: str = ""
+    decision_id: str = ""
+    decision: str = ""
+    """How the model was chosen, where a strategy ranked them: `core.decisions.Decision` as JSON."""
     written_1h_tokens: Whole = 0
     """From here to `service_tier`: what few requests use, each as in `Usage`."""
     audio_in_tokens: Whole = 0

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from routeiq.ledger import rollup
-from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, PROMPTS, USAGE
+from routeiq.ledger.columns import CONTEXT, HEAD, SIDES
 from routeiq.ledger.target import Moved, Row
 from routeiq.store import partitions
 
@@ -44,9 +44,7 @@ def _names(columns: Iterable[str]) -> str:
 
 
 _COPY_ROWS = f"COPY event_rows ({_names(('seq', 'context', *HEAD))}) FROM STDIN"
-_COPY_DETAILS = f"COPY event_details ({_names(('seq', *DETAILS))}) FROM STDIN"
-_COPY_USAGE = f"COPY event_usage ({_names(('seq', *USAGE))}) FROM STDIN"
-_COPY_PROMPTS = f"COPY event_prompts ({_names(('seq', *PROMPTS))}) FROM STDIN"
+_COPY_SIDES = {table: f"COPY {table} ({_names(('seq', *columns))}) FROM STDIN" for table, columns in SIDES.items()}
 _FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = %s' for name in CONTEXT)
 _INSERT_CONTEXT = (
     f"INSERT INTO event_contexts ({_names(CONTEXT)}) VALUES ({', '.join(['%s'] * len(CONTEXT))}) RETURNING id"
@@ -144,10 +142,8 @@ class PostgresTarget:
             self._extend()
         return self._newest
 
-    def insert_sides(self, details: list[Row], usage: list[Row], prompts: list[Row]) -> None:
-        self._copy(_COPY_DETAILS, details)
-        self._copy(_COPY_USAGE, usage)
-        self._copy(_COPY_PROMPTS, prompts)
+    def insert_side(self, table: str, rows: list[Row]) -> None:
+        self._copy(_COPY_SIDES[table], rows)
 
     def roll(self, most: int) -> int:
         run = self._connection

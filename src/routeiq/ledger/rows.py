@@ -1,19 +1,21 @@
 """Lines of the Journal as rows of the ledger: the fast way for lines of templates, the careful one for damaged lines.
 
-An Event becomes up to five rows. `event_rows` has what differs from Event to Event; `event_contexts` has, once, what
+An Event becomes up to six rows. `event_rows` has what differs from Event to Event; `event_contexts` has, once, what
 the Events of one caller, deployment and process have in common; `event_details` has what few Events say at all, and
-`event_usage` what few requests use, and `event_prompts` what was said. The view `events` puts them together again.
+`event_usage` what few requests use, `event_prompts` what was said, and `event_decisions` how a model was chosen. The
+view `events` puts the first four together again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate, chain
 from operator import add, itemgetter
 from typing import Any
 
 import msgspec
 
-from routeiq.ledger.columns import COLUMNS, CONTEXT, DETAILS, HEAD, PROMPTS, USAGE
+from routeiq.ledger.columns import COLUMNS, CONTEXT, HEAD, SIDES
 from routeiq.ledger.event import Event
 from routeiq.ledger.target import Row, Target
 
@@ -47,12 +49,12 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _row_of = itemgetter(*map(COLUMNS.index, HEAD))
 _context_of = itemgetter(*map(COLUMNS.index, CONTEXT[:-1]))
-_sides_of = itemgetter(*map(COLUMNS.index, (*DETAILS, *USAGE, *PROMPTS)))
+_sides_of = itemgetter(*map(COLUMNS.index, chain.from_iterable(SIDES.values())))
 _TAGS = CONTEXT.index("tags")
 _NO_SIDES = _sides_of(_astuple(Event(id="", at=0)))
-_USAGE = slice(len(DETAILS), len(DETAILS) + len(USAGE))
-_PROMPTS = slice(_USAGE.stop, None)
-_NO_DETAILS, _NO_USAGE, _NO_PROMPTS = _NO_SIDES[: len(DETAILS)], _NO_SIDES[_USAGE], _NO_SIDES[_PROMPTS]
+_ENDS = list(accumulate(map(len, SIDES.values())))
+_PARTS = {table: slice(end - len(columns), end) for (table, columns), end in zip(SIDES.items(), _ENDS, strict=True)}
+"""Where the columns of each table are among those of all."""
 
 
 class Ledger:
@@ -102,18 +104,15 @@ class Ledger:
         return self._insert([row for row, _ in split], list(enumerate(sides for _, sides in split)), len(split))
 
     def _insert(self, rows: Iterable[Row], sides: list[tuple[int, Row]], count: int) -> int:
-        """`sides` (details, usage, prompts) with their places among the rows."""
+        """`sides` (the columns of all of `SIDES`) with their places among the rows."""
         first = self._target.insert_rows(rows) - count + 1
         if sides:
             written = [(first + place, row) for place, row in sides if row != _NO_SIDES]
-            details = [(seq, row[: len(DETAILS)]) for seq, row in written]
-            usage = [(seq, row[_USAGE]) for seq, row in written]
-            prompts = [(seq, row[_PROMPTS]) for seq, row in written]
-            self._target.insert_sides(
-                [(seq, *row[:-1], _listed(row[-1])) for seq, row in details if row != _NO_DETAILS],
-                [(seq, *row) for seq, row in usage if row != _NO_USAGE],
-                [(seq, *row) for seq, row in prompts if row != _NO_PROMPTS],
-            )
+            for table, part in _PARTS.items():
+                nothing = _NO_SIDES[part]
+                rows = [(seq, *map(_cell, row[part])) for seq, row in written if row[part] != nothing]
+                if rows:
+                    self._target.insert_side(table, rows)
         return count
 
     def _merge(self, rows: list[Row], others: list[tuple[int, bytes, bytes, bytes]]) -> int:
@@ -172,6 +171,10 @@ class Ledger:
             self._contexts.clear()
         self._contexts[context] = found
         return found
+
+
+def _cell(value: Any) -> Any:
+    return _listed(value) if isinstance(value, tuple) else value
 
 
 def _listed(words: tuple[str, ...]) -> str:

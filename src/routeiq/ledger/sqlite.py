@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from routeiq.ledger import rollup
-from routeiq.ledger.columns import CONTEXT, DETAILS, HEAD, PROMPTS, USAGE
+from routeiq.ledger.columns import CONTEXT, HEAD, SIDES
 from routeiq.ledger.target import Row
 
 
@@ -17,9 +17,7 @@ def _insert(table: str, columns: Iterable[str]) -> str:
 
 _INSERT_ROW = _insert("event_rows", ("context", *HEAD))
 _INSERT_CONTEXT = _insert("event_contexts", CONTEXT)
-_INSERT_DETAILS = _insert("event_details", ("seq", *DETAILS))
-_INSERT_USAGE = _insert("event_usage", ("seq", *USAGE))
-_INSERT_PROMPTS = _insert("event_prompts", ("seq", *PROMPTS))
+_INSERT_SIDES = {table: _insert(table, ("seq", *columns)) for table, columns in SIDES.items()}
 _FIND_CONTEXT = "SELECT id FROM event_contexts WHERE " + " AND ".join(f'"{name}" = ?' for name in CONTEXT)  # noqa: S608
 _REACH = (
     "INSERT INTO journal_positions (node, segment, offset) VALUES (?, ?, ?)"
@@ -92,11 +90,8 @@ class SqliteTarget:
         newest = self._connection.execute("SELECT max(seq) FROM event_rows").fetchone()[0]
         return int(newest or 0)
 
-    def insert_sides(self, details: list[Row], usage: list[Row], prompts: list[Row]) -> None:
-        self._connection.executemany(_INSERT_DETAILS, details)
-        self._connection.executemany(_INSERT_USAGE, usage)
-        if prompts:
-            self._connection.executemany(_INSERT_PROMPTS, prompts)
+    def insert_side(self, table: str, rows: list[Row]) -> None:
+        self._connection.executemany(_INSERT_SIDES[table], rows)
 
     def roll(self, most: int) -> int:
         run = self._connection

@@ -45,8 +45,8 @@ class Target(Protocol):
     def insert_rows(self, rows: Iterable[Row]) -> int:
         """Insert into `event_rows`; the `seq` of the last, the others' being those before it without a gap."""
 
-    def insert_sides(self, details: list[Row], usage: list[Row], prompts: list[Row]) -> None:
-        """Insert into `event_details`, `event_usage` and `event_prompts`, `seq` first."""
+    def insert_side(self, table: str, rows: list[Row]) -> None:
+        """Insert into a table of `columns.SIDES`, `seq` first."""
 
     def roll(self, most: int) -> int:
         """Add up to `most` rows that came since to the sums, in a transaction of its own; how many. 0 also where

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import text
 
 from routeiq.ledger import rollup
+from routeiq.ledger.columns import SIDES
 from routeiq.store.spend import snapshot
 from routeiq.store.tables_spend import DAY_QUARTERS, EVER, METRICS, TOTALS
 
@@ -128,8 +129,8 @@ class _Verifier:
         )
 
     def sides(self) -> Iterator[Finding]:
-        """Details, usage and prompts belong to rows."""
-        for table in ("event_details", "event_usage", "event_prompts"):
+        """What stands beside rows belongs to one."""
+        for table in SIDES:
             yield from self._none(
                 table,
                 f"rows of {table} belong to no Event",

@@ -103,10 +103,19 @@ BACKLOG = Family("routeiq_journal_backlog_bytes", "gauge", "Bytes of the journal
 LEDGER_UP = Family("routeiq_ledger_up", "gauge", "1 while the control plane can write to the ledger's database.")
 REDIS_UP = Family("routeiq_redis_up", "gauge", "1 while counters are shared with other machines over Redis.")
 
+ROUTED = Family(
+    "routeiq_routed_total", "counter", "Requests for an auto model, by the model chosen.",
+    ("auto_model", "strategy", "model"),
+)  # fmt: skip
+ROUTING_FAILURES = Family(
+    "routeiq_routing_failures_total", "counter", "Rankings that failed; the order of the configuration was taken.",
+    ("strategy",),
+)  # fmt: skip
+
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
     ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED, INGESTED,
-    QUARANTINED, BACKLOG, LEDGER_UP, REDIS_UP, SOFT_BUDGETS, USAGE_POLICY,
+    QUARANTINED, BACKLOG, LEDGER_UP, REDIS_UP, SOFT_BUDGETS, USAGE_POLICY, ROUTED, ROUTING_FAILURES,
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ MOST_TOKENS = 10**9
 def admit(exchange: Exchange) -> bool:
     """Check the key's models and reserve its limits."""
     caller: Caller = exchange.key
-    if caller.key.rules:
+    if caller.key.rules and exchange.auto is None:  # which has chosen among what is allowed
         rule = caller.forbidding(exchange.model)
         if rule is not None:
             raise not_allowed(rule, exchange.model)
@@ -37,7 +37,7 @@ def admit(exchange: Exchange) -> bool:
         plan: Plan = exchange.plan
         cost = 0
         if caller.priced or any(account.budgets for account in also):
-            cost = _expected_cost(plan, exchange.group, exchange.model, tokens - wanted, wanted)
+            cost = _expected_cost(plan, exchange.group, exchange.public_model, tokens - wanted, wanted)
         now = exchange.at / 1e6
         exchange.reservation = _reserve(exchange, plan, tokens, cost, now)
         shared = plan.snapshot.shared
@@ -71,11 +71,11 @@ def _reserve(exchange: Exchange, plan: Plan, tokens: int, cost: int, now: float)
     services = plan.services
     try:
         if not exchange.also and services.strict is None:
-            return caller.stock_for(exchange.model).take(tokens, cost, now)
-        accounts = caller.accounts_for(exchange.model) + exchange.also
+            return caller.stock_for(exchange.public_model).take(tokens, cost, now)
+        accounts = caller.accounts_for(exchange.public_model) + exchange.also
         return reserve(accounts, tokens, cost, now, services.stocks.turns)
     except (BudgetExceeded, LimitExceeded) as error:
-        raise _told(error, plan, caller.accounts_for(exchange.model) + exchange.also, now) from None
+        raise _told(error, plan, caller.accounts_for(exchange.public_model) + exchange.also, now) from None
 
 
 def _told(error: GatewayError, plan: Plan, accounts: tuple[Account, ...], now: float) -> GatewayError:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from routeiq.core.decisions import Decision
 from routeiq.core.errors import GatewayError
 from routeiq.core.exchange import Exchange, Header
 from routeiq.core.money import NANO_PER_DOLLAR
+from routeiq.core.text import printable
 from routeiq.governance.keys import Caller
 from routeiq.governance.reserving import Reservation, rate_headers, rated
 
@@ -36,7 +38,7 @@ def whole_head(exchange: Exchange, route: Route, upstream: list[Header]) -> byte
         b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
         b"x-litellm-response-duration-ms: %.3f\r\nx-litellm-overhead-duration-ms: %.3f\r\n%b%b%b%b%b"
     ) % (
-        route.static_headers,
+        route.static_headers if exchange.decision is None else _decided(exchange, route),
         exchange.request_id or call_id,
         call_id,
         exchange.retries,
@@ -66,7 +68,7 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header], contin
         b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n%b%b%b%b%b"
     ) % (
         exchange.face.stream_type,
-        route.static_headers,
+        route.static_headers if exchange.decision is None else _decided(exchange, route),
         exchange.request_id or call_id,
         call_id,
         exchange.retries,
@@ -90,6 +92,21 @@ def _rates(exchange: Exchange) -> bytes:
     return rate_headers(caller.accounts, exchange.at / 1e6) if caller.windowed else b""
 
 
+def _decided(exchange: Exchange, route: Route) -> bytes:
+    """What is told about the deployment and how it was chosen; `x-routeiq-decision-id` leads to all of it."""
+    decision: Decision = exchange.decision
+    return (
+        b"%bx-routeiq-strategy: %b\r\nx-routeiq-decision-id: %b\r\nx-routeiq-variant: %b\r\n"
+        b"x-routeiq-selected-model: %b\r\n"
+    ) % (
+        route.plain_headers,
+        printable(decision.strategy).encode(),
+        decision.id.encode(),
+        printable(decision.variant).encode(),
+        printable(exchange.public_model).encode(),
+    )
+
+
 def _dropped(exchange: Exchange) -> bytes:
     names = ", ".join(exchange.dropped or ()).encode("ascii", "replace")
     return b"x-routeiq-dropped-params: %b\r\n" % names[:_LONGEST].replace(b"\r", b"?").replace(b"\n", b"?")
@@ -111,7 +128,8 @@ def error_head(exchange: Exchange | None, error: GatewayError) -> bytes:
             % (exchange.request_id or call_id, call_id, exchange.retries, exchange.fallbacks)
         )
         if exchange.route is not None:
-            lines.append(exchange.route.static_headers)
+            route: Route = exchange.route
+            lines.append(route.static_headers if exchange.decision is None else _decided(exchange, route))
         if exchange.key is not None and not error.headers:
             lines.append(_rates(exchange))
     return b"".join(lines)

@@ -21,6 +21,7 @@ from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
 from routeiq.pipeline.services import ResponseStore, Services
 from routeiq.providers.signing import CredentialSource
+from routeiq.routing.sessions import Sessions
 from routeiq.transport.dns import Resolver
 from routeiq.transport.library import LibraryClient
 from routeiq.transport.outbox import Outbox
@@ -38,11 +39,13 @@ def assemble(
     longtail: str = "",
     slots: SlotTable | None = None,
     turns: Turns | None = None,
+    sessions: Sessions | None = None,
 ) -> Services:
     """The services of one event loop. `worker` names it in Events; `sources` may ask over the pool it is given.
 
     `longtail` is the Unix socket of the process with LiteLLM's SDK; without one `Services.library` gets its calls.
-    `slots` are for the keys of the database, `turns` for other workers that share the counters.
+    `slots` are for the keys of the database, `turns` for other workers that share the counters, `sessions` for the
+    models conversations are with.
     """
     meters = Meters(table)
 
@@ -83,4 +86,5 @@ def assemble(
         worker=worker,
         responses=responses,
         longtail=longtail,
+        sessions=sessions or Sessions(None),
     )

@@ -14,12 +14,13 @@ from msgspec import UNSET, Raw
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.own_tags import RESERVED
+from routeiq.core.snapshot import Snapshot
 from routeiq.governance.accounts import Account
 from routeiq.governance.asked import Asked
 from routeiq.governance.customers import Customer
 from routeiq.governance.keys import Caller
 from routeiq.governance.runs import RunAccount
-from routeiq.pipeline.plan import Plan
+from routeiq.pipeline.plan import Plan, Stage, counts_more
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.waiting import wait
 from routeiq.providers.dialects.splice import replace_members
@@ -37,7 +38,7 @@ _IDS = frozenset(("id", "tool_call_id", "tool_use_id", "call_id"))
 
 
 def attribute(exchange: Exchange) -> bool:
-    """Note whom it is for; find the accounts of those that have limits."""
+    """Note whom it is for."""
     headers = exchange.headers
     request = exchange.peek
     plan: Plan = exchange.plan
@@ -50,10 +51,23 @@ def attribute(exchange: Exchange) -> bool:
     if run is not None:
         exchange.run_id = run.decode("latin-1")[:LONGEST]
     if plan.limits_more:
-        return _find_accounts(exchange, plan)
-    if request.user:
+        _name(exchange, plan.snapshot)
+    elif request.user:
         exchange.end_user = request.user[:LONGEST]
     return False
+
+
+def accounting(snapshot: Snapshot) -> Stage | None:
+    """Only where requests may count for others than their key's owners."""
+    return account if counts_more(snapshot) else None
+
+
+def _name(exchange: Exchange, snapshot: Snapshot) -> None:
+    """Where it matters the end user and the run are looked for in all places they may be told in."""
+    exchange.end_user = end_user_of(exchange, snapshot.end_user_header)
+    if not exchange.run_id and snapshot.runs is not None:
+        value = next((value for name in RUN_HEADERS if (value := exchange.headers.get(name))), b"")
+        exchange.run_id = value.decode("latin-1")[:LONGEST] or _trace(exchange.headers.get(b"traceparent"))
 
 
 def end_user_of(exchange: Exchange, header: str | None) -> str:
@@ -66,14 +80,10 @@ def end_user_of(exchange: Exchange, header: str | None) -> str:
     return (exchange.peek.user or "")[:LONGEST]
 
 
-def _find_accounts(exchange: Exchange, plan: Plan) -> bool:
-    """Put together `Exchange.also`; True where the control plane has to be asked first."""
+def account(exchange: Exchange) -> bool:
+    """Find the accounts of those that have limits (`Exchange.also`); True where the control plane has to be asked."""
+    plan: Plan = exchange.plan
     services: Services = plan.services
-    snapshot = plan.snapshot
-    exchange.end_user = end_user_of(exchange, snapshot.end_user_header)
-    if not exchange.run_id and snapshot.runs is not None:
-        value = next((value for name in RUN_HEADERS if (value := exchange.headers.get(name))), b"")
-        exchange.run_id = value.decode("latin-1")[:LONGEST] or _trace(exchange.headers.get(b"traceparent"))
     now = services.now()
     questions = _questions(exchange, plan)
     found = []
@@ -123,8 +133,8 @@ def _accounts(exchange: Exchange, plan: Plan, found: list[Customer | Account | N
         accounts += [plan.tags[tag] for tag in named if tag in plan.tags]
     for one in found:
         if isinstance(one, Customer):
-            one.check(exchange.model)
-            accounts += one.parties.of_model(exchange.model)
+            one.check(exchange.public_model)
+            accounts += one.parties.of_model(exchange.public_model)
         elif one is not None:
             if isinstance(one, RunAccount):
                 runs = plan.snapshot.runs
@@ -138,7 +148,7 @@ def _attributes(exchange: Exchange) -> dict[str, tuple[str, ...]]:
     key = exchange.key.key
     tags = tuple(tag for tag in dict.fromkeys((*key.tags, *exchange.request_tags)) if not tag.startswith(RESERVED))
     return {
-        "model": (exchange.model,),
+        "model": tuple(dict.fromkeys((exchange.public_model, exchange.model))),
         "key": (key.id,),
         "key_alias": (key.name,),
         "user_id": (key.user_id,),

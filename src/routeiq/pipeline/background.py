@@ -75,6 +75,7 @@ async def run(exchange: Exchange, store: ResponseStore, asked: bytes) -> None:
     _check(exchange)
     client = exchange.client
     exchange.body = detached(exchange.body)
+    exchange.asked = None
     exchange.peek = decode_recalled(exchange.body)
     exchange.stream = False
     running = exchange.client = services.background[thread.id] = Running(exchange)

@@ -32,6 +32,8 @@ from routeiq.providers.translate.responses.kept import INPUT, REFERENCE, referen
 
 def begin(exchange: Exchange) -> bool:
     """Find out what the request goes on from; True while the control plane is asked."""
+    if exchange.endpoint != RESPONSES:
+        return False
     request: ResponsesRequest = exchange.peek
     services: Services = exchange.plan.services
     store = services.responses
@@ -129,11 +131,15 @@ async def _resolve(exchange: Exchange, store: ResponseStore) -> None:
 def _put_body(exchange: Exchange, body: bytes) -> None:
     exchange.body = body
     exchange.peek = decode_recalled(body)
+    exchange.asked = None
 
 
 def _pin(exchange: Exchange, deployment: str, previous: str) -> None:
     plan: Plan = exchange.plan
     home = plan.find(deployment)
+    if home is not None and exchange.decision is not None:
+        exchange.group = plan.groups[home.target.spec.group]  # an auto model goes on where it was
+        exchange.public_model = home.target.spec.group
     if home is None:
         raise BadRequest(
             f"The response '{previous}' is kept by the deployment '{deployment}', which is not configured any more.",
@@ -171,5 +177,5 @@ def narrow(exchange: Exchange, serves: Callable[[Route], bool]) -> bool:
     if not routes:
         return False
     spec = msgspec.structs.replace(group.spec, fallbacks=(), context_window_fallbacks=(), content_policy_fallbacks=())
-    exchange.group = LiveGroup(spec, routes, group.meters, group.pick)
+    exchange.group = group.of(routes, spec)
     return True

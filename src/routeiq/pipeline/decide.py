@@ -6,6 +6,7 @@ from routeiq.core.errors import LimitExceeded
 from routeiq.core.exchange import Exchange
 from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.pipeline.plan import LiveGroup, Route
+from routeiq.pipeline.ranking import Ranker
 from routeiq.pipeline.services import Services
 from routeiq.routing.target import Target
 
@@ -32,6 +33,8 @@ def select(exchange: Exchange) -> Route | None:
         tick = int(services.wall()) // BUCKET_SECONDS  # time has passed since it came
     tokens = exchange.reserved_tokens
     single = group.single
+    if group.ranker is not None:
+        return _ranked(exchange, group, group.ranker, now, tick)
     if single is not None:
         target = single.target
         return single if target.available(now) and target.reserve(tokens, tick) else None
@@ -41,6 +44,18 @@ def select(exchange: Exchange) -> Route | None:
         if found is not None:
             return found
     return _from_tiers(group, now, tick, tokens, None)
+
+
+def _ranked(exchange: Exchange, group: LiveGroup, ranker: Ranker, now: float, tick: int) -> Route | None:
+    """By the group's strategy: tiers as ever, within each the order it gives; what was tried comes last."""
+    tried = exchange.tried or ()
+    for again in (False, True) if tried else (False,):
+        for tier in group.tiers:
+            targets = [target for target in tier if target.available(now) and (again or target not in tried)]
+            for target in ranker.order(exchange, group, targets) if targets else ():
+                if target.reserve(exchange.reserved_tokens, tick):
+                    return group.by_target[id(target)]
+    return None
 
 
 def has_other(exchange: Exchange) -> bool:
@@ -55,7 +70,11 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
     """Move the exchange to its next fallback group; False when there is none left."""
     plan = exchange.plan
     pending = exchange.pending_fallbacks
-    if pending is None or kind != "general":
+    if exchange.auto is not None:
+        pending = exchange.pending_fallbacks or []
+        if kind == "context_window":
+            exchange.auto.wider(pending, exchange.public_model)
+    elif pending is None or kind != "general":
         spec = exchange.group.spec
         if kind == "context_window":
             names = spec.context_window_fallbacks
@@ -66,7 +85,7 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
         pending = exchange.pending_fallbacks = list(names)
     while pending and exchange.fallbacks < plan.snapshot.resilience.max_fallbacks:
         name = pending.pop(0)
-        group = plan.resolve(name)
+        group = exchange.auto.group(name, exchange.query.wishes) if exchange.auto else plan.resolve(name)
         if group is None or group is exchange.group or group in (exchange.left or ()):
             continue
         exchange.left = [*(exchange.left or ()), exchange.group]

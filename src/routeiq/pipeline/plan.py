@@ -16,9 +16,11 @@ from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.money import Prices
 from routeiq.core.snapshot import CHAT, COMPLETION, EMBEDDING, MODEL_MARK, RERANK, Deployment, Group, Snapshot
+from routeiq.core.text import printable
 from routeiq.governance.accounts import Purse
 from routeiq.ledger.event import LineTemplate
 from routeiq.pipeline.meters import GroupMeters
+from routeiq.pipeline.ranking import LiveAuto, Ranker
 from routeiq.providers.translate.adapt import adaptation
 from routeiq.providers.translate.registry import PENDING
 from routeiq.routing.balance import Pick, strategy
@@ -39,6 +41,13 @@ _RESOLVED = 4096
 """Wildcard matches remembered."""
 
 
+def counts_more(snapshot: Snapshot) -> bool:
+    """Whether requests may count for others than their key's owners."""
+    return bool(
+        snapshot.gateway or snapshot.tags or snapshot.end_users or snapshot.runs is not None or snapshot.policies
+    )
+
+
 class Route:
     """A target with everything about it that does not change between requests."""
 
@@ -57,6 +66,7 @@ class Route:
         "operations",
         "origin",
         "pending",
+        "plain_headers",
         "static_headers",
         "stream_seconds",
         "target",
@@ -99,15 +109,16 @@ class Route:
                 Address(spec.scheme, spec.host, spec.port, spec.verify_tls, spec.ca_file)
             )
         self.attempts = services.meters.attempt(spec.id)
-        self.static_headers = (
-            f"x-litellm-model-id: {_safe(spec.id)}\r\n"
-            f"x-litellm-model-group: {_safe(group.name)}\r\n"
-            f"x-litellm-model-api-base: {_safe(spec.api_base)}\r\n"
-            f"x-routeiq-deployment: {_safe(spec.id)}\r\n"
-            f"x-routeiq-provider: {_safe(spec.provider)}\r\n"
-            f"x-routeiq-strategy: {_safe(group.strategy)}\r\n"
-            f"x-routeiq-revision: {_safe(snapshot.revision)}\r\n"
+        self.plain_headers = (
+            f"x-litellm-model-id: {printable(spec.id)}\r\n"
+            f"x-litellm-model-group: {printable(group.name)}\r\n"
+            f"x-litellm-model-api-base: {printable(spec.api_base)}\r\n"
+            f"x-routeiq-deployment: {printable(spec.id)}\r\n"
+            f"x-routeiq-provider: {printable(spec.provider)}\r\n"
+            f"x-routeiq-revision: {printable(snapshot.revision)}\r\n"
         ).encode()
+        """What is told about it with every answer."""
+        self.static_headers = self.plain_headers + f"x-routeiq-strategy: {printable(group.strategy)}\r\n".encode()
 
     def head(self, operation: str, exchange: Exchange) -> bytes:
         """The request head for an operation. Raises `BadRequest` when the deployment has no such operation."""
@@ -128,13 +139,28 @@ class Route:
 class LiveGroup:
     """A group with its routes in tiers: those of the lowest `order` first."""
 
-    __slots__ = ("by_target", "meters", "name_json", "pick", "priced", "routes", "single", "spec", "tiers")
+    __slots__ = (
+        "by_target",
+        "meters",
+        "name_json",
+        "pick",
+        "priced",
+        "ranker",
+        "routes",
+        "single",
+        "spec",
+        "tiers",
+    )
 
-    def __init__(self, spec: Group, routes: list[Route], meters: GroupMeters, pick: Pick) -> None:
+    def __init__(
+        self, spec: Group, routes: list[Route], meters: GroupMeters, pick: Pick, ranker: Ranker | None = None
+    ) -> None:
         self.spec = spec
         self.routes = routes
         self.meters = meters
         self.pick = pick
+        self.ranker = ranker
+        """Ranks its deployments by what is asked; `None` where `pick` balances them."""
         self.name_json = msgspec.json.encode(spec.name)
         orders = sorted({route.target.spec.order for route in routes})
         self.tiers = [[route.target for route in routes if route.target.spec.order == order] for order in orders]
@@ -145,6 +171,10 @@ class LiveGroup:
         """Each price there is, once; `None` where a deployment has none, or it depends on the model asked for."""
         if len(prices) == len(routes) and None not in prices:
             self.priced = [price for place, price in enumerate(prices) if price and price not in prices[:place]]
+
+    def of(self, routes: list[Route], spec: Group | None = None) -> LiveGroup:
+        """The same with some of its routes only."""
+        return LiveGroup(spec or self.spec, routes, self.meters, self.pick, self.ranker)
 
 
 class Plan:
@@ -167,14 +197,16 @@ class Plan:
         book.share(snapshot.shared is not None)
         self.gateway = book.account(snapshot.gateway) if snapshot.gateway is not None else None
         self.tags = {name: book.account(subject) for name, subject in snapshot.tags.items()}
-        self.limits_more = bool(
-            self.gateway or self.tags or snapshot.end_users or snapshot.runs is not None or snapshot.policies
-        )
+        self.limits_more = counts_more(snapshot)
         """Whether requests may count for others than their key's owners."""
         self.groups: dict[str, LiveGroup] = {}
         self._resolved: dict[str, LiveGroup | None] = {}
+        self._strategies = services.strategies.adopt(snapshot)
         for group in snapshot.groups.values():
             self.groups[group.name] = self._live(group)
+        self.auto_models = {
+            name: LiveAuto(self, auto, self._strategies[f"auto:{name}"]) for name, auto in snapshot.auto_models.items()
+        }
 
     def resolve(self, model: str) -> LiveGroup | None:
         """The group that serves a requested name: by name, alias, or wildcard."""
@@ -197,10 +229,18 @@ class Plan:
 
     def listed(self) -> list[str]:
         """Public names in the configuration's order, aliases after them; hidden ones are left out."""
-        names = [group.name for group in self.snapshot.groups.values() if not group.hidden]
+        names = [*self.auto_models]
+        names += [group.name for group in self.snapshot.groups.values() if not group.hidden]
         hidden = self.snapshot.hidden_aliases
         names += [alias for alias in self.snapshot.aliases if alias not in hidden and alias not in self.groups]
         return names
+
+    def usable(self, caller: Caller, name: str) -> bool:
+        """Whether a key may ask for a public name; for an auto model where it may use one that is chosen from."""
+        auto = self.auto_models.get(name)
+        if auto is None:
+            return caller.may_use(name)
+        return any(caller.may_use_through(candidate.name, name) for candidate in auto.candidates)
 
     def behind(self, name: str) -> list[str]:
         """The public names that a wildcard group is known to stand for: the priced models of its providers."""
@@ -260,8 +300,11 @@ class Plan:
                 purses=self._purses(spec),
             )
             routes.append(Route(target, group, snapshot, services))
-        pick = strategy(group.strategy, random.Random(services.rng.random()))  # noqa: S311 - balancing, not secrets
-        return LiveGroup(group, routes, services.meters.group(group.name), pick)
+        ranking = self._strategies.get(f"group:{group.name}")
+        ranker = Ranker(ranking, routes) if ranking is not None else None
+        balance = "simple-shuffle" if ranker is not None else group.strategy
+        pick = strategy(balance, random.Random(services.rng.random()))  # noqa: S311 - balancing, not secrets
+        return LiveGroup(group, routes, services.meters.group(group.name), pick, ranker)
 
     def _purses(self, spec: Deployment) -> tuple[Purse, ...]:
         book = self.services.limits
@@ -276,8 +319,3 @@ class Plan:
 
 def _captures(prefix: str, suffix: str, model: str) -> bool:
     return len(model) >= len(prefix) + len(suffix) and model.startswith(prefix) and model.endswith(suffix)
-
-
-def _safe(value: str) -> str:
-    """A header value out of configuration: printable ASCII, nothing that could end the line."""
-    return "".join(char if " " <= char <= "~" else "?" for char in value)

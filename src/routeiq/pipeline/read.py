@@ -6,8 +6,7 @@ from msgspec import UNSET
 
 from routeiq.core.errors import BadRequest, UnknownModel
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import COHERE_EMBED, COUNT_TOKENS, EMBEDDING, RERANK, RESPONSES
-from routeiq.pipeline import conversation
+from routeiq.core.snapshot import COHERE_EMBED, COUNT_TOKENS, EMBEDDING, RERANK
 from routeiq.pipeline.plan import Plan
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.faces import FACES
@@ -19,7 +18,7 @@ _LISTED = 20
 
 
 def read(exchange: Exchange) -> bool:
-    """Decode model, stream and sizes; find the group."""
+    """Decode model, stream and sizes; find the group, or the auto model that will choose one."""
     exchange.face = face = FACES[exchange.endpoint]
     exchange.peek = request = face.peek(exchange.body)
     model = exchange.path_model or openai.model_name(request)
@@ -31,17 +30,18 @@ def read(exchange: Exchange) -> bool:
     if exchange.stream and request.stream_options is not UNSET:
         openai.wants_usage(request)  # malformed options are refused before anything is reserved
     plan: Plan = exchange.plan
-    group = plan.resolve(model)
-    if group is None:
-        raise unknown_model(exchange)
-    exchange.group = group
-    return conversation.begin(exchange) if exchange.endpoint == RESPONSES else False
+    exchange.group = plan.resolve(model)
+    if exchange.group is None:
+        exchange.auto = plan.auto_models.get(model)
+        if exchange.auto is None:
+            raise unknown_model(exchange)
+    return False
 
 
 def unknown_model(exchange: Exchange) -> UnknownModel:
     """The error for a name nothing serves, with the names this key may use."""
     plan: Plan = exchange.plan
-    names = [name for name in plan.listed() if exchange.key.may_use(name)]
+    names = [name for name in plan.listed() if plan.usable(exchange.key, name)]
     shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     hint = f" Models this key may use: {shown}." if names else " This key may use no model."
     return UnknownModel(f"The model '{exchange.model[:200]}' does not exist.{hint}", param="model")

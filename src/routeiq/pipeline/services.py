@@ -21,6 +21,8 @@ from routeiq.ledger.journal import EventSink
 from routeiq.observe import metrics
 from routeiq.pipeline.meters import Meters
 from routeiq.providers.signing import CredentialSource
+from routeiq.routing.registry import Strategies
+from routeiq.routing.sessions import Sessions
 from routeiq.routing.target import Health, Target
 from routeiq.transport.call import Call
 from routeiq.transport.outbox import Outbox
@@ -92,6 +94,7 @@ class Services:
         worker: int,
         responses: ResponseStore | None = None,
         longtail: str = "",
+        sessions: Sessions,
     ) -> None:
         self.loop = loop
         self.table = table
@@ -116,6 +119,8 @@ class Services:
         """`None` in a program without a control plane: there is nothing to go on from."""
         self.longtail = longtail
         """The Unix socket of the process with LiteLLM's SDK; empty where `library` calls it."""
+        self.sessions = sessions
+        self.strategies = Strategies()
         self.strict: Strict | None = None
         """Asked before each request with limits, where machines share those exactly."""
         self.background: dict[str, Running] = {}

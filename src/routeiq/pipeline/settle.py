@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from routeiq.core import decisions
 from routeiq.core.errors import GatewayError, Overloaded
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import COUNT_TOKENS, GENERATE_COUNT, RESPONSES
@@ -209,6 +210,7 @@ def _is_plain(exchange: Exchange) -> bool:
         or exchange.run_id
         or exchange.request_tags
         or exchange.note is not None
+        or exchange.decision is not None
         or exchange.route.wildcard
     )
 
@@ -278,6 +280,10 @@ def _event(exchange: Exchange, duration: int, ttft: int, overhead: int) -> Event
     event.request_tags = exchange.request_tags
     if exchange.note is not None:
         event.prompt, event.answer = exchange.note.texts()
+    if exchange.decision is not None:
+        event.decision_id = exchange.decision.id
+        event.decision = decisions.encode(exchange.decision).decode()
+        event.strategy = exchange.decision.strategy
     return event
 
 

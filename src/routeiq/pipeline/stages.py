@@ -1,10 +1,11 @@
 """The journey of a request, on one page.
 
-    authenticate → read → attribute → admit → count → note → decide → call → relay → settle
+    authenticate → read → attribute → choose → recall → account → admit → count → note → decide → call
+    → relay → settle
 
-The first eight are functions of the Exchange, run one after the other; each returns False to go on, or True when it
-has taken the exchange away (a key is being looked up, a provider is being asked). What comes back from the provider
-drives the last two. A stage that the configuration does not need is not in a plan's tuple at all.
+All but the last two are functions of the Exchange, run one after the other; each returns False to go on, or True
+when it has taken the exchange away (a key is being looked up, a provider is being asked). What comes back from the
+provider drives the last two. A stage that the configuration does not need is not in a plan's tuple at all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
-from routeiq.pipeline import admit, attribute, authenticate, call, decide, noting, read
+from routeiq.pipeline import admit, attribute, authenticate, call, choose, conversation, decide, noting, read
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
@@ -38,10 +39,13 @@ JOURNEY: tuple[Step, ...] = (
     Step("authenticate", "who calls: master key, static key, or a key the control plane knows", authenticate.choose),
     Step(
         "read",
-        "what is asked: model, stream, limits of size and type; which group serves it; what it goes on from",
+        "what is asked: model, stream, limits of size and type; which group serves it",
         _always(read.read),
     ),
     Step("attribute", "whom it is for: end user, tags, run of an agent", _always(attribute.attribute)),
+    Step("choose", "which model, where an auto model is asked for: filters, then a strategy", choose.stage),
+    Step("recall", "what a response goes on from, and who keeps it", _always(conversation.begin)),
+    Step("account", "whom else it counts for: gateway, tags, customer, run, policies of usage", attribute.accounting),
     Step(
         "admit",
         "may it now: model list, requests, tokens, parallel calls, budget; reserved before the call",

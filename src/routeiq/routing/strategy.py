@@ -55,15 +55,24 @@ class Query(msgspec.Struct, kw_only=True):
 class Load(Protocol):
     """How a candidate is doing at this moment."""
 
-    in_flight: int
-    tokens: int
-    """Used so far, by this worker."""
     chosen: int
     """Times it was chosen, by this worker."""
-    kv_cache: float | None
-    """Share of the engine's KV cache in use, where the engine tells."""
-    waiting: float | None
-    """Requests in the engine's queue."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests, of this worker."""
+
+    @property
+    def tokens(self) -> int:
+        """Used so far, by this worker."""
+
+    @property
+    def kv_cache(self) -> float | None:
+        """Share of the engine's KV cache in use, where the engine tells."""
+
+    @property
+    def waiting(self) -> float | None:
+        """Requests in the engine's queue."""
 
     def latency(self, quantile: float) -> float | None:
         """Seconds to the first byte, of the last answers; `None` before the first one."""
@@ -79,6 +88,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     provider: str = ""
     prices: Prices | None = None
     context_window: int | None = None
+    region: str = ""
     size: float | None = None
     """Billions of parameters, where the configuration says or its name tells."""
     capabilities: Mapping[str, bool] = {}

@@ -51,6 +51,7 @@ class Health:
         "consecutive",
         "fails",
         "in_flight",
+        "kv_cache",
         "latency",
         "open_until",
         "opened",
@@ -59,6 +60,7 @@ class Health:
         "successes",
         "tokens",
         "ttfb",
+        "waiting",
     )
 
     def __init__(self) -> None:
@@ -74,6 +76,10 @@ class Health:
         self.latency = 0.0
         self.ttfb: deque[float] = deque(maxlen=100)
         self.tokens = 0
+        self.kv_cache: float | None = None
+        """Share of its engine's KV cache in use, where the engine tells."""
+        self.waiting: float | None = None
+        """Requests in its engine's queue."""
 
 
 class Target:

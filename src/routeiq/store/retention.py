@@ -45,7 +45,8 @@ class Retention:
             if horizon <= pruned:
                 return 0
             reached = self._drop(connection, pruned, horizon) or self._delete(connection, pruned, horizon)
-            connection.execute(text("DELETE FROM event_prompts WHERE seq <= :seq"), {"seq": reached})
+            for table in ("event_prompts", "event_decisions"):
+                connection.execute(text(f"DELETE FROM {table} WHERE seq <= :seq"), {"seq": reached})
             connection.execute(text("UPDATE ledger_positions SET seq = :seq WHERE name = 'pruned'"), {"seq": reached})
             connection.commit()
         return reached - pruned

@@ -205,6 +205,15 @@ event_prompts = Table(
 )
 """What was said; only where `store_prompts_in_spend_logs` is on."""
 
+event_decisions = Table(
+    "event_decisions",
+    METADATA,
+    Column("seq", Number, primary_key=True, autoincrement=False, comment="event_rows.seq"),
+    Column("decision_id", Words, nullable=False, index=True),
+    Column("decision", Words, nullable=False, comment="core.decisions.Decision as JSON"),
+)
+"""How the model of a request was chosen, where a strategy ranked them."""
+
 journal_positions = Table(
     "journal_positions",
     METADATA,

@@ -24,6 +24,7 @@ from routeiq.governance.reserving import Turns
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
 from routeiq.pipeline.assembly import assemble
+from routeiq.routing.sessions import Sessions
 from routeiq.transport.pool import Address, Pool
 from routeiq.worker.credentials import Credentials
 from routeiq.worker.feed import Feed
@@ -113,7 +114,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
 
     services = assemble(
         loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail,
-        slots=slots, turns=turns,
+        slots=slots, turns=turns, sessions=Sessions(args.state),
     )  # fmt: skip
     return Worker(services, snapshot, services.pool.origin(address))
 

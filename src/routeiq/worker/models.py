@@ -34,7 +34,7 @@ def names(plan: Plan, caller: Caller) -> list[str]:
     found = []
     for name in plan.listed():
         found += plan.behind(name) if "*" in name else [name]
-    return [name for name in dict.fromkeys(found) if caller.may_use(name)]
+    return [name for name in dict.fromkeys(found) if plan.usable(caller, name)]
 
 
 def listed(found: list[str], reader: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def listed(found: list[str], reader: str) -> dict[str, Any]:
 
 def one(plan: Plan, caller: Caller, name: str, reader: str) -> dict[str, Any]:
     """One model. Raises `UnknownModel` for what is not there or not this caller's."""
-    if plan.resolve(name) is None or not caller.may_use(name):
+    if (plan.resolve(name) is None and name not in plan.auto_models) or not plan.usable(caller, name):
         raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
     return _shown(name, reader)
 

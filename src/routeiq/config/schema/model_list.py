@@ -110,6 +110,8 @@ class LitellmParams(PriceFields):
     allowed_fails: Count | None = None
     cooldown_time: Seconds | None = None
     mock_response: str | None = None
+    engine_metrics_url: Text | None = None
+    """Prometheus metrics of the engine behind it (vLLM)."""
     sdk: dict[str, Any] = Field(default_factory=dict, init=False)
     """What only LiteLLM knows the meaning of, for a deployment that its SDK serves. Not written by this name."""
 

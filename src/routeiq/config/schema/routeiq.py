@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from routeiq.config.schema.routing import AutoModelSettings
 from routeiq.config.schema.types import (
     Amount,
     BudgetDuration,
@@ -205,3 +206,4 @@ class RouteiqSettings(Section):
     runs: RunSettings = RunSettings()
     shared: SharedSettings = SharedSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)
+    auto_models: dict[Name, AutoModelSettings] = Field(default_factory=dict)

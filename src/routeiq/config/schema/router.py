@@ -20,17 +20,6 @@ from routeiq.config.schema.types import (
     Text,
 )
 
-STRATEGIES = (
-    "simple-shuffle",
-    "least-busy",
-    "latency-based-routing",
-    "cost-based-routing",
-    "usage-based-routing-v2",
-    "round-robin",
-)
-STRATEGY_ALIASES = {"usage-based-routing": "usage-based-routing-v2", "provider-budget-routing": "simple-shuffle"}
-"""Providers over their budget are left out by any strategy."""
-
 Fallbacks = list[dict[str, list[Name]]]
 """`[{from: [to, to]}]`; `from` may be `*` for every group without its own."""
 
@@ -70,6 +59,7 @@ class RouterSettings(Section):
     """`router_settings`. Where `litellm_settings` has the same name, this one wins."""
 
     routing_strategy: Name = "simple-shuffle"
+    routing_strategy_args: dict[str, Any] = Field(default_factory=dict)
     num_retries: Count | None = None
     max_fallbacks: Count | None = None
     timeout: PositiveSeconds | None = None

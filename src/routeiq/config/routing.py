@@ -1,0 +1,133 @@
+"""Compiles strategies that rank candidates, and the auto models that are chosen by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from routeiq.config.context import Context
+from routeiq.config.report import Path, did_you_mean
+from routeiq.config.schema.routing import AutoModelSettings, WishSettings
+from routeiq.core.routing import BALANCING, RANKING, AutoModel, Choosing, Wishes
+from routeiq.core.snapshot import CHAT, Deployment, Group
+
+DEFAULT = "llmrouter-cost-aware"
+"""Of an auto model that names no strategy where the router's own ranks nothing: it needs no training."""
+WITHIN = "strategies"
+"""The argument that holds the strategies another one is made of."""
+_ALIASES = {"usage-based-routing": "usage-based-routing-v2", "provider-budget-routing": "simple-shuffle"}
+"""LiteLLM's older names; providers over their budget are left out by any strategy."""
+
+
+def compile_strategy(ctx: Context) -> tuple[str, Choosing | None]:
+    """The router's strategy, and how it is made where it ranks."""
+    router = ctx.config.router
+    name = _ALIASES.get(router.routing_strategy, router.routing_strategy)
+    where: Path = ("router_settings", "routing_strategy")
+    if name in BALANCING:
+        if router.routing_strategy_args:
+            ctx.warning(("router_settings", "routing_strategy_args"), f"has no effect on {name}")
+        return name, None
+    arguments: Path = ("router_settings", "routing_strategy_args")
+    return name, compile_choosing(ctx, name, router.routing_strategy_args, where, arguments)
+
+
+def compile_choosing(ctx: Context, name: str, args: Mapping[str, Any], where: Path, arguments: Path) -> Choosing:
+    """A strategy with its arguments; what is wrong with it goes to the report."""
+    if name not in RANKING:
+        known = (*RANKING, *BALANCING)
+        ctx.error(where, f"no routing strategy is called {name}", did_you_mean(name, known) or _list(known))
+    within = []
+    for index, entry in enumerate(args.get(WITHIN) or ()):
+        place: Path = (*arguments, WITHIN, index)
+        entry = {"strategy": entry} if isinstance(entry, str) else entry
+        if not isinstance(entry, dict) or not isinstance(entry.get("strategy"), str):
+            ctx.error(place, "must name a strategy: {strategy: NAME, args: {…}}")
+            continue
+        own = entry.get("args") or {}
+        if not isinstance(own, dict):
+            ctx.error((*place, "args"), "must be a map")
+            continue
+        within.append(compile_choosing(ctx, entry["strategy"], own, (*place, "strategy"), (*place, "args")))
+    return Choosing(strategy=name, args=dict(args), within=tuple(within))
+
+
+def compile_auto_models(
+    ctx: Context, groups: Mapping[str, Group], deployments: Sequence[Deployment], known: Any
+) -> dict[str, AutoModel]:
+    """Every auto model by its name. `known(name)` tells whether something serves a public name."""
+    found: dict[str, AutoModel] = {}
+    for name, settings in ctx.config.routeiq.auto_models.items():
+        where: Path = ("routeiq", "auto_models", name)
+        if name in groups:
+            ctx.error(where, f"a model of model_list is called {name} too")
+        elif "*" in name:
+            ctx.error(where, "must be one name, without a *")
+        models = _candidates(ctx, name, settings, groups, deployments, known, where)
+        found[name] = AutoModel(
+            name=name,
+            models=models,
+            choosing=_choosing(ctx, settings, where),
+            wishes=compile_wishes(settings),
+            session_ttl=settings.session_ttl,
+        )
+    return found
+
+
+def compile_wishes(settings: WishSettings) -> Wishes:
+    """What is set of them."""
+    given = {name: getattr(settings, name) for name in WishSettings.model_fields}
+    given["excluded"] = tuple(given["excluded"] or ())
+    return Wishes(**{name: value for name, value in given.items() if value is not None})
+
+
+def _choosing(ctx: Context, settings: AutoModelSettings, where: Path) -> Choosing:
+    if settings.strategy is not None:
+        return compile_choosing(ctx, settings.strategy, settings.args, (*where, "strategy"), (*where, "args"))
+    router = ctx.config.router
+    arguments: Path = ("router_settings", "routing_strategy_args")
+    if settings.args:
+        ctx.error((*where, "args"), "needs strategy")
+    if router.routing_strategy in RANKING:
+        return compile_choosing(ctx, router.routing_strategy, router.routing_strategy_args, where, arguments)
+    return Choosing(strategy=DEFAULT)
+
+
+def _candidates(
+    ctx: Context,
+    auto: str,
+    settings: AutoModelSettings,
+    groups: Mapping[str, Group],
+    deployments: Sequence[Deployment],
+    known: Any,
+    where: Path,
+) -> tuple[str, ...]:
+    chatting = [
+        name for name, group in groups.items() if "*" not in name and not group.hidden and _chats(group, deployments)
+    ]
+    if settings.models is None:
+        if not chatting and not ctx.report.errors:
+            ctx.error(where, "no model of model_list can be a candidate")
+        return tuple(chatting)
+    found: dict[str, None] = {}
+    for index, pattern in enumerate(settings.models):
+        if "*" in pattern:
+            fitting = [name for name in chatting if fnmatchcase(name, pattern)]
+        else:
+            fitting = [pattern] if known(pattern) else []
+        if not fitting:
+            ctx.error((*where, "models", index), f"no model is called {pattern}", did_you_mean(pattern, groups))
+        found.update(dict.fromkeys(fitting))
+    found.pop(auto, None)
+    if not settings.models:
+        ctx.error((*where, "models"), "must name a model; leave it out for all of them")
+    return tuple(found)
+
+
+def _chats(group: Group, deployments: Sequence[Deployment]) -> bool:
+    return any(deployments[position].mode == CHAT for position in group.deployments)
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"one of {', '.join(names)}"

@@ -1,0 +1,252 @@
+"""Strategies at work in a worker: what they rank, what is made of their rankings, and what is told about it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from routeiq.core.decisions import Decision, Option, Timings
+from routeiq.core.exchange import Exchange
+from routeiq.core.routing import AutoModel, Wishes
+from routeiq.observe import metrics
+from routeiq.pipeline.candidates import Filters, in_region, of_group, of_route
+from routeiq.pipeline.query import query_of
+from routeiq.routing.costs import expected
+from routeiq.routing.sessions import digest
+from routeiq.routing.strategy import Candidate, Query, Ranking, State, Strategy
+from routeiq.routing.target import Target
+
+if TYPE_CHECKING:
+    from routeiq.pipeline.plan import LiveGroup, Plan, Route
+    from routeiq.pipeline.services import Services
+
+log = logging.getLogger("routeiq.routing")
+
+_REGIONS = 64
+"""Narrowed groups remembered."""
+
+
+class LiveAuto:
+    """An auto model of one plan: its candidates with their groups, and the strategy that ranks them."""
+
+    __slots__ = ("_narrowed", "_plan", "by_name", "candidates", "groups", "spec", "strategy")
+
+    def __init__(self, plan: Plan, spec: AutoModel, strategy: Strategy) -> None:
+        self.spec = spec
+        self.strategy = strategy
+        self.groups: list[LiveGroup] = []
+        self.candidates: list[Candidate] = []
+        self._plan = plan
+        self._narrowed: dict[tuple[str, str], LiveGroup] = {}
+        for name in spec.models:
+            group = plan.resolve(name)
+            if group is not None:
+                self.groups.append(group)
+                self.candidates.append(of_group(plan, name, group))
+        self.by_name = {candidate.name: candidate for candidate in self.candidates}
+
+    def group(self, name: str, wishes: Wishes) -> LiveGroup | None:
+        """What serves a candidate, less the deployments of other regions where its data has to stay in one."""
+        group = self._plan.resolve(name)
+        if group is None or not wishes.residency:
+            return group
+        found = self._narrowed.get((name, wishes.region))
+        if found is None:
+            routes = [route for route in group.routes if in_region(wishes.region, route.target.spec.traits.region)]
+            if not routes:
+                return None
+            if len(self._narrowed) >= _REGIONS:
+                self._narrowed.clear()
+            found = self._narrowed[name, wishes.region] = group.of(routes)
+        return found
+
+    def wider(self, names: list[str], failed: str) -> None:
+        """For a prompt too long for one model: drop those known to take no more, in place."""
+        least = self.by_name[failed].context_window
+        if least is not None:
+            names[:] = [name for name in names if (self.by_name[name].context_window or math.inf) > least]
+
+
+class Ranker:
+    """Chooses among the deployments of a group by what is asked."""
+
+    __slots__ = ("_candidates", "_strategy")
+
+    def __init__(self, strategy: Strategy, routes: Sequence[Route]) -> None:
+        self._strategy = strategy
+        self._candidates = {id(route.target): of_route(route) for route in routes}
+
+    def order(self, exchange: Exchange, group: LiveGroup, targets: Sequence[Target]) -> list[Target]:
+        """These deployments, the best first; tells the decision where none was made for the request before."""
+        began = perf_counter()
+        services: Services = exchange.plan.services
+        query = query_of(exchange, Wishes())
+        candidates = [self._candidates[id(target)] for target in targets]
+        ranking = rank(self._strategy, query, candidates, services)
+        if exchange.decision is None:
+            exchange.decision = decision = _decision(
+                exchange, self._strategy, query, candidates, [""] * len(candidates), ranking, range(len(candidates))
+            )
+            decision.timings = Timings(total=_micros(began), strategy=_micros(began))
+        candidates[ranking.order[0]].load.chosen += 1
+        return [targets[place] for place in ranking.order]
+
+
+def consider(exchange: Exchange, auto: LiveAuto) -> tuple[Decision, list[str]]:
+    """Filter and rank an auto model's candidates: the decision, and the names to be tried in turn.
+
+    The names are empty when no candidate comes into question; the decision then tells why.
+    """
+    began = perf_counter()
+    plan: Plan = exchange.plan
+    services: Services = plan.services
+    query = query_of(exchange, auto.spec.wishes)
+    filters = Filters(plan, exchange.key, query, auto.spec.name, services.now(), services.wall())
+    removed = [filters.reason(one, group) for one, group in zip(auto.candidates, auto.groups, strict=True)]
+    _spare(removed)
+    staying = [place for place, reason in enumerate(removed) if not reason]
+    filtered = perf_counter()
+    if not staying:
+        return _decision(exchange, auto.strategy, query, auto.candidates, removed, Ranking(order=[]), []), []
+    candidates = [auto.candidates[place] for place in staying]
+    ranking = rank(auto.strategy, query, candidates, services)
+    ranked = perf_counter()
+    _prefer(ranking, candidates, query)
+    sticky = _stick(auto, query, candidates, ranking, services)
+    decision = _decision(exchange, auto.strategy, query, auto.candidates, removed, ranking, staying)
+    decision.sticky = sticky
+    decision.timings = Timings(
+        total=_micros(began),
+        strategy=int((ranked - filtered) * 1e6),
+        embedding=query.cache.get("embedding_micros", 0),
+        filters=int((filtered - began) * 1e6),
+    )
+    return decision, [candidates[place].name for place in ranking.order]
+
+
+def rank(strategy: Strategy, query: Query, candidates: Sequence[Candidate], services: Services) -> Ranking:
+    """The strategy's ranking; the order of the configuration where it fails, which must not fail the request."""
+    try:
+        ranking = strategy.rank(query, candidates, State(now=services.wall(), rng=services.rng))
+        order = ranking.order
+        if order and len(set(order)) == len(order) and all(0 <= place < len(candidates) for place in order):
+            return ranking
+        why = "gave no order"
+    except Exception as error:
+        log.exception("the strategy %s failed", strategy.name)
+        why = f"failed: {type(error).__name__}"
+    services.meters.count(metrics.ROUTING_FAILURES, strategy=strategy.name)
+    return Ranking(
+        order=list(range(len(candidates))), reason=f"{strategy.name} {why}; in the order of the configuration"
+    )
+
+
+def _spare(removed: list[str]) -> None:
+    """Where nothing could serve now, what is only unavailable stays: it is tried, and its error is the answer."""
+    if all(removed):
+        for place, reason in enumerate(removed):
+            if reason == "unavailable":
+                removed[place] = ""
+
+
+def _prefer(ranking: Ranking, candidates: Sequence[Candidate], query: Query) -> None:
+    """Put what goes against the request's wishes behind what does not."""
+    wishes = query.wishes
+    if wishes.max_cost is not None:
+        costs = [_cost(ranking, candidates, place, query) for place in range(len(candidates))]
+        if any(costs[place] <= wishes.max_cost for place in ranking.order):
+            ranking.order.sort(key=lambda place: costs[place] > (wishes.max_cost or 0.0))
+        else:
+            ranking.order.sort(key=lambda place: costs[place])
+            ranking.reason = "all cost more than max_cost: the cheapest first"
+    if wishes.profile == "free":
+        ranking.order.sort(key=lambda place: _cost(ranking, candidates, place, query))
+        ranking.reason = "the profile free: the cheapest first"
+    elif wishes.profile == "reasoning":
+        ranking.order.sort(key=lambda place: not candidates[place].capabilities.get("reasoning", False))
+    if wishes.latency is not None:
+        most = wishes.latency
+        ranking.order.sort(key=lambda place: (candidates[place].load.latency(0.5) or 0.0) > most)
+    if wishes.region and not wishes.residency:
+        ranking.order.sort(key=lambda place: not in_region(wishes.region, candidates[place].region))
+
+
+def _cost(ranking: Ranking, candidates: Sequence[Candidate], place: int, query: Query) -> float:
+    """US dollars, predicted or by its prices; without either it is the dearest."""
+    predicted = ranking.cost[place] if ranking.cost else math.nan
+    if not math.isnan(predicted):
+        return predicted
+    cost = expected(candidates[place], query)
+    return math.inf if math.isnan(cost) else cost
+
+
+def _stick(auto: LiveAuto, query: Query, candidates: Sequence[Candidate], ranking: Ranking, services: Services) -> bool:
+    """Put the conversation's model first, where it has one and that comes into question; note which it is."""
+    seconds = auto.spec.session_ttl
+    if not seconds or not query.conversation:
+        return False
+    now = services.wall()
+    conversation = digest(f"{auto.spec.name}\0{query.conversation}")
+    sticky = False
+    if query.messages > 1:
+        with_whom = services.sessions.find(conversation, now)
+        for place in ranking.order:
+            if digest(candidates[place].name) == with_whom:
+                sticky = True
+                ranking.order.remove(place)
+                ranking.order.insert(0, place)
+                ranking.propensity = 1.0
+                ranking.reason = "the conversation is with it"
+                break
+    services.sessions.keep(conversation, digest(candidates[ranking.order[0]].name), now, seconds)
+    return sticky
+
+
+def _decision(
+    exchange: Exchange,
+    strategy: Strategy,
+    query: Query,
+    candidates: Sequence[Candidate],
+    removed: Sequence[str],
+    ranking: Ranking,
+    ranked: Sequence[int],
+) -> Decision:
+    """`ranked` are the places in `candidates` of those the ranking is of."""
+    options = [
+        Option(model=candidate.name, provider=candidate.provider, removed=reason)
+        for candidate, reason in zip(candidates, removed, strict=True)
+    ]
+    for place, at in enumerate(ranked):
+        option = options[at]
+        option.score = _known(ranking.scores, place)
+        option.quality = _known(ranking.quality, place)
+        option.cost = _known(ranking.cost, place)
+    for number, place in enumerate(ranking.order, 1):
+        options[ranked[place]].rank = number
+    return Decision(
+        id=exchange.call_id,
+        model=exchange.model,
+        strategy=strategy.name,
+        version=getattr(strategy, "version", ""),
+        selected=candidates[ranked[ranking.order[0]]].name if ranking.order else "",
+        reason=ranking.reason,
+        confidence=None if math.isnan(ranking.confidence) else ranking.confidence,
+        propensity=ranking.propensity,
+        candidates=options,
+        features=ranking.features,
+        query_length=len(query.prompt),
+        tokens=query.tokens,
+    )
+
+
+def _known(values: Sequence[float], place: int) -> float | None:
+    if not values or not math.isfinite(values[place]):
+        return None
+    return float(values[place])
+
+
+def _micros(began: float) -> int:
+    return int((perf_counter() - began) * 1e6)
