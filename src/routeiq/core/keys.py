@@ -108,6 +108,22 @@ class ObjectPermission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     agent_access_groups: tuple[str, ...] = ()
 
 
+class Routing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`router_settings` of a key or of its team, instead of the gateway's.
+
+    https://docs.litellm.ai/docs/proxy/keys_teams_router_settings
+    """
+
+    model_group_alias: dict[str, str] = {}
+    fallbacks: dict[str, tuple[str, ...]] = {}
+    """By public name, `*` for all others. A name the key may not use is passed over."""
+    context_window_fallbacks: dict[str, tuple[str, ...]] = {}
+    content_policy_fallbacks: dict[str, tuple[str, ...]] = {}
+    num_retries: int | None = None
+    timeout: float | None = None
+    """Seconds an answer may take, a streamed one to begin."""
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A caller: what a key digest resolves to."""
 
@@ -129,6 +145,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Unix seconds."""
     blocked: bool = False
     refused: Refusal | None = None
+    aliases: dict[str, str] = {}
+    """Public names by what is asked for instead of them."""
+    routing: Routing | None = None
     calls: bool = True
     """Whether it may call models, tools and agents: a key of type `management` may not."""
     routes: tuple[str, ...] = ()

@@ -44,12 +44,15 @@ class Caller:
         "_stock",
         "_stocks",
         "accounts",
+        "aliases",
         "digest",
         "key",
         "leased",
         "limited",
         "name",
+        "patience",
         "priced",
+        "routing",
         "spend",
         "windowed",
     )  # fmt: skip
@@ -58,6 +61,10 @@ class Caller:
         self.key = key
         self.name = key.name
         self.digest = bytes.fromhex(key.id)
+        self.aliases = key.aliases
+        self.routing = routing = key.routing
+        self.patience = routing.timeout or 0.0 if routing is not None else 0.0
+        """Seconds an answer may take; 0 where the gateway says."""
         self._allowed: dict[str, bool] = {}
         accounts = [book.account(subject) for subject in key.subjects]
         own = next((one for one in accounts if one.spend is not None), None)

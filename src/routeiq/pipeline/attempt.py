@@ -84,7 +84,8 @@ class Attempt(Call):
         self.upstream_model = ""
         self._limit = limit = exchange.started + route.total_seconds
         """When all of it must be over."""
-        deadline = now + (route.stream_seconds if exchange.stream else route.answer_seconds)
+        patience: float = exchange.key.patience
+        deadline = now + (patience or (route.stream_seconds if exchange.stream else route.answer_seconds))
         self.deadline = deadline if deadline < limit else limit
         self._failed = failed
         self._mode = _WAITING
@@ -123,7 +124,7 @@ class Attempt(Call):
                 self._inflate = zlib.decompressobj(_ANY_WINDOW)
         else:
             self._mode = _BODY
-            timeout = self.route.target.spec.timeout
+            timeout = exchange.key.patience or self.route.target.spec.timeout
             if timeout is not None:
                 self._limit = min(self._limit, self.started + timeout)
         deadline = now + self.route.idle_seconds

@@ -226,7 +226,10 @@ def _may_retry(exchange: Exchange, error: UpstreamError) -> bool:
     useful = error.fallback == "general" and (error.retryable or (error.elsewhere and has_other(exchange)))
     if not useful and not policy:
         return False
-    allowed = exchange.route.target.spec.max_retries
+    routing = exchange.key.routing
+    allowed = routing.num_retries if routing is not None else None
+    if allowed is None:
+        allowed = exchange.route.target.spec.max_retries
     if allowed is None:
         allowed = exchange.group.spec.num_retries if policy is None else policy
     if exchange.retries >= allowed:

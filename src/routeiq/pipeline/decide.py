@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from routeiq.core.errors import LimitExceeded
 from routeiq.core.exchange import Exchange
+from routeiq.governance.keys import Caller
 from routeiq.governance.windows import BUCKET_SECONDS
 from routeiq.pipeline.plan import LiveGroup, Route
 from routeiq.pipeline.ranking import Ranker
 from routeiq.pipeline.services import Services
 from routeiq.routing.target import Target
+
+_FALLBACKS = {
+    "general": "fallbacks",
+    "context_window": "context_window_fallbacks",
+    "content_policy": "content_policy_fallbacks",
+}
+"""Settings by why a request falls back."""
 
 
 def decide(exchange: Exchange) -> bool:
@@ -75,13 +83,10 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
         if kind == "context_window":
             exchange.auto.wider(pending, exchange.public_model)
     elif pending is None or kind != "general":
-        spec = exchange.group.spec
-        if kind == "context_window":
-            names = spec.context_window_fallbacks
-        elif kind == "content_policy":
-            names = spec.content_policy_fallbacks
-        else:
-            names = spec.fallbacks
+        name = _FALLBACKS[kind]
+        names = own_fallbacks(exchange, name)
+        if names is None:
+            names = getattr(exchange.group.spec, name)
         pending = exchange.pending_fallbacks = list(names)
     while pending and exchange.fallbacks < plan.snapshot.resilience.max_fallbacks:
         name = pending.pop(0)
@@ -96,6 +101,16 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
         exchange.fallbacks += 1
         return True
     return False
+
+
+def own_fallbacks(exchange: Exchange, name: str) -> list[str] | None:
+    """Those its key's `router_settings` have for the model at hand, as far as the key may use them."""
+    caller: Caller = exchange.key
+    if caller.routing is None:
+        return None
+    told: dict[str, tuple[str, ...]] = getattr(caller.routing, name)
+    found = told.get(exchange.public_model, told.get("*"))
+    return [each for each in found if caller.may_use(each)] if found is not None else None
 
 
 def unavailable(exchange: Exchange) -> LimitExceeded:

@@ -7,6 +7,7 @@ from msgspec import UNSET
 from routeiq.core.errors import BadRequest, UnknownModel
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import COHERE_EMBED, COUNT_TOKENS, EMBEDDING, RERANK
+from routeiq.governance.keys import Caller
 from routeiq.pipeline.plan import Plan
 from routeiq.providers.dialects import openai
 from routeiq.providers.dialects.faces import FACES
@@ -24,6 +25,9 @@ def read(exchange: Exchange) -> bool:
     model = exchange.path_model or openai.model_name(request)
     if not model:
         raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+    caller: Caller = exchange.key
+    if caller.aliases:
+        model = caller.aliases.get(model, model)
     exchange.model = exchange.public_model = model
     if request.stream and exchange.endpoint not in _WHOLE:
         exchange.stream = True  # unless the path has said so

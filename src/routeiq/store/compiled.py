@@ -21,6 +21,7 @@ from routeiq.core.keys import (
     ModelRule,
     ObjectPermission,
     Refusal,
+    Routing,
     Subject,
 )
 from routeiq.core.own_tags import RESERVED, own_tag
@@ -104,6 +105,8 @@ def compile_key(chain: Chain, rules: Rules, now: float) -> Key:
         role=role,
         rules=tuple(_rules(chain, rules)),
         permissions=tuple(_permissions(chain)),
+        aliases=_aliases(key, team),
+        routing=_routing(key, team),
         expires=key.expires,
         blocked=key.blocked,
         refused=_refusal(user, team, organization) or _workspace_refusal(chain),
@@ -179,6 +182,21 @@ def _rules(chain: Chain, rules: Rules) -> Iterator[ModelRule]:
             models=_named(workspace.allowed_models, rules) if workspace.allowed_models else ("*",),
             denied=_named(workspace.blocked_models, rules),
         )
+
+
+def _routing(key: VirtualKey, team: Team | None) -> Routing | None:
+    """The key's own, else its team's."""
+    return key.routing or (team.routing if team is not None else None)
+
+
+def _aliases(key: VirtualKey, team: Team | None) -> dict[str, str]:
+    """The team's, those of the settings that count, the key's: the last that has a name says what it stands for."""
+    routing = _routing(key, team)
+    return {
+        **(team.model_aliases if team is not None else {}),
+        **(routing.model_group_alias if routing is not None else {}),
+        **key.aliases,
+    }
 
 
 def _permissions(chain: Chain) -> Iterator[ObjectPermission]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from routeiq.core.keys import ObjectPermission
+from routeiq.core.keys import ObjectPermission, Routing
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,6 +127,8 @@ class Team(Record, frozen=True, kw_only=True, omit_defaults=True):
     member_permissions: tuple[str, ...] | None = None
     """Management routes that members may use for the team's keys."""
     access_group_ids: tuple[str, ...] = ()
+    model_aliases: dict[str, str] = {}
+    routing: Routing | None = None
     object_permission: ObjectPermission | None = None
     spending: Spending = Spending()
 
@@ -195,6 +197,8 @@ class VirtualKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     key_type: str = "default"
     allowed_routes: tuple[str, ...] = ()
     access_group_ids: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
+    routing: Routing | None = None
     object_permission: ObjectPermission | None = None
     last_rotation_at: float | None = None
     rotation_count: int = 0

@@ -176,6 +176,39 @@ class ObjectPermissionFields(Body):
     agent_access_groups: Names | None = None
 
 
+class GroupAlias(BaseModel):
+    """One of `model_group_alias`, as LiteLLM writes it at length."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Id
+    hidden: bool = False
+
+
+Aliases = Annotated[dict[Id, Id], Field(max_length=1000)]
+Fallbacks = Annotated[list[Annotated[dict[Id, Names], Field(min_length=1)]], Field(max_length=1000)]
+
+
+class RouterSettings(Body):
+    """`router_settings` of keys and teams. https://docs.litellm.ai/docs/proxy/keys_teams_router_settings"""
+
+    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
+        (
+            "routing_strategy", "routing_strategy_args", "routing_groups", "retry_policy", "model_group_retry_policy",
+            "model_group_affinity_config", "allowed_fails", "cooldown_time", "max_retries", "retry_after",
+            "enable_tag_filtering", "weights", "tag_routing_prefix", "optional_pre_call_checks",
+            "fallback_on_unsupported_params",
+        )
+    )  # fmt: skip
+
+    model_group_alias: Annotated[dict[Id, Id | GroupAlias], Field(max_length=1000)] | None = None
+    fallbacks: Fallbacks | None = None
+    context_window_fallbacks: Fallbacks | None = None
+    content_policy_fallbacks: Fallbacks | None = None
+    num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    timeout: Annotated[float, Field(gt=0, le=6000)] | None = None
+
+
 class LimitFields(Body):
     """Limits, as keys, users, teams, organizations and budgets have them."""
 
@@ -194,10 +227,10 @@ class LimitFields(Body):
 KEY_UNSUPPORTED = frozenset(
     (
         "tpd_limit", "allowed_cache_controls", "config", "permissions", "budget_fallbacks", "mcp_rpm_limit",
-        "tag_rpm_limit", "guardrails", "policies", "prompts", "aliases",
+        "tag_rpm_limit", "guardrails", "policies", "prompts",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "end_user_budget_id",
         "disable_global_guardrails", "enable_prompt_caching", "throttle_on_budget_exceeded", "enforced_params",
-        "allowed_passthrough_routes", "denied_passthrough_routes", "allowed_vector_store_indexes", "router_settings",
+        "allowed_passthrough_routes", "denied_passthrough_routes", "allowed_vector_store_indexes",
         "send_invite_email", "auto_rotate", "rotation_interval", "rpm_limit_type", "tpm_limit_type",
     )
 )  # fmt: skip

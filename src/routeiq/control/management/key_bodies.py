@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from pydantic import Field, StringConstraints
 
-from routeiq.control.management import object_permissions
+from routeiq.control.management import object_permissions, routing
 from routeiq.control.management.bodies import (
     KEY_UNSUPPORTED,
+    Aliases,
     Body,
     Dollars,
     Id,
@@ -21,6 +22,7 @@ from routeiq.control.management.bodies import (
     Metadata,
     Names,
     ObjectPermissionFields,
+    RouterSettings,
     Tags,
     Until,
     Words,
@@ -63,6 +65,8 @@ class KeyFields(LimitFields):
     key_type: KeyType | None = None
     access_group_ids: Names | None = None
     object_permission: ObjectPermissionFields | None = None
+    aliases: Aliases | None = None
+    router_settings: RouterSettings | None = None
     temp_budget_increase: Dollars | None = None
     temp_budget_expiry: Until | None = None
 
@@ -144,6 +148,10 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
             new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
     if body.has("blocked"):
         new["blocked"] = bool(body.blocked)
+    if body.has("aliases"):
+        new["aliases"] = body.aliases or {}
+    if body.has("router_settings"):
+        new["routing"] = routing.made(body.router_settings)
     if body.has("object_permission"):
         new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
     if body.has("metadata"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from routeiq.control.management import limits, object_permissions
+from routeiq.control.management import limits, object_permissions, routing
 from routeiq.store.compiled import effective
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
         **own,
         "expires": moment(record.expires),
         "models": list(record.models),
-        "aliases": {},
+        "aliases": record.aliases,
+        "router_settings": routing.shown(record.routing),
         "config": {},
         "permissions": {},
         "user_id": record.user_id or None,
@@ -172,6 +173,8 @@ def team(
         **own,
         "budget_reset_at": moment(reset_at),
         "access_group_ids": list(record.access_group_ids) or None,
+        "litellm_model_table": {"model_aliases": record.model_aliases} if record.model_aliases else None,
+        "router_settings": routing.shown(record.routing),
         "object_permission": object_permissions.shown(record.object_permission),
         **who,
     }

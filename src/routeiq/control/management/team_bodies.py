@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import Field, model_validator
 
-from routeiq.control.management import object_permissions
+from routeiq.control.management import object_permissions, routing
 from routeiq.control.management.bodies import (
+    Aliases,
     Body,
     BudgetDuration,
     Count,
@@ -18,6 +19,7 @@ from routeiq.control.management.bodies import (
     Metadata,
     Names,
     ObjectPermissionFields,
+    RouterSettings,
     Tags,
     Until,
     Words,
@@ -30,7 +32,7 @@ from routeiq.store.records import Team
 Role = Literal["admin", "user"]
 _UNSUPPORTED = frozenset(
     (
-        "tpd_limit", "router_settings", "default_team_member_models", "model_aliases", "guardrails", "policies",
+        "tpd_limit", "default_team_member_models", "guardrails", "policies",
         "prompts", "secret_manager_settings", "allowed_passthrough_routes",
         "enforced_batch_output_expires_after", "enforced_file_expires_after", "mcp_rpm_limit", "rpm_limit_type",
         "tpm_limit_type", "disable_global_guardrails", "allowed_vector_store_indexes", "admins", "members",
@@ -69,6 +71,8 @@ class TeamFields(LimitFields):
     tags: Tags | None = None
     access_group_ids: Names | None = None
     object_permission: ObjectPermissionFields | None = None
+    model_aliases: Aliases | None = None
+    router_settings: RouterSettings | None = None
     team_member_permissions: list[Words] | None = Field(default=None, max_length=50)
     team_member_budget: Dollars | None = None
     team_member_budget_duration: BudgetDuration | None = None
@@ -197,6 +201,10 @@ def applied(record: Team, body: TeamFields) -> Team:
             new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
     if body.blocked is not None:
         new["blocked"] = body.blocked
+    if body.has("model_aliases"):
+        new["model_aliases"] = body.model_aliases or {}
+    if body.has("router_settings"):
+        new["routing"] = routing.made(body.router_settings)
     if body.has("object_permission"):
         new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
     if body.has("metadata"):

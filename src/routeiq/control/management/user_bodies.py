@@ -29,7 +29,9 @@ ROLES = {
     "internal_user": ("Internal User (Create/Delete/View)", "may make, see and delete its own keys"),
     "internal_user_viewer": ("Internal User (View Only)", "may see its own keys and spend"),
 }
-_UNSUPPORTED = KEY_UNSUPPORTED | {"password", "agent_id", "access_group_ids"}
+_UNSUPPORTED = KEY_UNSUPPORTED | {
+    "password", "agent_id", "access_group_ids", "object_permission", "aliases", "router_settings",
+}  # fmt: skip
 
 
 class UserFields(LimitFields):

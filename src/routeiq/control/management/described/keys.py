@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
 from routeiq.control.management.described.common import BudgetInfo, LimitsInfo, ObjectPermissionInfo, Written
@@ -25,6 +27,8 @@ class KeyInfo(Written, LimitsInfo):
     blocked: bool
     allowed_routes: list[str]
     key_type: str
+    aliases: dict[str, str]
+    router_settings: dict[str, Any] | None
     object_permission: ObjectPermissionInfo | None
     rotation_count: int
 

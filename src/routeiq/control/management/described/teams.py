@@ -30,6 +30,8 @@ class TeamInfo(Written, LimitsInfo):
     blocked: bool
     spend: float
     budget_reset_at: str | None
+    litellm_model_table: dict[str, Any] | None
+    router_settings: dict[str, Any] | None
     object_permission: ObjectPermissionInfo | None
 
 
