@@ -27,6 +27,7 @@ from routeiq.ledger.target import opener
 from routeiq.observe.metrics import series
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import connect, database_path, engine
+from routeiq.store.decisions import DecisionRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
 from routeiq.store.records import VirtualKey
@@ -94,6 +95,7 @@ def control(tmp_path: Path) -> Iterator[Fixture]:
         RequestRepository(database),
         ResponseRepository(database),
         SpendRepository(database),
+        DecisionRepository(database),
         snapshot(),
     )
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:

@@ -23,6 +23,7 @@ from routeiq.core.snapshot import Auth, Deployment, Signing, Snapshot
 from routeiq.providers.signing.grant import Grant, SourceError
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import database_path, engine
+from routeiq.store.decisions import DecisionRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
@@ -238,6 +239,7 @@ def control(tmp_path: Path) -> Iterator[tuple[TestClient, Source]]:
         RequestRepository(database),
         ResponseRepository(database),
         SpendRepository(database),
+        DecisionRepository(database),
         snapshot,
         credentials=Keeper(source, clock),
     )

@@ -13,6 +13,7 @@ from routeiq.control.plane import Plane
 from routeiq.core.counters import CounterTable
 from routeiq.core.snapshot import Snapshot
 from routeiq.store.accounts import Accounts
+from routeiq.store.decisions import DecisionRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -28,6 +29,7 @@ def make_plane(directory: Path, opened: Engine, snapshot: Snapshot, changes: Cha
         RequestRepository(opened),
         ResponseRepository(opened),
         SpendRepository(opened),
+        DecisionRepository(opened),
         snapshot,
         changes=changes,
         **more,

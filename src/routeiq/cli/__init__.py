@@ -22,6 +22,7 @@ def make_app() -> App:
     app.command("routeiq.cli.status:status", name="status", help="Show the processes of the running gateway.")
     app.command("routeiq.cli.config:config_app", name="config", help="Check, show and reload the configuration.")
     app.command("routeiq.cli.requests:requests_app", name="requests", help="Look at requests that were served.")
+    app.command("routeiq.cli.route:route", name="route", help="Show which model a prompt would be sent to.")
     app.command("routeiq.cli.ledger:ledger_app", name="ledger", help="Check the account of all requests.")
     app.command(
         "routeiq.cli.secrets:secrets_app", name="secrets", help="Look after the key that secrets are encrypted under."

@@ -89,6 +89,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "budget:read": _ADMIN_VIEW,
         "budget:write": _ADMIN,
         "spend:read": _READ,
+        "decision:read": _READ,
         "model:read": _READ | {CUSTOMER},
         "model:write": _ADMIN,
         "credential:read": _ADMIN_VIEW,

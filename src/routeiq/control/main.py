@@ -42,6 +42,7 @@ from routeiq.process.server import listen, make_server
 from routeiq.store.accounts import Accounts
 from routeiq.store.compiled import Rules
 from routeiq.store.database import engine, handed_over
+from routeiq.store.decisions import DecisionRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.notices import NoticeRepository
@@ -97,6 +98,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         RequestRepository(database),
         ResponseRepository(database),
         spend,
+        DecisionRepository(database),
     )
     feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
     journal = args.state / "journal"

@@ -16,6 +16,7 @@ from routeiq.core.errors import Overloaded
 from routeiq.core.messages import Message
 from routeiq.core.snapshot import Snapshot
 from routeiq.store.accounts import Accounts
+from routeiq.store.decisions import DecisionRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -58,6 +59,7 @@ class Plane:
     requests: RequestRepository
     responses: ResponseRepository
     spend: SpendRepository
+    decisions: DecisionRepository
     snapshot: Snapshot | None = None
     database: DatabaseStatus = field(default_factory=DatabaseStatus)
     ingest: IngestStatus = field(default_factory=IngestStatus)

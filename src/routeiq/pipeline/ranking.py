@@ -79,7 +79,9 @@ class Ranker:
         self._strategy = strategy
         self._candidates = {id(route.target): of_route(route) for route in routes}
 
-    def order(self, exchange: Exchange, group: LiveGroup, targets: Sequence[Target]) -> list[Target]:
+    def order(
+        self, exchange: Exchange, group: LiveGroup, targets: Sequence[Target], *, keep: bool = True
+    ) -> list[Target]:
         """These deployments, the best first; tells the decision where none was made for the request before."""
         began = perf_counter()
         services: Services = exchange.plan.services
@@ -91,14 +93,41 @@ class Ranker:
                 exchange, self._strategy, query, candidates, [""] * len(candidates), ranking, range(len(candidates))
             )
             decision.timings = Timings(total=_micros(began), strategy=_micros(began))
-        candidates[ranking.order[0]].load.chosen += 1
+        if keep:
+            candidates[ranking.order[0]].load.chosen += 1
         return [targets[place] for place in ranking.order]
 
 
-def consider(exchange: Exchange, auto: LiveAuto) -> tuple[Decision, list[str]]:
+def explain(exchange: Exchange) -> Decision:
+    """How the model, or the deployment, of a request would be chosen now. Nothing is remembered of it."""
+    if exchange.auto is not None:
+        return consider(exchange, exchange.auto, keep=False)[0]
+    group: LiveGroup = exchange.group
+    now = exchange.plan.services.now()
+    targets = [route.target for route in group.routes]
+    if group.ranker is not None:
+        group.ranker.order(exchange, group, targets, keep=False)
+    else:
+        alone = len(targets) == 1
+        exchange.decision = Decision(
+            id="",
+            model=exchange.model,
+            strategy=group.spec.strategy,
+            selected=targets[0].spec.id if alone else "",
+            reason="the only deployment" if alone else "drawn anew for each request",
+            candidates=[Option(model=target.spec.id, provider=target.spec.provider) for target in targets],
+        )
+    decision: Decision = exchange.decision
+    for option, target in zip(decision.candidates, targets, strict=True):
+        option.removed = "" if target.available(now) else "unavailable"
+    return decision
+
+
+def consider(exchange: Exchange, auto: LiveAuto, *, keep: bool = True) -> tuple[Decision, list[str]]:
     """Filter and rank an auto model's candidates: the decision, and the names to be tried in turn.
 
-    The names are empty when no candidate comes into question; the decision then tells why.
+    The names are empty when no candidate comes into question; the decision then tells why. `keep` remembers which
+    model the conversation is with.
     """
     began = perf_counter()
     plan: Plan = exchange.plan
@@ -115,7 +144,7 @@ def consider(exchange: Exchange, auto: LiveAuto) -> tuple[Decision, list[str]]:
     ranking = rank(auto.strategy, query, candidates, services)
     ranked = perf_counter()
     _prefer(ranking, candidates, query)
-    sticky = _stick(auto, query, candidates, ranking, services)
+    sticky = _stick(auto, query, candidates, ranking, services, keep)
     decision = _decision(exchange, auto.strategy, query, auto.candidates, removed, ranking, staying)
     decision.sticky = sticky
     decision.timings = Timings(
@@ -183,7 +212,9 @@ def _cost(ranking: Ranking, candidates: Sequence[Candidate], place: int, query: 
     return math.inf if math.isnan(cost) else cost
 
 
-def _stick(auto: LiveAuto, query: Query, candidates: Sequence[Candidate], ranking: Ranking, services: Services) -> bool:
+def _stick(
+    auto: LiveAuto, query: Query, candidates: Sequence[Candidate], ranking: Ranking, services: Services, keep: bool
+) -> bool:
     """Put the conversation's model first, where it has one and that comes into question; note which it is."""
     seconds = auto.spec.session_ttl
     if not seconds or not query.conversation:
@@ -201,7 +232,8 @@ def _stick(auto: LiveAuto, query: Query, candidates: Sequence[Candidate], rankin
                 ranking.propensity = 1.0
                 ranking.reason = "the conversation is with it"
                 break
-    services.sessions.keep(conversation, digest(candidates[ranking.order[0]].name), now, seconds)
+    if keep:
+        services.sessions.keep(conversation, digest(candidates[ranking.order[0]].name), now, seconds)
     return sticky
 
 

@@ -26,7 +26,7 @@ from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import abandon, check_room, settle
 from routeiq.providers.dialects.responses import ResponsesRequest
 from routeiq.transport.pool import Origin
-from routeiq.worker import local
+from routeiq.worker import explain, local
 from routeiq.worker.heads import Heads, Request
 from routeiq.worker.http import ClientConnection
 from routeiq.worker.relay import Relay
@@ -123,6 +123,12 @@ class Worker:
                 local.Answer(self, connection, request).run(handler)
             else:
                 self._refuse(connection, _not_allowed(b"GET"))
+            return
+        if request.path == explain.PATH:
+            if request.method == b"POST":
+                explain.Explanation(self, connection, request).run("explain")
+            else:
+                self._refuse(connection, _not_allowed(b"POST"))
             return
         response = matched(request.method, request.path)
         if response is not None:

@@ -10,6 +10,7 @@ from routeiq.control.management import (
     budgets,
     credentials,
     customers,
+    decisions,
     exports,
     keys,
     models,
@@ -47,4 +48,5 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *spend.routes(plane),
         *spend_reports.routes(plane),
         *activity.routes(plane),
+        *decisions.routes(plane),
     )
