@@ -63,7 +63,7 @@ genral_settings: {}
     [
         ("litellm_settings: {telemetry: true}", "litellm_settings.telemetry"),
         ("litellm_settings: {cache: true}", "litellm_settings.cache"),
-        ("general_settings: {alerting: [slack]}", "general_settings.alerting"),
+        ("general_settings: {alert_types: [x]}", "general_settings.alert_types"),
         ("router_settings: {enable_pre_call_checks: true}", "router_settings.enable_pre_call_checks"),
         ("router_settings: {retry_policy: {DefaultRetries: 1}}", "router_settings.retry_policy.DefaultRetries"),
         ("guardrails: [{api_key: os.environ/NOT_SET}]", "guardrails"),

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from routeiq.config.accounts import compile_accounts
+from routeiq.config.alerting import compile_alerting
 from routeiq.config.auth import compile_auth
 from routeiq.config.budgets import compile_gateway, compile_providers, compile_runs
 from routeiq.config.context import Context
@@ -23,6 +24,7 @@ from routeiq.config.shared import compile_shared
 from routeiq.config.stored import policies, stores_models, subjects
 from routeiq.core.money import nano
 from routeiq.core.snapshot import (
+    Alerting,
     Auth,
     Deployment,
     Export,
@@ -85,6 +87,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         end_user_header=(general.user_header_name or "").lower() or None,
         tags=subjects(stored.tags),
         policies=policies(stored.policies),
+        alerting=compile_alerting(ctx),
         access_groups=access_groups,
         store_models=stores_models(ctx),
         stored=stored.revision,
@@ -108,8 +111,11 @@ def revision_of(snapshot: Snapshot) -> str:
     shared = snapshot.shared
     if shared is not None:
         shared = msgspec.structs.replace(shared, url=hashlib.sha256(shared.url.encode()).hexdigest())
+    alerting = snapshot.alerting
+    if alerting is not None:
+        alerting = Alerting(webhook=hashlib.sha256(alerting.webhook.encode()).hexdigest())
     plain = msgspec.structs.replace(
-        snapshot, revision="", created=0.0, stored=0, deployments=deployments, shared=shared
+        snapshot, revision="", created=0.0, stored=0, deployments=deployments, shared=shared, alerting=alerting
     )
     return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
 

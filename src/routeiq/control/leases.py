@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from routeiq.core.counters import settled
 from routeiq.core.errors import Overloaded
 from routeiq.core.keys import BudgetLimit, EndUser, Key, Subject
 from routeiq.core.periods import FOR_EVER, Period
@@ -61,7 +62,7 @@ class Spent(Protocol):
 class _Lease:
     """One slot that is in use. `ready` is set once it can be counted in."""
 
-    __slots__ = ("changed", "error", "number", "ready", "run", "slot", "subject", "sum")
+    __slots__ = ("changed", "error", "number", "ready", "run", "slot", "subject", "sum", "watched")
 
     def __init__(self, slot: int, number: int, now: float) -> None:
         self.slot = slot
@@ -72,6 +73,8 @@ class _Lease:
         """Its name, where it is a run's."""
         self.subject = ""
         """Its name without a share, where this process knows it."""
+        self.watched: Subject | None = None
+        """Whom it is of, where it has a budget."""
         self.sum = 0
         """Checksum of its counts when they were looked at last."""
         self.changed = now
@@ -121,6 +124,8 @@ class Leases:
         name = "\n".join((subject.name, zone, *durations, *filter(None, [subject.counts])))
         lease = self._lease(name, lambda now: self._spent(subject, zone, now))
         lease.subject = f"{subject.kind}:{subject.id}"
+        if subject.budgets and subject.kind != "policy":
+            lease.watched = subject
         return msgspec.structs.replace(subject, slot=lease.slot, lease=lease.number)
 
     def grant_run(self, name: str, limits: Runs) -> Subject:
@@ -178,6 +183,17 @@ class Leases:
                     self._table.take_back(lease.slot)
                     del self._leases[digest]
                     self._resting.append((now, lease.slot))
+
+    def budgets(self) -> list[tuple[Subject, int]]:
+        """Subjects with budgets that are counted now, and their slots."""
+        with self._lock:
+            leases = list(self._leases.values())
+        return [(lease.watched, lease.slot) for lease in leases if lease.watched is not None and lease.ready.is_set()]
+
+    def settled(self, slot: int, place: int, number: int) -> int:
+        """Nano-dollars that were spent of a slot's budget in the period with this number."""
+        row = self._table.row(slot, BUDGETS + BUDGET_WORDS * place)
+        return settled(row.cells, row.base, row.step, number)
 
     def sweep(self) -> None:
         """Take back what is idle; to be called every `SWEEP_SECONDS`, while the ledger has all that was counted."""

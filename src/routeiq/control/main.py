@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from routeiq.control.app import create_app
+from routeiq.control.budget_alerts import tell_of_budgets
 from routeiq.control.changes import Changes
 from routeiq.control.exporting import Exporter, write_days
 from routeiq.control.leases import SWEEP_SECONDS, Leases
@@ -40,6 +41,7 @@ from routeiq.observe import logs, metrics
 from routeiq.process.feed import Feed
 from routeiq.process.server import listen, make_server
 from routeiq.store.accounts import Accounts
+from routeiq.store.alerts import AlertRepository
 from routeiq.store.compiled import Rules
 from routeiq.store.database import engine, handed_over
 from routeiq.store.decisions import DecisionRepository
@@ -123,7 +125,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     exporter = plane.exporter = Exporter(database)
     jobs = [plane.credentials.run(), purge(plane), _sweep(plane), watch(plane), let_go(plane, Retention(database)),
-            write_days(plane, exporter)]  # fmt: skip
+            write_days(plane, exporter), tell_of_budgets(plane, AlertRepository(database))]  # fmt: skip
     if not isinstance(where, Path):
         jobs.append(listen_to_others(plane, notices))
     running = [asyncio.create_task(job) for job in jobs]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,17 @@ def release(cells: memoryview[int], at: int, step: int) -> None:
     if cells[reserved]:
         cells[at + step] -= cells[reserved]
         cells[reserved] = 0
+
+
+def settled(cells: memoryview[int], at: int, step: int, number: int) -> int:
+    """What of a budget was spent for good in the period with this number, over all processes: its words are `step`
+    apart, the first of column 0 at `at`.
+    """
+    return sum(
+        cells[at + step + column] - cells[at + 2 * step + column]
+        for column in range(step)
+        if cells[at + column] == number
+    )
 
 
 class TableFull(RuntimeError):
@@ -95,6 +107,7 @@ class CounterTable:
         self._kinds: dict[int, str] = {}
         self._used = 0
         self._read = 0
+        self._learning = threading.Lock()
         self.refresh()
 
     def slot(self, name: str, kind: str = COUNTER) -> int:
@@ -130,8 +143,17 @@ class CounterTable:
             fcntl.flock(self._names_fd, fcntl.LOCK_UN)
         return row
 
+    def find(self, name: str) -> int | None:
+        """The row of a counter somebody has made."""
+        self.refresh()
+        return self._rows.get(name)
+
     def refresh(self) -> None:
         """Learn the names other processes have added."""
+        with self._learning:
+            self._learn()
+
+    def _learn(self) -> None:
         size = os.fstat(self._names_fd).st_size
         if size <= self._read:
             return

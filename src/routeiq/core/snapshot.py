@@ -325,6 +325,16 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     export: Export | None = None
 
 
+class Alerting(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody is told about budgets."""
+
+    webhook: str
+    """A URL, which may hold a secret."""
+
+    def __repr__(self) -> str:
+        return "Alerting()"
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker needs to serve, under one revision."""
 
@@ -368,6 +378,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What requests with a tag count for, by the tag's name; tags without limits are not in it."""
     policies: tuple[UsagePolicy, ...] = ()
     """Those that are enabled, in the order they are asked."""
+    alerting: Alerting | None = None
     access_groups: dict[str, tuple[str, ...]] = {}
     """Public model names by the group's name, which lists of models may have in their place: `core.access_groups`."""
     store_models: bool = False

@@ -19,6 +19,7 @@ class GeneralSettings(Section):
     max_parallel_requests: Positive | None = None
     global_max_parallel_requests: Positive | None = None
     user_header_name: Name | None = None
+    alerting: list[Name] | None = None
     store_prompts_in_spend_logs: Flag = False
     maximum_spend_logs_retention_period: PositiveSeconds | None = None
     maximum_spend_logs_retention_interval: PositiveSeconds | None = None
