@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
+from routeiq.config.schema.mcp import McpCost, McpServerSettings, McpSettings
 from routeiq.config.schema.model_list import LitellmParams, ModelInfo
 from routeiq.config.schema.routeiq import (
     HedgeSettings,
@@ -39,6 +40,7 @@ SECTIONS: list[type[BaseModel]] = [
         JournalSettings,
         UpstreamSettings,
     ),
+    *(McpServerSettings, McpSettings, McpCost),
 ]
 ENVIRON = {
     "HOME": "/home/someone",
@@ -47,6 +49,7 @@ ENVIRON = {
     "AZURE_API_KEY": "azure",
     "GROQ_API_KEY": "groq",
     "CI_KEY": "sk-ci-0123456789abcdef",
+    "AGENT_KEY": "sk-agent-0123456789abcdef",
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     **{f"{name}_API_KEY": "key" for name in ("ANTHROPIC", "GEMINI", "COHERE", "MISTRAL")},
     "AWS_SECRET_ACCESS_KEY": "secret",
@@ -63,7 +66,8 @@ def test_examples_are_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
 def test_the_reference_names_every_setting(section: type[BaseModel]) -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text()
+    pages = ("configuration.md", "mcp.md") if section.__name__.startswith("Mcp") else ("configuration.md",)
+    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
     assert {name for name in names_of(section) if f"`{name}`" not in text} == set()
 
 

@@ -12,6 +12,7 @@ from routeiq.config.known import load_known
 from routeiq.config.report import Report
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
+from routeiq.config.schema.mcp import McpServerSettings
 from routeiq.config.schema.model_list import LitellmParams
 from routeiq.config.schema.router import RouterSettings
 from routeiq.config.source import parse
@@ -67,7 +68,6 @@ genral_settings: {}
         ("router_settings: {enable_pre_call_checks: true}", "router_settings.enable_pre_call_checks"),
         ("router_settings: {retry_policy: {DefaultRetries: 1}}", "router_settings.retry_policy.DefaultRetries"),
         ("guardrails: [{api_key: os.environ/NOT_SET}]", "guardrails"),
-        ("mcp_servers: {}", "mcp_servers"),
     ],
 )
 def test_what_litellm_knows_and_we_do_not_serve_is_named(compiled: Compile, section: str, path: str) -> None:
@@ -94,6 +94,7 @@ def test_no_name_is_both_served_and_known() -> None:
     assert not known.litellm_params & names_of(LitellmParams)
     assert not known.router_settings & names_of(RouterSettings)
     assert not known.litellm_settings & names_of(LitellmSettings)
+    assert not known.mcp_servers & names_of(McpServerSettings)
     assert not known.general_settings & names_of(GeneralSettings)
 
 

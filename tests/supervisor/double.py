@@ -1,7 +1,7 @@
 """Stands in for a process under the supervisor, as told by the files of its state directory.
 
 python double.py builder STATE          answers with STATE/build.msgpack after STATE/build.delay seconds
-python double.py worker|control|longtail …       follows the feed and writes what happens to STATE/said.log
+python double.py worker|control|longtail|agents …       follows the feed and writes what happens to STATE/said.log
 
 A process refuses a Snapshot whose revision is in STATE/refuse, takes STATE/slow seconds to drain, exits with status 3
 at once when STATE/crash exists, and does not answer a Publish when STATE/mute does.
@@ -35,7 +35,7 @@ def child(kind: str) -> None:
     parser = argparse.ArgumentParser()
     for name in ("fd", "feed", "column", "columns"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    for name in ("state", "socket", "control", "longtail", "certfile", "keyfile"):
+    for name in ("state", "socket", "control", "longtail", "agents", "certfile", "keyfile"):
         parser.add_argument(f"--{name}")
     asked = parser.parse_args(sys.argv[2:])
     state = Path(asked.state or Path(asked.socket).parents[1])

@@ -111,6 +111,7 @@ async def main(state: str) -> int:
         control=(*double, "control"),
         worker=(*double, "worker"),
         longtail=(*double, "longtail"),
+        agents=(*double, "agents"),
     )
     options = Options(quiet=os.environ.get("QUIET") == "1")
     return await Supervisor(options, programs).run()

@@ -16,7 +16,7 @@ from routeiq.control.build import build as build_configuration
 from routeiq.core import snapshot as snapshots
 from routeiq.core.settings import Overrides
 from routeiq.pipeline import stages
-from routeiq.worker.http import ClientConnection
+from routeiq.process.http import ClientConnection
 from routeiq.worker.main import build
 from routeiq.worker.server import Worker
 from support.raw import request
@@ -38,7 +38,7 @@ def run(directory: Path, main: Callable[[Worker, int], Awaitable[None]]) -> None
     snapshot = snapshots.decode(result.snapshot)
     (directory / "state").mkdir()
     control = str(directory / "control.sock")
-    args = argparse.Namespace(state=directory / "state", column=1, columns=2, control=control, longtail="")
+    args = argparse.Namespace(state=directory / "state", column=1, columns=2, control=control, longtail="", agents="")
 
     async def outer() -> None:
         loop = asyncio.get_running_loop()

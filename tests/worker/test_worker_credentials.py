@@ -13,11 +13,11 @@ import pytest
 
 from routeiq.core.errors import UpstreamError
 from routeiq.core.snapshot import Deployment, Signing
+from routeiq.process.credentials import Credentials
 from routeiq.providers.signing import CredentialSource, Signer
 from routeiq.transport.dns import Resolver
 from routeiq.transport.outbox import Outbox
 from routeiq.transport.pool import Address, Pool, PoolLimits
-from routeiq.worker.credentials import Credentials
 
 NOW = 1_000_000.0
 TOKEN = "vErySecretToken123"

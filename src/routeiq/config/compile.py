@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from routeiq.config import mcp
 from routeiq.config.accounts import compile_accounts
 from routeiq.config.alerting import compile_alerting
 from routeiq.config.auth import compile_auth
@@ -56,7 +57,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
     deployments = compile_deployments(ctx)
     access_groups = compile_access_groups(ctx, stored.access_groups)
     names = compile_names(ctx, deployments)
-    if not ctx.config.models and not ctx.report.errors:
+    if not ctx.config.models and not ctx.config.mcp_servers and not ctx.report.errors:
         ctx.warning(("model_list",), "no models are configured")
     _check_upstreams(ctx, deployments)
     snapshot = Snapshot(
@@ -91,6 +92,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         access_groups=access_groups,
         store_models=stores_models(ctx),
         stored=stored.revision,
+        mcp=mcp.compile_mcp(ctx, host),
         drop_unpriced=own.unpriced_models == "reject",
     )
     return msgspec.structs.replace(snapshot, revision=revision_of(snapshot), created=now)
@@ -115,7 +117,14 @@ def revision_of(snapshot: Snapshot) -> str:
     if alerting is not None:
         alerting = Alerting(webhook=hashlib.sha256(alerting.webhook.encode()).hexdigest())
     plain = msgspec.structs.replace(
-        snapshot, revision="", created=0.0, stored=0, deployments=deployments, shared=shared, alerting=alerting
+        snapshot,
+        revision="",
+        created=0.0,
+        stored=0,
+        deployments=deployments,
+        shared=shared,
+        alerting=alerting,
+        mcp=mcp.digested(snapshot.mcp),
     )
     return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
 

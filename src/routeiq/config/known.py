@@ -17,6 +17,8 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names by section."""
 
     top_level: frozenset[str]
+    mcp_servers: frozenset[str]
+    """Of one server."""
     litellm_params: frozenset[str]
     """With the request parameters LiteLLM takes as a deployment's defaults."""
     model_info: frozenset[str]

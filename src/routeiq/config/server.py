@@ -10,6 +10,7 @@ from typing import Literal
 from routeiq.config.address import is_host
 from routeiq.config.auth import MASTER_KEY_ENV
 from routeiq.config.context import Context
+from routeiq.config.mcp import enabled
 from routeiq.config.report import NOWHERE, Path
 from routeiq.core.database import parse_database
 from routeiq.core.settings import Overrides, ServerSettings
@@ -53,6 +54,7 @@ def compile_server(ctx: Context, overrides: Overrides, cpus: int) -> ServerSetti
         ssl_certfile=own.ssl_certfile,
         ssl_keyfile=own.ssl_keyfile,
         log_level=_log_level(ctx),
+        agents=enabled(ctx),
         json_logs=ctx.config.litellm.json_logs or ctx.environ.get(JSON_LOGS_ENV, "").lower() in ("true", "1"),
     )
 

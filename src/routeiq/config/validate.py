@@ -19,6 +19,7 @@ from routeiq.config.named import put_credentials
 from routeiq.config.report import Path, Report, did_you_mean
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
+from routeiq.config.schema.mcp import McpServerSettings
 from routeiq.config.schema.model_list import LitellmParams, ModelEntry
 from routeiq.config.schema.root import SECTIONS, Config
 from routeiq.config.schema.routeiq import RouteiqSettings
@@ -49,6 +50,7 @@ def validate(
         litellm=_section(LitellmSettings, root, ("litellm_settings",), report) or LitellmSettings(),
         general=_section(GeneralSettings, root, ("general_settings",), report) or GeneralSettings(),
         routeiq=_section(RouteiqSettings, root, ("routeiq",), report) or RouteiqSettings(),
+        mcp_servers=_mcp_servers(root, report),
     )
     return config, effective
 
@@ -69,11 +71,13 @@ def _litellm_sections(root: Node, known: Known) -> list[tuple[Path, type[BaseMod
     """The sections in LiteLLM's words, with what LiteLLM knows there."""
     models = root.get(("model_list",))
     count = len(models.value) if models is not None and isinstance(models.value, list) else 0
+    servers = _names_below(root, "mcp_servers")
     return [
         (("router_settings",), RouterSettings, known.router_settings.__contains__),
         (("router_settings", "retry_policy"), RetryPolicy, known.retry_policy.__contains__),
         (("litellm_settings",), LitellmSettings, known.litellm_settings.__contains__),
         (("general_settings",), GeneralSettings, known.general_settings.__contains__),
+        *((("mcp_servers", name), McpServerSettings, known.mcp_servers.__contains__) for name in servers),
         *((("model_list", index, "litellm_params"), LitellmParams, known.is_param) for index in range(count)),
     ]
 
@@ -91,6 +95,11 @@ def _cut(root: Node, path: Path, served: Collection[str], is_known: Callable[[st
         else:
             report.error(mark, (*path, name), "is not a known setting", did_you_mean(name, served))
         del node.value[name]
+
+
+def _names_below(root: Node, section: str) -> tuple[str, ...]:
+    node = root.get((section,))
+    return tuple(node.value) if node is not None and isinstance(node.value, dict) else ()
 
 
 def _warn_shown_only(root: Node, known: Known, report: Report) -> None:
@@ -116,6 +125,15 @@ def _models(root: Node, report: Report) -> tuple[tuple[int, ModelEntry], ...]:
         return ()
     entries = ((i, _section(ModelEntry, root, ("model_list", i), report)) for i in range(len(node.value)))
     return tuple((index, entry) for index, entry in entries if entry is not None)
+
+
+def _mcp_servers(root: Node, report: Report) -> tuple[tuple[str, McpServerSettings], ...]:
+    node = root.get(("mcp_servers",))
+    if node is not None and node.value is not None and not isinstance(node.value, dict):
+        report.error(node.mark, ("mcp_servers",), "must be a map of servers by name")
+    names = _names_below(root, "mcp_servers")
+    entries = ((name, _section(McpServerSettings, root, ("mcp_servers", name), report)) for name in names)
+    return tuple((name, entry) for name, entry in entries if entry is not None)
 
 
 def _section(model: type[M], root: Node, path: Path, report: Report) -> M | None:

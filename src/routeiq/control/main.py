@@ -39,7 +39,8 @@ from routeiq.ledger.ingest import Ingester, Observer, Trouble, node_name
 from routeiq.ledger.target import Opener, Target, opener
 from routeiq.observe import logs, metrics
 from routeiq.process.feed import Feed
-from routeiq.process.server import listen, make_server
+from routeiq.process.listener import listen
+from routeiq.process.server import make_server
 from routeiq.store.accounts import Accounts
 from routeiq.store.alerts import AlertRepository
 from routeiq.store.compiled import Rules

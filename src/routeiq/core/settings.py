@@ -64,6 +64,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
     json_logs: bool = False
+    agents: bool = False
+    """Whether there is a process with MCP."""
 
     def __repr__(self) -> str:
         return f"ServerSettings(host={self.host!r}, port={self.port!r}, state_dir={self.state_dir!r})"

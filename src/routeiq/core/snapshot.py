@@ -13,6 +13,7 @@ import msgspec
 
 from routeiq.core.accounts import Accounts
 from routeiq.core.keys import BudgetLimit, Key, Subject
+from routeiq.core.mcp import Mcp
 from routeiq.core.money import Prices
 from routeiq.core.policies import UsagePolicy
 from routeiq.core.routing import AutoModel, Choosing, Traits
@@ -385,6 +386,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """`store_model_in_db`: deployments in the database are served and may be changed."""
     stored: int = -1
     """The revision of the database this was built with; -1 when it could not be read."""
+    mcp: Mcp | None = None
     drop_unpriced: bool = False
     """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
 

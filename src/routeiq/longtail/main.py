@@ -19,7 +19,8 @@ from routeiq.longtail.face import Face
 from routeiq.longtail.sdk import Sdk, SdkMissing
 from routeiq.observe import logs
 from routeiq.process.feed import Feed
-from routeiq.process.server import listen, make_server
+from routeiq.process.listener import listen
+from routeiq.process.server import make_server
 
 THREADS = 64
 """Calls at once to providers that LiteLLM has only blocking code for."""

@@ -69,18 +69,23 @@ def assemble(snapshot: Snapshot) -> tuple[Stage, ...]:
 def compile_plan(snapshot: Snapshot, services: Services) -> Plan:
     """The plan workers serve by. Raises `KeyError` or `ValueError` for a Snapshot that can't be served."""
     plan = Plan(snapshot, services, assemble(snapshot), run)
+    take(snapshot, services)
+    services.library.prepare(snapshot.deployments)
+    return plan
+
+
+def take(snapshot: Snapshot, services: Services) -> None:
+    """Give the services what a new Snapshot says of keys, limits and connections."""
     services.keys.adopt(snapshot.auth, snapshot.access_groups)
     services.runs.adopt(snapshot.runs)
     services.policies.adopt(snapshot.policies)
     services.share(snapshot.shared, snapshot.timeouts.total)
     services.journal.limits = snapshot.journal
-    services.library.prepare(snapshot.deployments)
     limits = services.pool.limits
     limits.connect_seconds = snapshot.timeouts.connect
     limits.per_host = snapshot.limits.pool_per_host
     limits.idle_seconds = snapshot.limits.pool_idle_seconds
     services.pool.resolver.ttl = snapshot.limits.dns_ttl
-    return plan
 
 
 def run(exchange: Exchange) -> None:

@@ -1,1 +1,1 @@
-"""What the processes under the supervisor share that serve HTTP on a Unix socket: the feed, the server."""
+"""What the processes under the supervisor share: the feed, servers of HTTP, questions to the control plane."""

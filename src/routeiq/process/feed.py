@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from routeiq.core.messages import Drain, Frames, Message, Publish, Ready, Refused, frame
 
@@ -25,7 +26,7 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def follow(self, serving: asyncio.Task[None]) -> float:
+    async def follow(self, serving: asyncio.Task[Any]) -> float:
         """Answer each Snapshot with what `adopt` says of it, until told to drain or until `serving` has ended.
 
         Returns for how many seconds to drain, 0 when the supervisor is gone.

@@ -44,6 +44,7 @@ class Programs:
     control: tuple[str, ...]
     worker: tuple[str, ...]
     longtail: tuple[str, ...]
+    agents: tuple[str, ...]
 
 
 def installed_programs() -> Programs:
@@ -54,4 +55,5 @@ def installed_programs() -> Programs:
         control=(*module, "routeiq.control"),
         worker=(*module, "routeiq.worker"),
         longtail=(*module, "routeiq.longtail"),
+        agents=(*module, "routeiq.agents"),
     )

@@ -4,7 +4,7 @@ state_dir/               0700
     supervisor.lock      held by the one supervisor; its process id inside
     counters.bin, .names the counters all processes share
     journal/             the Journal's segments
-    run/                 sockets: supervisor.sock, control.sock, longtail.sock
+    run/                 sockets: supervisor.sock, control.sock, longtail.sock, agents.sock
     routeiq.db           the ledger
 """
 
@@ -59,6 +59,11 @@ class StateDir:
         return self.run / "longtail.sock"
 
     @property
+    def agents_socket(self) -> Path:
+        """Where the process with MCP listens."""
+        return self.run / "agents.sock"
+
+    @property
     def admin_socket(self) -> Path:
         """Where the supervisor takes commands."""
         return self.run / "supervisor.sock"
@@ -70,7 +75,7 @@ class StateDir:
         os.close(self._lock)
 
     def _remove_sockets(self) -> None:
-        for socket in (self.control_socket, self.longtail_socket, self.admin_socket):
+        for socket in (self.control_socket, self.longtail_socket, self.agents_socket, self.admin_socket):
             socket.unlink(missing_ok=True)
 
     def _remove_elsewhere(self) -> None:

@@ -56,6 +56,7 @@ class Supervisor:
         self._programs = programs
         self._workers: list[Child] = []
         self._control: Child | None = None
+        self._agents: Child | None = None
         self._longtail: Callable[[], Child]
         self._others: list[Child] = []
         """The process with LiteLLM's SDK, where a deployment needs it; and any that is being drained."""
@@ -113,7 +114,7 @@ class Supervisor:
         self._state = StateDir(Path(server.state_dir))
         try:
             with listen(server.host, server.port) as listener:
-                prepare_counters(self._state.path, server.workers + 1)
+                prepare_counters(self._state.path, _columns(server))
                 self._make_children(listener)
                 admin = await serve_admin(self._state.admin_socket, {"reload": self.reload, "status": self._status})
                 await asyncio.gather(*(child.start() for child in self._children()))
@@ -134,12 +135,13 @@ class Supervisor:
             self._state.close()
 
     def _children(self) -> list[Child]:
-        """The control plane, the workers, then the others."""
-        return [*([self._control] if self._control else []), *self._workers, *self._others]
+        """The control plane, the workers, the process with MCP, then the others."""
+        single = [child for child in (self._control, self._agents) if child is not None]
+        return [*single[:1], *self._workers, *single[1:], *self._others]
 
     def _make_children(self, listener: socket.socket) -> None:
         server, state = self._server, self._state
-        columns = str(server.workers + 1)
+        columns = str(_columns(server))
         certificate = self._options.ssl_certfile or server.ssl_certfile
         private = self._options.ssl_keyfile or server.ssl_keyfile
         tls = ("--certfile", certificate, "--keyfile", private) if certificate and private else ()
@@ -167,7 +169,12 @@ class Supervisor:
         def worker(column: int, feed: int) -> tuple[str, ...]:
             own = ("--fd", str(listener.fileno()), "--feed", str(feed), "--column", str(column))
             sockets = ("--control", str(state.control_socket), "--longtail", str(state.longtail_socket))
-            return (*self._programs.worker, *own, *shared, *sockets, *tls)
+            agents = ("--agents", str(state.agents_socket)) if server.agents else ()
+            return (*self._programs.worker, *own, *shared, *sockets, *agents, *tls)
+
+        def agents(feed: int) -> tuple[str, ...]:
+            own = ("--feed", str(feed), "--column", str(server.workers + 1), "--socket", str(state.agents_socket))
+            return (*self._programs.agents, *own, *shared, "--control", str(state.control_socket))
 
         def longtail() -> Child:
             command = (*self._programs.longtail, "--socket", str(state.longtail_socket), "--feed")
@@ -191,6 +198,10 @@ class Supervisor:
             )
             for column in range(1, server.workers + 1)
         ]
+        if server.agents:
+            self._agents = Child(
+                "agents", agents, environment=environment, changed=self._changed.set, relay=self._invalidate
+            )
         self._longtail = longtail
         if self._serving.longtail:
             self._others.append(longtail())
@@ -225,8 +236,8 @@ class Supervisor:
         self._forget()
 
     def _invalidate(self, message: Invalidate) -> None:
-        for worker in self._workers:
-            worker.send(message)
+        for child in (*self._workers, *([self._agents] if self._agents else [])):
+            child.send(message)
 
     def _rebuild(self, message: Rebuild) -> None:
         self._keep(asyncio.create_task(self._answer_rebuild(message)))
@@ -358,12 +369,13 @@ class Supervisor:
         return True
 
     async def _stop(self) -> None:
-        """Workers first, what they ask next, then the control plane, which takes the last Events into the ledger."""
+        """Who serves clients first, what they ask next, then the control plane, which takes in the last Events."""
         seconds = self._serving.drain_seconds
         log.info("draining, for %g s at most", seconds)
-        for worker in self._workers:
-            worker.stop(seconds)
-        await self._gone(self._workers, seconds + 1)
+        serving = [*self._workers, *([self._agents] if self._agents else [])]
+        for child in serving:
+            child.stop(seconds)
+        await self._gone(serving, seconds + 1)
         others = list(self._others)
         for child in others:
             child.stop(OTHERS_DRAIN_SECONDS)
@@ -389,3 +401,8 @@ class Supervisor:
                     await self._wait_change()
             except TimeoutError:
                 self._reap()
+
+
+def _columns(server: ServerSettings) -> int:
+    """Of the shared counters: the control plane's, one a worker, one for the process with MCP."""
+    return server.workers + 1 + server.agents

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from routeiq.core.snapshot import RESPONSES
 from routeiq.pipeline.attempt import unpack
 from routeiq.pipeline.call import signature
+from routeiq.process.ask import Question
 from routeiq.providers import errors
-from routeiq.worker.ask import Question
 
 if TYPE_CHECKING:
     from routeiq.pipeline.plan import Route

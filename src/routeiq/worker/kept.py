@@ -10,8 +10,8 @@ import msgspec
 from routeiq.core import responses
 from routeiq.core.errors import BadRequest, ErrorBody, Overloaded
 from routeiq.core.responses import Conversation, KeptResponse
+from routeiq.process.ask import ask
 from routeiq.transport.pool import Origin
-from routeiq.worker.ask import ask
 
 ANSWER_SECONDS = 3.0
 """A client waits: for its conversation, or for the last part of an answer that is being kept."""

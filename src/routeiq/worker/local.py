@@ -20,8 +20,8 @@ from routeiq.worker import models
 from routeiq.worker.routes import MODEL_PREFIXES
 
 if TYPE_CHECKING:
-    from routeiq.worker.heads import Request
-    from routeiq.worker.http import ClientConnection
+    from routeiq.process.heads import Request
+    from routeiq.process.http import ClientConnection
     from routeiq.worker.server import Worker
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"

@@ -24,14 +24,17 @@ from routeiq.governance.reserving import Turns
 from routeiq.ledger.journal import JournalWriter
 from routeiq.observe import logs
 from routeiq.pipeline.assembly import assemble
+from routeiq.process.credentials import Credentials
+from routeiq.process.http import ClientConnection
+from routeiq.process.lookup import ControlDirectory
 from routeiq.routing.sessions import Sessions
 from routeiq.transport.pool import Address, Pool
-from routeiq.worker.credentials import Credentials
 from routeiq.worker.feed import Feed
-from routeiq.worker.http import ClientConnection
 from routeiq.worker.kept import ControlResponses
-from routeiq.worker.lookup import ControlDirectory
 from routeiq.worker.server import Worker
+
+PATIENCE_SECONDS = 10.0
+"""How long a request waits for a process that is being started."""
 
 log = logging.getLogger("routeiq.worker")
 
@@ -46,6 +49,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--control", required=True, help="the control plane's Unix socket")
     parser.add_argument("--longtail", default="", help="the Unix socket of the process with LiteLLM's SDK")
+    parser.add_argument("--agents", default="", help="the Unix socket of the process with MCP, where there is one")
     parser.add_argument("--certfile")
     parser.add_argument("--keyfile")
     return parser.parse_args(argv)
@@ -116,7 +120,8 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail,
         slots=slots, turns=turns, sessions=Sessions(args.state),
     )  # fmt: skip
-    return Worker(services, snapshot, services.pool.origin(address))
+    agents = services.pool.origin(Address(path=args.agents, patience=PATIENCE_SECONDS)) if args.agents else None
+    return Worker(services, snapshot, services.pool.origin(address), agents)
 
 
 def _adopt(worker: Worker, encoded: bytes) -> Ready | Refused:

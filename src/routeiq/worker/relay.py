@@ -1,4 +1,4 @@
-"""Paths that are not the worker's own, passed on as bytes to the control plane over its Unix socket."""
+"""Paths that are not the worker's own, passed on as bytes to the process that owns them over its Unix socket."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from routeiq.pipeline.answer import error_head, reason
 from routeiq.transport.call import Call, UpstreamBroken
 
 if TYPE_CHECKING:
-    from routeiq.worker.heads import Request
-    from routeiq.worker.http import ClientConnection
+    from routeiq.process.heads import Request
+    from routeiq.process.http import ClientConnection
+    from routeiq.transport.pool import Origin
     from routeiq.worker.server import Worker
 
 PRIVATE = b"/internal"
-"""Paths of the control plane that only processes of ours may ask."""
+"""Paths that only processes of ours may ask."""
+AGENTS = (b"/mcp", b"/mcp-rest", b"/mcp-proxy", b"/v1/mcp", b"/llmrouter/mcp")
+"""What the process with MCP owns, with all below."""
+_METADATA = (b"/.well-known/oauth-protected-resource", b"/.well-known/oauth-authorization-server")
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )
 
 
 class Relay(Call):
-    """One relayed request. The control plane being down is the client's 503, never a hang."""
+    """One relayed request. The other process being down is the client's 503, never a hang."""
 
-    __slots__ = ("_begun", "_connection", "_head", "_length", "_request", "_worker")
+    __slots__ = ("_begun", "_connection", "_down", "_head", "_length", "_origin", "_request")
 
-    def __init__(self, worker: Worker, connection: ClientConnection, request: Request) -> None:
+    def __init__(self, origin: Origin, connection: ClientConnection, request: Request, down: Overloaded) -> None:
+        """`down` is what the client is told while nobody answers at `origin`."""
         super().__init__()
-        self._worker = worker
+        self._origin = origin
+        self._down = down
         self._connection = connection
         self._request = request
         self._begun = False
@@ -46,7 +52,7 @@ class Relay(Call):
             self._refuse(UnknownPath(f"There is no {request.path.decode('latin-1')[:200]} here."))
             return
         target = request.path + (b"?" + request.query if request.query else b"")
-        # The control plane has no HEAD of its own, and an answer to one ends where no parser sees it.
+        # The others have no HEAD of their own, and an answer to one ends where no parser sees it.
         method = b"GET" if request.method == b"HEAD" else request.method
         head = [b"%b %b HTTP/1.1\r\n" % (method, target)]
         head += [
@@ -59,7 +65,7 @@ class Relay(Call):
         head.append(b"content-length: %d\r\n\r\n" % len(request.body))
         self.payload = (b"".join(head), request.body)
         self.size = len(request.body)
-        self._worker.control.send(self)
+        self._origin.send(self)
 
     def on_head(self, status: int, headers: list[Header]) -> None:
         self._begun = True
@@ -88,9 +94,7 @@ class Relay(Call):
         if self._begun:
             self._connection.abort(self)
         else:
-            self._refuse(
-                Overloaded("The control plane is not available right now.", code="control_unavailable", retry_after=1.0)
-            )
+            self._refuse(self._down)
 
     def client_gone(self) -> None:
         """Stop asking."""
@@ -108,6 +112,23 @@ class Relay(Call):
 
     def _refuse(self, error: GatewayError) -> None:
         self._connection.respond(self, error_head(None, error), error.body())
+
+
+def relay(worker: Worker, connection: ClientConnection, request: Request) -> None:
+    """Pass a request on to the process that owns its path."""
+    if worker.agents is not None and for_agents(request.path):
+        down = Overloaded("MCP is not available right now.", code="agents_unavailable", retry_after=1.0)
+        Relay(worker.agents, connection, request, down).start()
+    else:
+        down = Overloaded("The control plane is not available right now.", code="control_unavailable", retry_after=1.0)
+        Relay(worker.control, connection, request, down).start()
+
+
+def for_agents(path: bytes) -> bool:
+    """Whether a path belongs to the process with MCP: `AGENTS`, one server's `/{server}/mcp`, metadata about them."""
+    if path.startswith(AGENTS):
+        return any(path == prefix or path.startswith(prefix + b"/") for prefix in AGENTS)
+    return (path.endswith(b"/mcp") and path.count(b"/") == 2) or path.startswith(_METADATA)
 
 
 def _is_private(path: bytes) -> bool:

@@ -27,8 +27,8 @@ from routeiq.worker.forward import forward
 from routeiq.worker.local import HEAD, Answer
 
 if TYPE_CHECKING:
-    from routeiq.worker.heads import Request
-    from routeiq.worker.http import ClientConnection
+    from routeiq.process.heads import Request
+    from routeiq.process.http import ClientConnection
     from routeiq.worker.server import Worker
 
 log = logging.getLogger("routeiq.worker")

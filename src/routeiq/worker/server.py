@@ -24,12 +24,12 @@ from routeiq.pipeline.answer import error_head
 from routeiq.pipeline.plan import Plan, Route
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import abandon, check_room, settle
+from routeiq.process.heads import Heads, Request
+from routeiq.process.http import ClientConnection
 from routeiq.providers.dialects.responses import ResponsesRequest
 from routeiq.transport.pool import Origin
 from routeiq.worker import explain, local
-from routeiq.worker.heads import Heads, Request
-from routeiq.worker.http import ClientConnection
-from routeiq.worker.relay import Relay
+from routeiq.worker.relay import relay
 from routeiq.worker.responses import ResponseAnswer, matched
 from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route, with_query_key
 
@@ -62,9 +62,11 @@ class Served(Exchange, eq=False):
 class Worker:
     """State of one worker process. `plan` is swapped between two requests and never changed."""
 
-    def __init__(self, services: Services, snapshot: Snapshot, control: Origin) -> None:
+    def __init__(self, services: Services, snapshot: Snapshot, control: Origin, agents: Origin | None = None) -> None:
+        """`control` and `agents` are the processes that own what is not served here."""
         self.services = services
         self.control = control
+        self.agents = agents
         self.outbox = services.outbox
         self.heads = Heads()
         self.draining = False
@@ -134,7 +136,7 @@ class Worker:
         if response is not None:
             ResponseAnswer(self, connection, request, response).run("response")
             return
-        Relay(self, connection, request).start()
+        relay(self, connection, request)
 
     def _by_path(self, connection: ClientConnection, request: Request) -> bool:
         """Serve a request whose path names the model; False when it does not."""

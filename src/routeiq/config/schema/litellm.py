@@ -69,3 +69,4 @@ class LitellmSettings(Section):
     budget_duration: BudgetDuration | None = None
     drop_params: Flag = False
     enable_azure_ad_token_refresh: Flag = False
+    mcp_aliases: dict[str, Name] = Field(default_factory=dict)

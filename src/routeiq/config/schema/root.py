@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
+from routeiq.config.schema.mcp import McpServerSettings
 from routeiq.config.schema.model_list import ModelEntry
 from routeiq.config.schema.routeiq import RouteiqSettings
 from routeiq.config.schema.router import RouterSettings
 
 SECTIONS = (
-    "model_list", "credential_list", "router_settings", "litellm_settings", "general_settings", "routeiq",
-    "environment_variables",
+    "model_list", "mcp_servers", "credential_list", "router_settings", "litellm_settings", "general_settings",
+    "routeiq", "environment_variables",
 )  # fmt: skip
 """Top-level names that are served; `include` is consumed while files are read."""
 
@@ -26,3 +27,5 @@ class Config:
     litellm: LitellmSettings = field(default_factory=LitellmSettings)
     general: GeneralSettings = field(default_factory=GeneralSettings)
     routeiq: RouteiqSettings = field(default_factory=RouteiqSettings)
+    mcp_servers: tuple[tuple[str, McpServerSettings], ...] = ()
+    """In the order of the file, by name."""

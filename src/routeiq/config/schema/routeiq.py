@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from routeiq.config.schema.mcp import McpSettings
 from routeiq.config.schema.routing import AutoModelSettings
 from routeiq.config.schema.types import (
     Amount,
@@ -205,5 +206,6 @@ class RouteiqSettings(Section):
     export: ExportSettings | None = None
     runs: RunSettings = RunSettings()
     shared: SharedSettings = SharedSettings()
+    mcp: McpSettings = McpSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)
     auto_models: dict[Name, AutoModelSettings] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Asks the control plane about who this worker does not know."""
+"""Asks the control plane about who this process does not know."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import quote
 import msgspec
 
 from routeiq.core.keys import EndUser, Key, Subject
+from routeiq.process.ask import ask
 from routeiq.transport.pool import Origin
-from routeiq.worker.ask import ask
 
 ANSWER_SECONDS = 5.0
 T = TypeVar("T")

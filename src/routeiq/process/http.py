@@ -10,19 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import httptools
 
 from routeiq.core.errors import BadRequest, GatewayError
 from routeiq.pipeline.answer import error_head
-from routeiq.worker.heads import Request
-from routeiq.worker.parsing import GATHER, RequestParsing, Serving
+from routeiq.process.heads import Request
+from routeiq.process.parsing import GATHER, Host, RequestParsing, Serving
 
-if TYPE_CHECKING:
-    from routeiq.worker.server import Worker
-
-log = logging.getLogger("routeiq.worker")
+log = logging.getLogger("routeiq.process")
 
 PIPELINED = 16
 """Requests a client may send ahead of their answers before it is no longer read from."""
@@ -45,8 +42,8 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         "_unsent",
     )
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__(worker)
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
         self._transport: asyncio.Transport | None = None
         self._head_key = b""
         """What to remember the head of the request that is being parsed under."""
@@ -62,12 +59,12 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.deadline = self._worker.now() + self._worker.timeouts.client_header
-        self._worker.opened(self)
+        self.deadline = self._host.now() + self._host.timeouts.client_header
+        self._host.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._worker.closed(self)
+        self._host.closed(self)
         self._queue.clear()
         serving, self.serving = self.serving, None
         if serving is not None:
@@ -83,11 +80,11 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             if not data:
                 return
         elif self._between and self._request is None and not self._queue and not self._congested:
-            worker = self._worker
-            self._head_key, known = worker.heads.find(data, worker.limits.max_body)
+            host = self._host
+            self._head_key, known = host.heads.find(data, host.limits.max_body)
             if known is not None:
                 self._request = known
-                worker.serve(self, known)
+                host.serve(self, known)
                 return
         self._head_bytes += len(data)
         busy = self._request is not None
@@ -111,18 +108,18 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
                 self._fault = BadRequest(f"The request is not valid HTTP/1.1: {error}", code="invalid_http")
         if self._fault is not None:
             self._refuse(self._fault)
-        elif self._head_bytes > self._worker.limits.max_head:
+        elif self._head_bytes > self._host.limits.max_head:
             self._refuse(BadRequest("The request's headers are too large.", status=431, code="headers_too_large"))
         elif self._head_done:
             if self.serving is None:
-                self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+                self.deadline = self._host.now() + self._host.timeouts.client_body_idle
             if self._body_length > GATHER:
                 self._raw_left = self._body_length - self._body_size
 
     def pause_writing(self) -> None:
         self._congested = True
         self._unsent = math.inf
-        self.deadline = self._worker.now() + STALLED
+        self.deadline = self._host.now() + STALLED
         if self.serving is not None:
             self.serving.client_slow()
 
@@ -132,18 +129,18 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             self.deadline = math.inf
             self.serving.client_ready()
         else:
-            self.deadline = self._worker.now() + self._worker.timeouts.client_keepalive
+            self.deadline = self._host.now() + self._host.timeouts.client_keepalive
             self._next()
 
-    # worker.parsing
+    # parsing
 
     def _take(self, request: Request) -> None:
         if self._request is None and not self._queue and not self._congested:
             self._request = request
             if self._head_key:
-                self._worker.heads.remember(self._head_key, request)
+                self._host.heads.remember(self._head_key, request)
                 self._head_key = b""
-            self._worker.serve(self, request)
+            self._host.serve(self, request)
         else:
             self._queue.append(request)
             if len(self._queue) >= PIPELINED and self._transport is not None and not self._held:
@@ -157,9 +154,9 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         transport, request = self._transport, self._request
         if serving is not self.serving or transport is None or request is None:
             return
-        close = request.close or self._worker.draining
+        close = request.close or self._host.draining
         ending = b"\r\nConnection: close\r\n\r\n" if close else b"\r\n\r\n"
-        outbox = self._worker.outbox
+        outbox = self._host.outbox
         if request.method == b"HEAD":
             outbox.send(transport, b"%bContent-Length: %d%b" % (head, len(body), ending), close)
         elif len(body) > GATHER:
@@ -176,7 +173,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         if request.http10:
             request.close = True
             self._pending_head = head + b"Connection: close\r\n\r\n"
-        elif request.close or self._worker.draining:
+        elif request.close or self._host.draining:
             request.close = True
             self._pending_head = head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         else:
@@ -191,9 +188,9 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         if head:
             self._pending_head = b""
         if request.http10:
-            self._worker.outbox.send(transport, head + data)
+            self._host.outbox.send(transport, head + data)
         else:
-            self._worker.outbox.send(transport, b"%b%x\r\n%b\r\n" % (head, len(data), data))
+            self._host.outbox.send(transport, b"%b%x\r\n%b\r\n" % (head, len(data), data))
 
     def end(self, serving: object, data: bytes = b"") -> None:
         """The regular end of a stream; `data` is its last chunk, which leaves after the Event is written."""
@@ -207,8 +204,8 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             tail = b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(data), data)
         else:
             tail = head + b"0\r\n\r\n"
-        close = request.close or self._worker.draining
-        self._worker.outbox.send(transport, tail, close)
+        close = request.close or self._host.draining
+        self._host.outbox.send(transport, tail, close)
         self._answered(close)
 
     def abort(self, serving: object) -> None:
@@ -219,7 +216,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         self._pending_head = b""
         self.close()
 
-    # from the worker
+    # from the host
 
     def serve_as(self, serving: Serving) -> None:
         """What this connection's request has become; called before any of the answer."""
@@ -233,7 +230,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             if unsent < self._unsent:
                 # It does read, if slowly.
                 self._unsent = unsent
-                self.deadline = self._worker.now() + STALLED
+                self.deadline = self._host.now() + STALLED
                 return
         if self.serving is None and (self._head_done or self._head_bytes):
             self._refuse(BadRequest("The request did not arrive in time.", status=408, code="request_timeout"))
@@ -252,7 +249,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what is already written."""
-        self._worker.outbox.flush()
+        self._host.outbox.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -265,14 +262,14 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             self._queue.clear()
             return
         if self._queue:
-            self._worker.soon(self._next)
+            self._host.soon(self._next)
         elif self._expecting:
             self._continue()
         if not self._congested:
-            timeouts = self._worker.timeouts
+            timeouts = self._host.timeouts
             pending = self._head_done or self._head_bytes
             seconds = timeouts.client_body_idle if pending else timeouts.client_keepalive
-            self.deadline = self._worker.now() + seconds
+            self.deadline = self._host.now() + seconds
 
     def _next(self) -> None:
         """Serve the next of the requests that came ahead, unless the client does not take the answers."""
@@ -283,12 +280,12 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         if self._held and len(self._queue) < PIPELINED:
             self._held = False
             transport.resume_reading()
-        self._worker.serve(self, request)
+        self._host.serve(self, request)
 
     def _continue(self) -> None:
         self._expecting = False
         if self._transport is not None:
-            self._worker.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._host.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _finish_upgrade(self, data: bytes) -> None:
         """Go on with a request that asked for an upgrade, which a server may ignore (RFC 9110 7.8).
@@ -311,7 +308,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             self._body = []
             self._take(request)
         else:
-            self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+            self.deadline = self._host.now() + self._host.timeouts.client_body_idle
 
     def _refuse(self, error: GatewayError) -> None:
         """Answer what can't be served and close: after a broken request nothing that follows can be trusted."""
@@ -319,7 +316,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
         self._fault = error
         if transport is None or transport.is_closing():
             return
-        self._worker.outbox.flush()  # answers to earlier requests go first
+        self._host.outbox.flush()  # answers to earlier requests go first
         if transport.is_closing():
             return
         self._queue.clear()
@@ -333,7 +330,7 @@ class ClientConnection(RequestParsing, asyncio.Protocol):
             if transport.can_write_eof():
                 # RFC 9112 9.6: closed at once, a client that is still sending would be reset before it reads this.
                 transport.write_eof()
-                self.deadline = self._worker.now() + LINGER
+                self.deadline = self._host.now() + LINGER
             else:
                 transport.close()
         else:

@@ -1,4 +1,4 @@
-"""What this worker knows of credentials: asked for once, renewed behind the back of requests."""
+"""What this process knows of credentials: asked for once, renewed behind the back of requests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import msgspec
 
 from routeiq.core.errors import ErrorBody, ErrorObject, UpstreamError
 from routeiq.core.snapshot import Deployment, Signing
+from routeiq.process.ask import ask
 from routeiq.providers.signing import Signer
 from routeiq.providers.signing.grant import Grant, SourceError, make_signer, renewal, static_grant
 from routeiq.transport.pool import Origin
-from routeiq.worker.ask import ask
 
-log = logging.getLogger("routeiq.worker.credentials")
+log = logging.getLogger("routeiq.process.credentials")
 
 ANSWER_SECONDS = 30.0
 """For the first credentials the control plane may have to ask far away."""
@@ -45,7 +45,7 @@ class _Held:
 
 
 class Credentials:
-    """`providers.signing.CredentialSource` of a worker, over the control plane's Unix socket."""
+    """`providers.signing.CredentialSource` of one process, over the control plane's Unix socket."""
 
     def __init__(
         self, control: Origin, clock: Callable[[], float] = time.time, patience: float = PATIENCE_SECONDS

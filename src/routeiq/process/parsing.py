@@ -10,10 +10,15 @@ import httptools
 
 from routeiq.core.errors import BadRequest, BodyTooLarge, GatewayError
 from routeiq.core.exchange import Header
-from routeiq.worker.heads import Request
+from routeiq.process.heads import Request
 
 if TYPE_CHECKING:
-    from routeiq.worker.server import Worker
+    from collections.abc import Callable
+
+    from routeiq.core.snapshot import Limits, Timeouts
+    from routeiq.process.heads import Heads
+    from routeiq.process.http import ClientConnection
+    from routeiq.transport.outbox import Outbox
 
 GATHER = 64 * 1024
 """Bodies above this go past the parser, and answers are written in two pieces instead of being joined."""
@@ -32,6 +37,29 @@ class Serving(Protocol):
         """The client has caught up."""
 
 
+class Host(Protocol):
+    """Whose connections these are: a worker, or the process with MCP."""
+
+    limits: Limits
+    timeouts: Timeouts
+    heads: Heads
+    outbox: Outbox
+    now: Callable[[], float]
+    draining: bool
+
+    def opened(self, connection: ClientConnection) -> None:
+        """A client connected."""
+
+    def closed(self, connection: ClientConnection) -> None:
+        """A client is gone."""
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Run in the next turn of the loop."""
+
+    def serve(self, connection: ClientConnection, request: Request) -> None:
+        """Take one request, and say by `connection.serve_as` what has become of it."""
+
+
 class RequestParsing:
     """What httptools calls, method by method. Whoever is connected says what becomes of a request: `_take`."""
 
@@ -47,19 +75,19 @@ class RequestParsing:
         "_head_bytes",
         "_head_done",
         "_headers",
+        "_host",
         "_parser",
         "_queue",
         "_raw_left",
         "_request",
         "_upgrading",
         "_url",
-        "_worker",
         "deadline",
         "serving",
     )
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._parser = httptools.HttpRequestParser(self)
         self.serving: Serving | None = None
         """What is being worked at."""
@@ -103,11 +131,11 @@ class RequestParsing:
         self._body_length = 0
         self._between = False
         if self.serving is None:
-            self.deadline = self._worker.now() + self._worker.timeouts.client_header
+            self.deadline = self._host.now() + self._host.timeouts.client_header
 
     def on_url(self, url: bytes) -> None:
         self._url = self._url + url if self._url else url
-        if len(self._url) > self._worker.limits.max_url:
+        if len(self._url) > self._host.limits.max_url:
             self._fault = BadRequest("The request's URL is too long.", status=414, code="url_too_long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -115,7 +143,7 @@ class RequestParsing:
 
     def on_headers_complete(self) -> None:
         self._head_done = True
-        limits = self._worker.limits
+        limits = self._host.limits
         headers = self._headers
         self._head = headers
         self._fields = fields = dict(headers)
@@ -169,7 +197,7 @@ class RequestParsing:
         self._expecting = False
         self._body.append(data)
         self._body_size += len(data)
-        if self._body_size > self._worker.limits.max_body:
+        if self._body_size > self._host.limits.max_body:
             self._fault = self._too_large()
             self._body = []
 
@@ -180,7 +208,7 @@ class RequestParsing:
             self._body.append(data)
             self._raw_left = left - len(data)
             if self.serving is None:
-                self.deadline = self._worker.now() + self._worker.timeouts.client_body_idle
+                self.deadline = self._host.now() + self._host.timeouts.client_body_idle
             return b""
         self._body.append(data if len(data) == left else data[:left])
         self._raw_left = 0
@@ -219,4 +247,4 @@ class RequestParsing:
             self._take(request)
 
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The request body is over the limit of {self._worker.limits.max_body} bytes.")
+        return BodyTooLarge(f"The request body is over the limit of {self._host.limits.max_body} bytes.")

@@ -1,0 +1,133 @@
+"""MCP, as this process serves it: which path is what, and who may come in.
+
+/mcp                          every server the key may use
+/mcp/{server}, /{server}/mcp  one server, or several and access groups with commas between them
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from routeiq.agents.callers import caller_of
+from routeiq.agents.envelope import check_origin, is_modern
+from routeiq.agents.responder import Responder
+from routeiq.agents.stateful import SESSION, Stateful
+from routeiq.agents.stateless import Stateless
+from routeiq.core.errors import GatewayError, UnknownPath
+from routeiq.core.mcp import Mcp, McpServer
+from routeiq.core.snapshot import Snapshot
+from routeiq.mcp import wire
+from routeiq.mcp.gateway import Gateway
+from routeiq.mcp.sessions import Sessions
+from routeiq.mcp.upstream.channel import Channel
+from routeiq.mcp.upstream.http import HttpChannel
+from routeiq.mcp.view import Place
+from routeiq.mcp.wire import GATEWAY_ERROR, McpError, encode
+from routeiq.process.heads import Request
+from routeiq.transport.pool import Address
+
+if TYPE_CHECKING:
+    from routeiq.agents.server import Agents, Handler
+
+EVERYTHING = Place()
+_METHODS = b"Allow: POST, GET, DELETE\r\n"
+
+
+class McpFace:
+    """`agents.server.Face` of MCP."""
+
+    def __init__(self, agents: Agents) -> None:
+        snapshot = agents.snapshot
+        mcp = snapshot.mcp or Mcp()
+        self._agents = agents
+        self.gateway = Gateway(agents.services, snapshot, mcp, self._open)
+        self.sessions = Sessions(self.gateway)
+        self._stateful = Stateful(self.sessions)
+        self._stateless = Stateless(self.gateway)
+
+    def find(self, request: Request) -> Handler | None:
+        """Everything with `mcp` in its place."""
+        path = request.path
+        if path == b"/mcp" or path.startswith(b"/mcp/") or path.endswith(b"/mcp"):
+            return self._streamable
+        return None
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Serve by another configuration."""
+        self.gateway.adopt(snapshot, snapshot.mcp or Mcp())
+
+    def tidy(self, now: float) -> None:
+        """Let go of what nobody uses."""
+        self.sessions.tidy(now)
+        self._stateless.tidy(now)
+        self.gateway.pool.tidy(now)
+
+    async def close(self) -> None:
+        """End sessions and streams, and let go of servers."""
+        self._stateless.close()
+        await self.sessions.close()
+        await self.gateway.close()
+
+    def _open(self, server: McpServer) -> Channel:
+        services = self._agents.services
+        address = Address(server.scheme, server.host, server.port, server.verify_tls, server.ca_file)
+        return HttpChannel(server, services.pool.origin(address), self.gateway.mcp.max_result)
+
+    async def _streamable(self, request: Request, responder: Responder) -> None:
+        ident: object = None
+        try:
+            check_origin(self.gateway.mcp, request.headers, request.fields)
+            caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
+            place = self._place(request)
+            method = request.method
+            if method == b"POST":
+                found = wire.decode(request.body)
+                if isinstance(found, list):
+                    await self._stateful.batch(request, responder, caller, place, found)
+                    return
+                if isinstance(found, dict) and wire.is_id(found.get("id")):
+                    ident = found["id"]
+                message = wire.check(found)
+                if "method" in message and is_modern(message, request.fields):
+                    await self._stateless.serve(request, responder, caller, place, message)
+                else:
+                    await self._stateful.post(request, responder, caller, place, message)
+            elif method in (b"GET", b"DELETE") and self._has_session(request):
+                await (self._stateful.get if method == b"GET" else self._stateful.delete)(
+                    request, responder, caller, place
+                )
+            else:
+                responder.respond(405, b"", headers=_METHODS if method in (b"GET", b"DELETE") else b"Allow: POST\r\n")
+        except McpError as error:
+            status = error.status or wire.STATUSES.get(error.code, 400)
+            responder.respond(status, encode(wire.refusal(ident, error)))
+        except GatewayError as error:
+            self._refuse(responder, error, ident)
+
+    def _has_session(self, request: Request) -> bool:
+        """Of revisions with sessions; the stateless one has neither method."""
+        version = request.fields.get(b"mcp-protocol-version", b"").strip().decode("latin-1")
+        return SESSION in request.fields and (not version or version in wire.LEGACY)
+
+    def _place(self, request: Request) -> Place:
+        path = request.path
+        if path == b"/mcp" or path == b"/mcp/":
+            names = _words(request.fields.get(b"x-mcp-servers", b"").decode("latin-1"))
+            names += _words(request.fields.get(b"x-mcp-access-groups", b"").decode("latin-1"))
+            return Place(names=names) if names else EVERYTHING
+        part = path.removeprefix(b"/mcp/") if path.startswith(b"/mcp/") else path[1:].removesuffix(b"/mcp")
+        text = unquote(part.rstrip(b"/").decode("latin-1"))
+        place = self.gateway.registry.place(_words(text), f"/mcp/{text}")
+        if place is None:
+            raise UnknownPath(f"There is no MCP server or access group {text[:200]!r} here.")
+        return place
+
+    def _refuse(self, responder: Responder, error: GatewayError, ident: object) -> None:
+        told = McpError(GATEWAY_ERROR, error.message, {"code": error.code or error.kind, "type": error.type})
+        headers = b"WWW-Authenticate: Bearer\r\n" if error.status == 401 else b""
+        responder.respond(error.status, encode(wire.refusal(ident, told)), headers=headers)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())

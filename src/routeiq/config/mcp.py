@@ -1,0 +1,237 @@
+"""Compiles `mcp_servers` and `routeiq.mcp`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from routeiq.config.address import Address, is_loopback, parse_base
+from routeiq.config.context import Context
+from routeiq.config.report import NOWHERE, Path
+from routeiq.config.schema.mcp import McpCost, McpServerSettings
+from routeiq.core import mcp
+from routeiq.core.mcp import Mcp, McpServer
+from routeiq.core.money import nano
+
+ENABLED_ENV = "MCP_GATEWAY_ENABLED"
+CALLS_ENV = "LLMROUTER_ENABLE_MCP_TOOL_INVOCATION"
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TAKEN = frozenset(("sse", "messages", "oauth", "proxy"))
+"""Names under `/mcp/` that are no server's."""
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_TOKENS = {"bearer_token": "Bearer ", "token": "token ", "authorization": ""}
+_SERVED = ("none", "api_key", "basic", *_TOKENS)
+_WEBSOCKET = {"ws": "http", "wss": "https"}
+
+
+def enabled(ctx: Context) -> bool:
+    """Whether there is an MCP gateway: `MCP_GATEWAY_ENABLED`, else `routeiq.mcp.enabled`, else where it has servers."""
+    asked = _flag(ctx, ENABLED_ENV)
+    if asked is None:
+        asked = ctx.config.routeiq.mcp.enabled
+    return bool(ctx.config.mcp_servers) if asked is None else asked
+
+
+def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
+    """The gateway, or `None` where there is none. `host` is where the server listens."""
+    if host is None or not enabled(ctx):
+        return None
+    own = ctx.config.routeiq.mcp
+    calls = _flag(ctx, CALLS_ENV)
+    if calls is None:
+        calls = bool(own.tool_calls)
+    servers = [server for name, settings in ctx.config.mcp_servers if (server := _server(ctx, name, settings))]
+    _check_names(ctx, servers)
+    if servers and not calls:
+        hint = f"set routeiq.mcp.tool_calls or {CALLS_ENV} to true"
+        ctx.warning(("mcp_servers",), "tools are listed and can't be called: calls are not switched on", hint)
+    hosts = own.allowed_hosts
+    if hosts is None:
+        hosts = list(_LOCAL) if is_loopback(host) else []
+    names = ("prefix", "separator", "max_result", "page", "catalog_seconds", "session_seconds", "max_sessions")
+    return Mcp(
+        servers=tuple(servers),
+        calls=calls,
+        hosts=tuple(name.strip("[]").lower() for name in hosts),
+        origins=tuple(origin.rstrip("/").lower() for origin in own.allowed_origins),
+        **{name: value for name in names if (value := getattr(own, name)) is not None},
+    )
+
+
+def digested(found: Mcp | None) -> Mcp | None:
+    """The same without secrets, for a revision."""
+    if found is None:
+        return None
+    return msgspec.structs.replace(
+        found,
+        servers=tuple(
+            McpServer(id=server.id, name=server.name, prefix=_digest(msgspec.json.encode(server, order="sorted")))
+            for server in found.servers
+        ),
+    )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _flag(ctx: Context, name: str) -> bool | None:
+    text = ctx.environ.get(name, "").strip().lower()
+    if not text:
+        return None
+    if text not in _TRUE + _FALSE:
+        ctx.report.error(NOWHERE, (), f"the environment variable {name} must be true or false")
+    return text in _TRUE
+
+
+def _check_names(ctx: Context, servers: list[McpServer]) -> None:
+    """Names, prefixes and ids are each one server's."""
+    taken: dict[str, str] = {}
+    for server in servers:
+        for word in {server.name.lower(), server.prefix.lower(), server.id.lower()}:
+            other = taken.setdefault(word, server.name)
+            if other != server.name:
+                ctx.error(("mcp_servers", server.name), f"is called {word}, and so is the server {other}")
+
+
+def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer | None:
+    path: Path = ("mcp_servers", name)
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        ctx.error(path, "is not a name for a server: 1 to 64 letters, digits, dots, dashes and underscores")
+        return None
+    if settings.alias is not None and not _NAME.fullmatch(settings.alias):
+        ctx.error((*path, "alias"), "must be 1 to 64 letters, digits, dots, dashes and underscores")
+    aliases = ctx.config.litellm.mcp_aliases
+    alias = settings.alias or next((alias for alias, target in aliases.items() if target == name), None)
+    transport = mcp.HTTP if settings.transport == "streamable_http" else settings.transport
+    where: dict[str, Any] = {}
+    if settings.spec_path is not None:
+        ctx.warning((*path, "spec_path"), "OpenAPI documents are not served yet; the server is left out")
+        return None
+    if settings.auth_type not in _SERVED:
+        ctx.warning((*path, "auth_type"), f"{settings.auth_type} is not served yet; the server is left out")
+        return None
+    if transport != mcp.HTTP:
+        ctx.warning((*path, "transport"), f"{transport} is not served yet; the server is left out")
+        return None
+    if transport == mcp.STDIO:
+        if not _command(ctx, settings, path):
+            return None
+        where = {"command": settings.command, "args": tuple(settings.args), "env": settings.env}
+    else:
+        address = _address(ctx, settings, path)
+        if address is None:
+            return None
+        target, _, query = (settings.url or "").partition("?")
+        where = {
+            "scheme": address.scheme,
+            "host": address.host,
+            "port": address.port,
+            "target": (address.path + ("/" if target.endswith("/") else "") or "/") + (f"?{query}" if query else ""),
+            "host_header": address.host_header,
+        }
+        verify = ctx.config.litellm.ssl_verify
+        where |= {"ca_file": verify} if isinstance(verify, str) else {"verify_tls": verify is not False}
+    cost = _cost(ctx, settings, path)
+    return McpServer(
+        id=settings.server_id or _digest(f"{name}|{settings.url}|{transport}|{settings.command}".encode())[:32],
+        name=name,
+        prefix=alias or name,
+        transport=transport,
+        version=settings.protocol_version,
+        headers=_headers(ctx, settings, path),
+        forward=tuple(header.lower() for header in settings.extra_headers),
+        description=settings.description or str(settings.mcp_info.get("description", "")),
+        instructions=settings.instructions or "",
+        info=msgspec.json.encode(settings.mcp_info),
+        access_groups=tuple(settings.access_groups),
+        open=settings.allow_all_keys,
+        allowed=tuple(settings.allowed_tools) if settings.allowed_tools is not None else None,
+        denied=tuple(settings.disallowed_tools),
+        params={tool: tuple(names) for tool, names in settings.allowed_params.items()},
+        titles=settings.tool_name_to_display_name,
+        descriptions=settings.tool_name_to_description,
+        timeout=settings.timeout or McpServer(id="", name="", prefix="").timeout,
+        parallel=settings.max_concurrent_requests,
+        rpm=settings.rpm,
+        cost=nano(cost.default_cost_per_query),
+        costs={tool: nano(each) for tool, each in cost.tool_name_to_cost_per_query.items()},
+        sampling=settings.allow_sampling,
+        elicitation=settings.allow_elicitation,
+        **where,
+    )
+
+
+def _command(ctx: Context, settings: McpServerSettings, path: Path) -> bool:
+    """A process is started only where the operator has listed its command."""
+    if settings.command is None:
+        ctx.error((*path, "command"), "is required for stdio")
+        return False
+    if settings.command not in ctx.config.routeiq.mcp.stdio_commands:
+        hint = "add it to routeiq.mcp.stdio_commands"
+        ctx.warning((*path, "command"), "is not a program that may be run; the server is left out", hint)
+        return False
+    return True
+
+
+def _address(ctx: Context, settings: McpServerSettings, path: Path) -> Address | None:
+    if settings.url is None:
+        if not ctx.broken((*path, "url")):
+            ctx.error((*path, "url"), "is required")
+        return None
+    url = settings.url.partition("?")[0]
+    scheme, _, rest = url.partition("://")
+    if settings.transport == "websocket":
+        url = f"{_WEBSOCKET.get(scheme, '-')}://{rest}"
+    try:
+        address = parse_base(url)
+    except ValueError as error:
+        told = str(error)
+        if settings.transport == "websocket":
+            told = told.replace("http:// or https://", "ws:// or wss://")
+        ctx.error((*path, "url"), told)
+        return None
+    if address.scheme == "http" and address.public and settings.auth_type != "none":
+        ctx.warning((*path, "url"), "sends credentials without TLS")
+    return address
+
+
+def _headers(ctx: Context, settings: McpServerSettings, path: Path) -> dict[str, str]:
+    """Static headers, with the credential over them."""
+    headers = dict(settings.static_headers)
+    token = settings.authentication_token
+    kind = settings.auth_type
+    if kind != "none" and token is None:
+        if not ctx.broken((*path, "authentication_token")):
+            ctx.error((*path, "authentication_token"), f"is required for auth_type {kind}")
+    elif token is not None:
+        if kind == "api_key":
+            headers["X-API-Key"] = token
+        elif kind == "basic":
+            headers["Authorization"] = "Basic " + base64.b64encode(token.encode()).decode()
+        elif kind in _TOKENS:
+            headers["Authorization"] = _TOKENS[kind] + token
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name):
+            ctx.error((*path, "static_headers"), f"{name[:60]!r} is not a header name")
+        elif any((c < " " and c != "\t") or c == "\x7f" for c in value) or not value.isascii():
+            ctx.error((*path, "static_headers", name), "holds characters that can't be in a header")
+    return headers
+
+
+def _cost(ctx: Context, settings: McpServerSettings, path: Path) -> McpCost:
+    """What LiteLLM keeps under `mcp_info.mcp_server_cost_info`."""
+    found = settings.mcp_info.get("mcp_server_cost_info") or {}
+    try:
+        return McpCost.model_validate(found)
+    except ValidationError:
+        ctx.error((*path, "mcp_info", "mcp_server_cost_info"), "must have default_cost_per_query and "
+                  "tool_name_to_cost_per_query, in US dollars")  # fmt: skip
+        return McpCost()

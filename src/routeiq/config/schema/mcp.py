@@ -1,0 +1,73 @@
+"""`mcp_servers`, in LiteLLM's words: https://docs.litellm.ai/docs/mcp. And `routeiq.mcp`, what it has no word for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field
+
+from routeiq.config.schema.types import Amount, Bytes, Flag, Name, Positive, PositiveSeconds, Section, Text
+
+Versions = Literal["auto", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
+
+
+class McpCost(Section):
+    """`mcp_info.mcp_server_cost_info`, in US dollars."""
+
+    default_cost_per_query: Amount = 0.0
+    tool_name_to_cost_per_query: dict[str, Amount] = Field(default_factory=dict)
+
+
+class McpServerSettings(Section):
+    """One of `mcp_servers`."""
+
+    server_id: Name | None = None
+    alias: Name | None = None
+    url: Text | None = None
+    transport: Literal["http", "streamable_http", "sse", "stdio", "websocket"] = "http"
+    protocol_version: Versions = "auto"
+    spec_path: Text | None = None
+    auth_type: Literal[
+        "none", "api_key", "bearer_token", "basic", "authorization", "token", "oauth2", "oauth2_token_exchange",
+        "oauth2_id_jag", "aws_sigv4", "true_passthrough", "oauth_delegate",
+    ] = "none"  # fmt: skip
+    authentication_token: Annotated[
+        Text | None, Field(validation_alias=AliasChoices("authentication_token", "auth_value"))
+    ] = None
+    static_headers: dict[str, str] = Field(default_factory=dict)
+    extra_headers: list[Name] = Field(default_factory=list)
+    command: Text | None = None
+    args: list[str] = Field(default_factory=list)
+    env: dict[str, str] = Field(default_factory=dict)
+    description: str | None = None
+    instructions: str | None = None
+    mcp_info: dict[str, Any] = Field(default_factory=dict)
+    access_groups: list[Name] = Field(default_factory=list)
+    allow_all_keys: Flag = False
+    allowed_tools: list[Text] | None = None
+    disallowed_tools: list[Text] = Field(default_factory=list)
+    allowed_params: dict[str, list[str]] = Field(default_factory=dict)
+    tool_name_to_display_name: dict[str, Name] = Field(default_factory=dict)
+    tool_name_to_description: dict[str, str] = Field(default_factory=dict)
+    timeout: PositiveSeconds | None = None
+    max_concurrent_requests: Positive | None = None
+    rpm: Positive | None = None
+    allow_sampling: Flag = True
+    allow_elicitation: Flag = True
+
+
+class McpSettings(Section):
+    """`routeiq.mcp`."""
+
+    enabled: Flag | None = None
+    tool_calls: Flag | None = None
+    prefix: Literal["always", "conditional", "never"] | None = None
+    separator: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,4}$")] | None = None
+    allowed_hosts: list[Name] | None = None
+    allowed_origins: list[Name] = Field(default_factory=list)
+    max_result: Bytes | None = None
+    page: Positive | None = None
+    catalog_seconds: PositiveSeconds | None = None
+    session_seconds: PositiveSeconds | None = None
+    max_sessions: Positive | None = None
+    stdio_commands: list[Text] = Field(default_factory=list)

@@ -1,0 +1,103 @@
+"""MCP servers behind the gateway, and how their tools are shown, as configuration was compiled to them."""
+
+from __future__ import annotations
+
+import msgspec
+
+HTTP = "http"
+SSE = "sse"
+STDIO = "stdio"
+WEBSOCKET = "websocket"
+OPENAPI = "openapi"
+"""Transports: streamable HTTP, HTTP+SSE of 2024-11-05, a process of ours, text frames, and no MCP server at all."""
+
+ALWAYS = "always"
+CONDITIONAL = "conditional"
+NEVER = "never"
+"""When names of tools and prompts have their server's in front: wherever several servers are shown, where a name is
+taken by two of them, or not at all."""
+
+
+class McpServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One server. `headers`, `env` and `args` may hold secrets."""
+
+    id: str
+    name: str
+    """As configured, unique; the path of its own surface."""
+    prefix: str
+    """What stands in front of its names: its alias, else its name."""
+    transport: str = HTTP
+    version: str = "auto"
+    """The protocol revision it is spoken to in; `auto` finds out."""
+    scheme: str = "https"
+    host: str = ""
+    port: int = 443
+    target: str = "/"
+    """Path and query."""
+    host_header: str = ""
+    trusted: bool = True
+    """Whether its address was written by the operator: others must not lead into private networks."""
+    verify_tls: bool = True
+    ca_file: str | None = None
+    headers: dict[str, str] = {}
+    """Sent with every request: credentials, static headers."""
+    forward: tuple[str, ...] = ()
+    """Names (lower case) of the client's headers that are passed on."""
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    description: str = ""
+    instructions: str = ""
+    info: bytes = b"{}"
+    """`mcp_info` as it is shown: a JSON object."""
+    access_groups: tuple[str, ...] = ()
+    open: bool = False
+    """`allow_all_keys`: every key may use it."""
+    allowed: tuple[str, ...] | None = None
+    """Its own names of the tools there are; `None` is all of them."""
+    denied: tuple[str, ...] = ()
+    params: dict[str, tuple[str, ...]] = {}
+    """Arguments a tool may be given, by its own name; tools that are not in it take any."""
+    titles: dict[str, str] = {}
+    """Other names for tools, by their own."""
+    descriptions: dict[str, str] = {}
+    timeout: float = 60.0
+    """Seconds a request may take in which nothing comes."""
+    parallel: int | None = None
+    """Calls at once."""
+    rpm: int | None = None
+    """Calls a minute."""
+    cost: int = 0
+    """Nano-dollars a call."""
+    costs: dict[str, int] = {}
+    """The same by the tool's own name."""
+    sampling: bool = True
+    elicitation: bool = True
+    """Whether it may ask clients for these."""
+
+    def __repr__(self) -> str:
+        return f"McpServer(name={self.name!r}, transport={self.transport!r})"
+
+
+class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The MCP gateway."""
+
+    servers: tuple[McpServer, ...] = ()
+    """In the order they are shown in."""
+    calls: bool = False
+    """Whether tools may be called."""
+    prefix: str = ALWAYS
+    separator: str = "-"
+    hosts: tuple[str, ...] = ()
+    """Values of `Host`, without ports, that are served; none serve any."""
+    origins: tuple[str, ...] = ()
+    """Values of `Origin` that are served besides those of `hosts`."""
+    max_result: int = 16 * 1024 * 1024
+    """Bytes of one message from a server."""
+    page: int = 1000
+    """Entries of a page of a list."""
+    catalog_seconds: float = 300.0
+    """How long a server's lists are good when it does not tell of changes."""
+    session_seconds: float = 3600.0
+    """How long a session without requests is kept."""
+    max_sessions: int = 10_000

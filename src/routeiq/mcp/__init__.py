@@ -1,0 +1,1 @@
+"""MCP between clients and servers of any revision: https://modelcontextprotocol.io/specification."""
