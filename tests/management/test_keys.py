@@ -94,6 +94,7 @@ def test_a_key_of_ones_own_choice(api: Api) -> None:
         ({"budget_limits": [{"budget_duration": "1d", "max_budget": 1}] * 2}, "budget_limits"),
         ({"budget_limits": [{"budget_duration": f"{n}h", "max_budget": 1} for n in range(1, 6)]}, "budget_limits"),
         ({"auto_rotate": True}, "auto_rotate"),
+        ({"rpm_limit_type": "dynamic"}, "rpm_limit_type"),
         ({"temp_budget_increase": 1, "temp_budget_expiry": "0001-01-01T00:00:00+14:00"}, "temp_budget_expiry"),
         ({"temp_budget_increase": 1, "temp_budget_expiry": "9999-12-31T23:59:59-14:00"}, "temp_budget_expiry"),
         ({"key_alias": "\x00"}, "key_alias"),

@@ -129,6 +129,8 @@ class Team(Record, frozen=True, kw_only=True, omit_defaults=True):
     access_group_ids: tuple[str, ...] = ()
     model_aliases: dict[str, str] = {}
     routing: Routing | None = None
+    rpm_limit_type: str = ""
+    tpm_limit_type: str = ""
     object_permission: ObjectPermission | None = None
     spending: Spending = Spending()
 
@@ -199,6 +201,8 @@ class VirtualKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     access_group_ids: tuple[str, ...] = ()
     aliases: dict[str, str] = {}
     routing: Routing | None = None
+    rpm_limit_type: str = ""
+    tpm_limit_type: str = ""
     object_permission: ObjectPermission | None = None
     last_rotation_at: float | None = None
     rotation_count: int = 0

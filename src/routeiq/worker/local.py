@@ -9,7 +9,7 @@ import msgspec
 
 from routeiq.core.counters import GAUGE
 from routeiq.core.deployments import shown_params
-from routeiq.core.errors import GatewayError
+from routeiq.core.errors import GatewayError, UnknownModel
 from routeiq.governance.keys import Caller
 from routeiq.observe.metrics import LEDGER_UP
 from routeiq.pipeline.answer import error_head
@@ -122,7 +122,10 @@ class Answer:
             self._send(HEAD, _encode(models.listed(models.names(plan, caller), self._reader)))
         elif name == "model_info":
             wanted = parse_qs(request.query.decode("latin-1")).get("litellm_model_id", [""])[0]
-            self._send(HEAD, _encode({"data": model_info(plan, caller, wanted)}))
+            found = model_info(plan, caller, wanted)
+            if wanted and not found:
+                raise UnknownModel(f"Model id = {wanted[:200]} not found on litellm proxy", param="litellm_model_id")
+            self._send(HEAD, _encode({"data": found}))
         else:
             prefix = next(prefix for prefix in MODEL_PREFIXES if request.path.startswith(prefix))
             wanted = unquote(request.path[len(prefix) :].decode("latin-1"))

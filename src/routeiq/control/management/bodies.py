@@ -105,11 +105,17 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_plain)]
 PerModel = Annotated[dict[Id, Count], Field(max_length=1000)]
 
 
+LimitType = Literal["guaranteed_throughput", "best_effort_throughput"]
+"""https://docs.litellm.ai/docs/proxy/users#setting-rate-limits"""
 KeyType = Literal["default", "llm_api", "management", "read_only"]
 
 
+def _at_length(value: Any) -> Any:
+    return {"max_budget": value} if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
 class ModelBudget(BaseModel):
-    """A budget for one model: LiteLLM has two spellings of its fields."""
+    """A budget for one model: LiteLLM has two spellings of its fields. A plain number is one for ever."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -117,6 +123,9 @@ class ModelBudget(BaseModel):
     budget_limit: Dollars | None = None
     budget_duration: BudgetDuration | None = None
     time_period: BudgetDuration | None = None
+
+
+ModelBudgets = Annotated[dict[Id, Annotated[ModelBudget, BeforeValidator(_at_length)]], Field(max_length=1000)]
 
 
 class BudgetWindow(BaseModel):
@@ -221,9 +230,11 @@ class LimitFields(Body):
     max_parallel_requests: Count | None = None
     model_rpm_limit: PerModel | None = None
     model_tpm_limit: PerModel | None = None
-    model_max_budget: Annotated[dict[Id, ModelBudget], Field(max_length=1000)] | None = None
+    model_max_budget: ModelBudgets | None = None
 
 
+LIFTED = frozenset(("tags", "model_rpm_limit", "model_tpm_limit", "rpm_limit_type", "tpm_limit_type"))
+"""`Body.LIFTED` of keys and teams."""
 KEY_UNSUPPORTED = frozenset(
     (
         "tpd_limit", "allowed_cache_controls", "config", "permissions", "budget_fallbacks", "mcp_rpm_limit",
@@ -231,7 +242,7 @@ KEY_UNSUPPORTED = frozenset(
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "end_user_budget_id",
         "disable_global_guardrails", "enable_prompt_caching", "throttle_on_budget_exceeded", "enforced_params",
         "allowed_passthrough_routes", "denied_passthrough_routes", "allowed_vector_store_indexes",
-        "send_invite_email", "auto_rotate", "rotation_interval", "rpm_limit_type", "tpm_limit_type",
+        "send_invite_email", "auto_rotate", "rotation_interval",
     )
 )  # fmt: skip
 """Of LiteLLM's key requests, whose fields user requests have too."""

@@ -12,7 +12,7 @@ from sqlalchemy import true
 
 from routeiq.control.access import Access
 from routeiq.control.management import shown
-from routeiq.control.management.bodies import Body, Id, LimitFields, Names
+from routeiq.control.management.bodies import Body, Id, LimitFields, Names, Until
 from routeiq.control.management.described.common import BudgetField, BudgetInfo
 from routeiq.control.management.desk import Desk, answer, by, missing, taken
 from routeiq.control.management.limits import changed
@@ -31,9 +31,11 @@ MOST_LISTED = 10_000
 class BudgetFields(LimitFields):
     """`/budget/new`, `/budget/update`."""
 
-    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(("tpd_limit", "budget_reset_at"))
+    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(("tpd_limit",))
 
     budget_id: Id | None = None
+    budget_reset_at: Until | None = None
+    """Taken for the sake of LiteLLM's clients: when a period ends follows from its duration."""
     allowed_models: Names | None = None
 
 

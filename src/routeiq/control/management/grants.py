@@ -20,6 +20,7 @@ from routeiq.control.management.rights import (
 )
 from routeiq.core.errors import BadRequest
 from routeiq.store.compiled import ALL_TEAM_MODELS, effective
+from routeiq.store.tables import virtual_keys
 from routeiq.store.tables_accounts import organization_memberships
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class Grant:
             if key.models and not set(key.models) <= SPECIAL and not subset(key.models, team.models):
                 raise denied(f"models: the key's team may use {', '.join(team.models)} only", "models")
             self._fits(key, limiting.over(key.limits, team.limits), "team")
+            self._guaranteed(key, team)
             return
         user = self.db.users.get(key.user_id) if key.user_id else None
         if user is not None and not self.caller.admin:
@@ -161,6 +163,17 @@ class Grant:
             if key.models and named and not set(key.models) <= SPECIAL and not subset(key.models, named):
                 raise denied("models: the key's user may not use all of them", "models")
             self._fits(key, limiting.over(key.limits, user.limits), "user")
+
+    def _guaranteed(self, key: VirtualKey, team: Team) -> None:
+        """What is guaranteed is not given away twice: all keys of the team together stay within its limits."""
+        kinds = limiting.guaranteed(key)
+        if not kinds:
+            return
+        self.db.teams.lock(team.team_id)
+        others = self.db.keys.all((virtual_keys.c.team_id == team.team_id) & (virtual_keys.c.digest != key.digest))
+        name = limiting.overallocated(key.limits, (other.limits for other in others), team.limits, kinds)
+        if name is not None:
+            raise BadRequest(f"{name}: the team's keys together would be guaranteed more than it has", param=name)
 
     def _fits(self, key: VirtualKey, name: str | None, whose: str) -> None:
         if name is not None:

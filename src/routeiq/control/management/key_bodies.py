@@ -19,6 +19,7 @@ from routeiq.control.management.bodies import (
     KeyType,
     Lifetime,
     LimitFields,
+    LimitType,
     Metadata,
     Names,
     ObjectPermissionFields,
@@ -44,7 +45,15 @@ class KeyFields(LimitFields):
 
     UNSUPPORTED: ClassVar[frozenset[str]] = KEY_UNSUPPORTED
     LIFTED: ClassVar[frozenset[str]] = frozenset(
-        ("tags", "model_rpm_limit", "model_tpm_limit", "temp_budget_increase", "temp_budget_expiry")
+        (
+            "tags",
+            "model_rpm_limit",
+            "model_tpm_limit",
+            "rpm_limit_type",
+            "tpm_limit_type",
+            "temp_budget_increase",
+            "temp_budget_expiry",
+        )
     )
 
     key_alias: Words | None = None
@@ -67,6 +76,8 @@ class KeyFields(LimitFields):
     object_permission: ObjectPermissionFields | None = None
     aliases: Aliases | None = None
     router_settings: RouterSettings | None = None
+    rpm_limit_type: LimitType | None = None
+    tpm_limit_type: LimitType | None = None
     temp_budget_increase: Dollars | None = None
     temp_budget_expiry: Until | None = None
 
@@ -150,6 +161,9 @@ def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
         new["blocked"] = bool(body.blocked)
     if body.has("aliases"):
         new["aliases"] = body.aliases or {}
+    for field in ("rpm_limit_type", "tpm_limit_type"):
+        if body.has(field):
+            new[field] = getattr(body, field) or ""
     if body.has("router_settings"):
         new["routing"] = routing.made(body.router_settings)
     if body.has("object_permission"):

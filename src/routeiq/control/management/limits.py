@@ -13,7 +13,10 @@ from routeiq.core.money import NANO_PER_DOLLAR
 from routeiq.store.records import Limits, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from routeiq.control.management.bodies import LimitFields
+    from routeiq.store.records import Team, VirtualKey
 
 _PLAIN = ("tpm_limit", "rpm_limit", "max_parallel_requests")
 _MONEY = ("max_budget", "soft_budget")
@@ -104,6 +107,27 @@ def wider(new: Limits, held: Limits) -> str | None:
         if kept.get(window.budget_duration, window.max_budget + 1) > window.max_budget:
             return "budget_limits"
     return None
+
+
+def overallocated(new: Limits, others: Iterable[Limits], held: Limits, kinds: Iterable[str]) -> str | None:
+    """The name of a rate of which `new` and `others` together may use more than `held`; `kinds` of `rpm`, `tpm`."""
+    listed = list(others)
+    for kind in kinds:
+        plain, per_model = f"{kind}_limit", f"model_{kind}_limit"
+        most, asked = getattr(held, plain), getattr(new, plain)
+        if most is not None and asked is not None and asked + sum(getattr(it, plain) or 0 for it in listed) > most:
+            return plain
+        for model, limit in getattr(held, per_model).items():
+            asked = getattr(new, per_model).get(model)
+            if asked is not None and asked + sum(getattr(it, per_model).get(model, 0) for it in listed) > limit:
+                return per_model
+    return None
+
+
+def guaranteed(record: VirtualKey | Team) -> tuple[str, ...]:
+    """The rates a record is guaranteed: `rpm`, `tpm`."""
+    kinds = (("rpm", record.rpm_limit_type), ("tpm", record.tpm_limit_type))
+    return tuple(kind for kind, type in kinds if type == "guaranteed_throughput")
 
 
 def for_a_while(limits: Limits, increase: int | None, expiry: datetime.datetime | None) -> Limits:

@@ -67,6 +67,8 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
     more = {name: value for name, value in per_model.items() if value}
     if record.tags:
         more["tags"] = list(record.tags)
+    types = {name: getattr(record, name) or None for name in ("rpm_limit_type", "tpm_limit_type")}
+    more |= {name: value for name, value in types.items() if value}
     if record.limits.temp_budget_increase:
         more["temp_budget_increase"] = limits.dollars(record.limits.temp_budget_increase)
         more["temp_budget_expiry"] = moment(record.limits.temp_budget_expiry)
@@ -80,6 +82,7 @@ def key(record: VirtualKey, spend: int, reset_at: float | None, shared: Budget |
         "models": list(record.models),
         "aliases": record.aliases,
         "router_settings": routing.shown(record.routing),
+        **types,
         "config": {},
         "permissions": {},
         "user_id": record.user_id or None,
@@ -157,6 +160,8 @@ def team(
         more["team_member_budget_id"] = record.member_budget_id
     if record.tags:
         more["tags"] = list(record.tags)
+    types = {name: getattr(record, name) or None for name in ("rpm_limit_type", "tpm_limit_type")}
+    more |= {name: value for name, value in types.items() if value}
     who["metadata"] = {**record.metadata, **more}
     listed = list(members)
     return {
@@ -175,6 +180,7 @@ def team(
         "access_group_ids": list(record.access_group_ids) or None,
         "litellm_model_table": {"model_aliases": record.model_aliases} if record.model_aliases else None,
         "router_settings": routing.shown(record.routing),
+        **types,
         "object_permission": object_permissions.shown(record.object_permission),
         **who,
     }

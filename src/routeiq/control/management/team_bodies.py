@@ -16,6 +16,7 @@ from routeiq.control.management.bodies import (
     Dollars,
     Id,
     LimitFields,
+    LimitType,
     Metadata,
     Names,
     ObjectPermissionFields,
@@ -32,10 +33,9 @@ from routeiq.store.records import Team
 Role = Literal["admin", "user"]
 _UNSUPPORTED = frozenset(
     (
-        "tpd_limit", "default_team_member_models", "guardrails", "policies",
-        "prompts", "secret_manager_settings", "allowed_passthrough_routes",
-        "enforced_batch_output_expires_after", "enforced_file_expires_after", "mcp_rpm_limit", "rpm_limit_type",
-        "tpm_limit_type", "disable_global_guardrails", "allowed_vector_store_indexes", "admins", "members",
+        "tpd_limit", "default_team_member_models", "guardrails", "policies", "prompts", "secret_manager_settings",
+        "allowed_passthrough_routes", "enforced_batch_output_expires_after", "enforced_file_expires_after",
+        "mcp_rpm_limit", "disable_global_guardrails", "allowed_vector_store_indexes", "admins", "members",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
         "allow_team_guardrail_config", "denied_passthrough_routes", "team_member_key_duration",
     )
@@ -60,7 +60,9 @@ class TeamFields(LimitFields):
     """What may be said about a team when it is made and later."""
 
     UNSUPPORTED: ClassVar[frozenset[str]] = _UNSUPPORTED
-    LIFTED: ClassVar[frozenset[str]] = frozenset(("tags", "model_rpm_limit", "model_tpm_limit"))
+    LIFTED: ClassVar[frozenset[str]] = frozenset(
+        ("tags", "model_rpm_limit", "model_tpm_limit", "rpm_limit_type", "tpm_limit_type")
+    )
     SHOWN: ClassVar[frozenset[str]] = frozenset(("team_member_budget_id",))
 
     team_alias: Words | None = None
@@ -73,6 +75,8 @@ class TeamFields(LimitFields):
     object_permission: ObjectPermissionFields | None = None
     model_aliases: Aliases | None = None
     router_settings: RouterSettings | None = None
+    rpm_limit_type: LimitType | None = None
+    tpm_limit_type: LimitType | None = None
     team_member_permissions: list[Words] | None = Field(default=None, max_length=50)
     team_member_budget: Dollars | None = None
     team_member_budget_duration: BudgetDuration | None = None
@@ -203,6 +207,9 @@ def applied(record: Team, body: TeamFields) -> Team:
         new["blocked"] = body.blocked
     if body.has("model_aliases"):
         new["model_aliases"] = body.model_aliases or {}
+    for field in ("rpm_limit_type", "tpm_limit_type"):
+        if body.has(field):
+            new[field] = getattr(body, field) or ""
     if body.has("router_settings"):
         new["routing"] = routing.made(body.router_settings)
     if body.has("object_permission"):

@@ -52,7 +52,12 @@ def join(
     now = desk.now()
     user, made = found_or_made(db, caller, member.user_id, member.user_email, now)
     if db.team_members.get((team.team_id, user.user_id)) is not None:
-        raise BadRequest(f"{user.user_id!r} is in this team already.", param="member", code="already_exists")
+        raise BadRequest(
+            f"{user.user_id!r} is in this team already.",
+            param="member",
+            type="team_member_already_in_team",
+            code="already_exists",
+        )
     if team.organization_id:
         inside = db.organization_members.get((team.organization_id, user.user_id)) is not None
         if not inside and not made and not caller.admin:

@@ -86,6 +86,17 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             name = limiting.over(record.limits, effective(organization.limits, shared))
             if name is not None:
                 raise BadRequest(f"{name}: is over the limit of the team's organization", param=name)
+            kinds = limiting.guaranteed(record)
+            if kinds:
+                db.organizations.lock(organization.organization_id)
+                inside = teams.c.organization_id == organization.organization_id
+                others = db.teams.all(inside & (teams.c.team_id != record.team_id))
+                most = effective(organization.limits, shared)
+                name = limiting.overallocated(record.limits, (other.limits for other in others), most, kinds)
+                if name is not None:
+                    raise BadRequest(
+                        f"{name}: the organization's teams together would be guaranteed more than it has", param=name
+                    )
             if record.models and not subset(record.models, organization.models):
                 raise BadRequest(
                     f"models: the team's organization may use {', '.join(organization.models)} only", param="models"

@@ -31,6 +31,7 @@ ROLES = {
 }
 _UNSUPPORTED = KEY_UNSUPPORTED | {
     "password", "agent_id", "access_group_ids", "object_permission", "aliases", "router_settings",
+    "rpm_limit_type", "tpm_limit_type",
 }  # fmt: skip
 
 
@@ -79,6 +80,8 @@ class UpdateUser(UserFields):
     UNSUPPORTED: ClassVar[frozenset[str]] = _UNSUPPORTED | {"budget_id"}
 
     user_id: Id | None = None
+    auto_create_key: bool | None = None
+    """Of `/user/new`: Terraform's provider says it again, and nothing is to be done."""
 
 
 class BulkUpdateUsers(Body):

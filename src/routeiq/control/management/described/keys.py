@@ -29,6 +29,8 @@ class KeyInfo(Written, LimitsInfo):
     key_type: str
     aliases: dict[str, str]
     router_settings: dict[str, Any] | None
+    rpm_limit_type: str | None
+    tpm_limit_type: str | None
     object_permission: ObjectPermissionInfo | None
     rotation_count: int
 

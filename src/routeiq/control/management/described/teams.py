@@ -32,6 +32,8 @@ class TeamInfo(Written, LimitsInfo):
     budget_reset_at: str | None
     litellm_model_table: dict[str, Any] | None
     router_settings: dict[str, Any] | None
+    rpm_limit_type: str | None
+    tpm_limit_type: str | None
     object_permission: ObjectPermissionInfo | None
 
 
