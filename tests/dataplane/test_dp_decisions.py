@@ -27,6 +27,11 @@ def gateway(provider: Upstream) -> Iterator[Gateway]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def obedient(upstream: Upstream) -> None:
+    """The provider forgets what other tests have told it."""
+
+
 def decision(gateway: Gateway, id: str, key: str = MASTER_KEY) -> tuple[int, Any]:
     """As soon as it is there, or what is said after two seconds."""
     end = time.monotonic() + (10 if key == MASTER_KEY else 2)
