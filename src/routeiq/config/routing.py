@@ -9,7 +9,7 @@ from typing import Any
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.routing import AutoModelSettings, WishSettings
-from routeiq.core.routing import BALANCING, RANKING, AutoModel, Choosing, Wishes
+from routeiq.core.routing import BALANCING, PLAYING, RANKING, AutoModel, Choosing, Wishes
 from routeiq.core.snapshot import CHAT, Deployment, Group
 
 DEFAULT = "llmrouter-cost-aware"
@@ -29,7 +29,11 @@ def compile_strategy(ctx: Context) -> tuple[str, Choosing | None]:
         if router.routing_strategy_args:
             ctx.warning(("router_settings", "routing_strategy_args"), f"has no effect on {name}")
         return name, None
+    if name in PLAYING and not ctx.config.routeiq.auto_models:
+        ctx.error(where, f"{name} asks several models: it needs an auto model", "add routeiq.auto_models: {auto: {}}")
     arguments: Path = ("router_settings", "routing_strategy_args")
+    if name in PLAYING:
+        return "simple-shuffle", None  # the deployments of one model are as good as each other
     return name, compile_choosing(ctx, name, router.routing_strategy_args, where, arguments)
 
 

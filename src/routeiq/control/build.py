@@ -21,18 +21,22 @@ from typing import Protocol
 import msgspec
 
 from routeiq.config.compile import compile_snapshot
+from routeiq.config.context import Context
 from routeiq.config.load import find_paths, load, read, read_demo
-from routeiq.config.report import NOWHERE, Report
+from routeiq.config.report import NOWHERE, Path, Report
 from routeiq.config.server import compile_server
 from routeiq.config.source import Source
 from routeiq.config.stored import join, settings, stores_models
 from routeiq.control.stored import Reading
 from routeiq.control.stored import read as read_stored
 from routeiq.core.provider import ProviderSpec
+from routeiq.core.routing import Choosing
 from routeiq.core.settings import WARNING, BuildResult, Finding, Overrides, ServerSettings, encode
+from routeiq.core.snapshot import Snapshot
 from routeiq.core.snapshot import encode as encode_snapshot
 from routeiq.core.stored import Stored
 from routeiq.providers.catalog import load_catalog
+from routeiq.routing.registry import make
 
 INVALID = 2
 """Exit status when the configuration has errors."""
@@ -109,6 +113,7 @@ def try_build(
         ctx = load(whole, environ, catalog, now, attempt)
         server = compile_server(ctx, overrides, cpus)
         snapshot = compile_snapshot(ctx, host=server.host, now=now.timestamp(), stored=rows)
+        _try_strategies(ctx, snapshot)
         faulty = _faulty(attempt.errors, places)
         if not faulty:
             break
@@ -147,6 +152,23 @@ def _reading(
     if first.report.errors:
         return Reading(Stored())  # which are told when all of it is looked at
     return stored(server, models=stores_models(first))
+
+
+def _try_strategies(ctx: Context, snapshot: Snapshot) -> None:
+    """Make every strategy once, as workers will: what is wrong with its arguments is told here."""
+    own = ctx.config.routeiq.auto_models
+    wanted: list[tuple[Path, Choosing]] = []
+    ranked = next((group.choosing for group in snapshot.groups.values() if group.choosing is not None), None)
+    if ranked is not None:
+        wanted.append((("router_settings", "routing_strategy_args"), ranked))
+    for name, auto in snapshot.auto_models.items():
+        where: Path = ("routeiq", "auto_models", name)
+        wanted.append(((*where, "args") if own[name].args else where, auto.choosing))
+    for path, choosing in wanted if not ctx.report.errors else ():
+        try:
+            make(choosing)
+        except ValueError as error:
+            ctx.error(path, str(error))
 
 
 def _faulty(errors: Sequence[Finding], places: Mapping[int, str]) -> dict[str, tuple[Finding, ...]]:

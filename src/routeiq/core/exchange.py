@@ -72,6 +72,8 @@ class Exchange(msgspec.Struct, eq=False):
     """The auto model that was asked for: `pipeline.choose.LiveAuto`."""
     query: Any = None
     """What is asked, where a strategy looks at it: `routing.strategy.Query`."""
+    considered: Any = None
+    """What an auto model was decided by: `pipeline.ranking.Considered`."""
     decision: Any = None
     """How the model, or the deployment, was chosen, where a strategy ranked them: `core.decisions.Decision`."""
     group: Any = None

@@ -56,6 +56,16 @@ RANKING = (
 """Strategies that rank candidates for what is asked: `routing.registry` knows where each is."""
 
 
+PLAYING = (
+    "llmrouter-automix",
+    "llmrouter-cost-cascade",
+    "llmrouter-r1",
+    "llmrouter-knn-multiround",
+    "llmrouter-llm-multiround",
+)
+"""Those of them that ask models themselves, and so only work behind an auto model."""
+
+
 class Traits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a deployment's model."""
 

@@ -83,6 +83,23 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header], contin
     )
 
 
+def played_head(exchange: Exchange, cost: int) -> bytes:
+    """The head of an answer that a strategy put together out of several, which cost so many nano-dollars."""
+    decision: Decision = exchange.decision
+    call_id = exchange.call_id.encode()
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
+        b"x-routeiq-revision: %b\r\nx-litellm-response-cost: %d.%09d\r\n%b"
+    ) % (
+        exchange.face.stream_type if exchange.stream else b"application/json",
+        exchange.request_id or call_id,
+        call_id,
+        exchange.plan.snapshot.revision.encode(),
+        *divmod(cost, NANO_PER_DOLLAR),
+        _chosen(decision, exchange.public_model),
+    )
+
+
 def _rates(exchange: Exchange) -> bytes:
     """The rate-limit headers: as the reservation saw them, or as they are now."""
     reservation: Reservation | None = exchange.reservation
@@ -94,17 +111,14 @@ def _rates(exchange: Exchange) -> bytes:
 
 def _decided(exchange: Exchange, route: Route) -> bytes:
     """What is told about the deployment and how it was chosen; `x-routeiq-decision-id` leads to all of it."""
-    decision: Decision = exchange.decision
+    return route.plain_headers + _chosen(exchange.decision, exchange.public_model)
+
+
+def _chosen(decision: Decision, model: str) -> bytes:
     return (
-        b"%bx-routeiq-strategy: %b\r\nx-routeiq-decision-id: %b\r\nx-routeiq-variant: %b\r\n"
-        b"x-routeiq-selected-model: %b\r\n"
-    ) % (
-        route.plain_headers,
-        printable(decision.strategy).encode(),
-        decision.id.encode(),
-        printable(decision.variant).encode(),
-        printable(exchange.public_model).encode(),
-    )
+        f"x-routeiq-strategy: {printable(decision.strategy)}\r\nx-routeiq-decision-id: {decision.id}\r\n"
+        f"x-routeiq-variant: {printable(decision.variant)}\r\nx-routeiq-selected-model: {printable(model)}\r\n"
+    ).encode()
 
 
 def _dropped(exchange: Exchange) -> bytes:

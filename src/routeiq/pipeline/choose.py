@@ -33,7 +33,8 @@ def choose(exchange: Exchange) -> bool:
             param="model",
             code="unsupported_endpoint",
         )
-    decision, names = consider(exchange, auto)
+    considered = exchange.considered = consider(exchange, auto)
+    decision, names = considered.decision, considered.names
     if not names:
         raise none_left(decision)
     plan: Plan = exchange.plan

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from routeiq.core.decisions import Decision, Option, Timings
 from routeiq.core.exchange import Exchange
@@ -101,7 +101,7 @@ class Ranker:
 def explain(exchange: Exchange) -> Decision:
     """How the model, or the deployment, of a request would be chosen now. Nothing is remembered of it."""
     if exchange.auto is not None:
-        return consider(exchange, exchange.auto, keep=False)[0]
+        return consider(exchange, exchange.auto, keep=False).decision
     group: LiveGroup = exchange.group
     now = exchange.plan.services.now()
     targets = [route.target for route in group.routes]
@@ -123,12 +123,23 @@ def explain(exchange: Exchange) -> Decision:
     return decision
 
 
-def consider(exchange: Exchange, auto: LiveAuto, *, keep: bool = True) -> tuple[Decision, list[str]]:
-    """Filter and rank an auto model's candidates: the decision, and the names to be tried in turn.
+class Considered(NamedTuple):
+    """What was decided, and what it was decided by. Without candidates the decision tells why there are none."""
 
-    The names are empty when no candidate comes into question; the decision then tells why. `keep` remembers which
-    model the conversation is with.
-    """
+    decision: Decision
+    candidates: list[Candidate]
+    """Those that stayed."""
+    ranking: Ranking
+    """Of those."""
+
+    @property
+    def names(self) -> list[str]:
+        """To be tried in turn."""
+        return [self.candidates[place].name for place in self.ranking.order]
+
+
+def consider(exchange: Exchange, auto: LiveAuto, *, keep: bool = True) -> Considered:
+    """Filter and rank an auto model's candidates. `keep` remembers which model the conversation is with."""
     began = perf_counter()
     plan: Plan = exchange.plan
     services: Services = plan.services
@@ -139,7 +150,8 @@ def consider(exchange: Exchange, auto: LiveAuto, *, keep: bool = True) -> tuple[
     staying = [place for place, reason in enumerate(removed) if not reason]
     filtered = perf_counter()
     if not staying:
-        return _decision(exchange, auto.strategy, query, auto.candidates, removed, Ranking(order=[]), []), []
+        nothing = Ranking(order=[])
+        return Considered(_decision(exchange, auto.strategy, query, auto.candidates, removed, nothing, []), [], nothing)
     candidates = [auto.candidates[place] for place in staying]
     ranking = rank(auto.strategy, query, candidates, services)
     ranked = perf_counter()
@@ -153,7 +165,7 @@ def consider(exchange: Exchange, auto: LiveAuto, *, keep: bool = True) -> tuple[
         embedding=query.cache.get("embedding_micros", 0),
         filters=int((filtered - began) * 1e6),
     )
-    return decision, [candidates[place].name for place in ranking.order]
+    return Considered(decision, candidates, ranking)
 
 
 def rank(strategy: Strategy, query: Query, candidates: Sequence[Candidate], services: Services) -> Ranking:

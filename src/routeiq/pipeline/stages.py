@@ -1,7 +1,7 @@
 """The journey of a request, on one page.
 
-    authenticate → read → attribute → choose → recall → account → admit → count → note → decide → call
-    → relay → settle
+    authenticate → read → attribute → choose → recall → play → account → admit → count → note → decide
+    → call → relay → settle
 
 All but the last two are functions of the Exchange, run one after the other; each returns False to go on, or True
 when it has taken the exchange away (a key is being looked up, a provider is being asked). What comes back from the
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
-from routeiq.pipeline import admit, attribute, authenticate, call, choose, conversation, decide, noting, read
+from routeiq.pipeline import admit, attribute, authenticate, call, choose, conversation, decide, noting, play, read
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
@@ -45,6 +45,7 @@ JOURNEY: tuple[Step, ...] = (
     Step("attribute", "whom it is for: end user, tags, run of an agent", _always(attribute.attribute)),
     Step("choose", "which model, where an auto model is asked for: filters, then a strategy", choose.stage),
     Step("recall", "what a response goes on from, and who keeps it", _always(conversation.begin)),
+    Step("play", "strategies that ask models themselves answer here; each question is a request", play.stage),
     Step("account", "whom else it counts for: gateway, tags, customer, run, policies of usage", attribute.accounting),
     Step(
         "admit",

@@ -10,7 +10,7 @@ from routeiq.core.routing import Choosing
 from routeiq.core.snapshot import Snapshot
 from routeiq.routing.strategy import Strategy
 
-_HERE = "routeiq.routing.strategies"
+_HERE, _PLAYS = "routeiq.routing.strategies", "routeiq.routing.plays"
 PLAIN: dict[str, str] = {
     "llmrouter-smallest": f"{_HERE}.extremes:smallest",
     "llmrouter-largest": f"{_HERE}.extremes:largest",
@@ -20,12 +20,17 @@ PLAIN: dict[str, str] = {
     "llmrouter-kv-cache-aware": f"{_HERE}.load:kv_cache_aware",
     "llmrouter-tag-regex-ua": f"{_HERE}.rules:tag_regex_ua",
     "llmrouter-custom": f"{_HERE}.custom:build",
+    "llmrouter-r1": f"{_PLAYS}.reasoning:build",
 }
 """Made of their arguments alone."""
 COMBINED: dict[str, str] = {
     "llmrouter-cost-aware": f"{_HERE}.cost_aware:build",
     "routeiq-ensemble": f"{_HERE}.combine:ensemble",
     "routeiq-pipeline": f"{_HERE}.combine:pipeline",
+    "llmrouter-cost-cascade": f"{_PLAYS}.cascade:cost_cascade",
+    "llmrouter-automix": f"{_PLAYS}.cascade:automix",
+    "llmrouter-knn-multiround": f"{_PLAYS}.rounds:with_strategy",
+    "llmrouter-llm-multiround": f"{_PLAYS}.rounds:by_model",
 }
 """Made of other strategies too."""
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -156,5 +156,52 @@ class Strategy(Protocol):
         """Learn from what became of a decision; strategies that don't learn while serving do nothing."""
 
 
-Build = Callable[[Mapping[str, Any]], Strategy]
-"""Makes a strategy from its arguments. Raises `ValueError` that says which argument is wrong."""
+class Said(msgspec.Struct, kw_only=True):
+    """What a candidate answered."""
+
+    text: str
+    model: str
+    """The candidate's name; another where a fallback answered."""
+    tokens: int = 0
+    """Of prompt and answer."""
+    confidence: float = UNKNOWN
+    """The mean probability of the answer's tokens, where the provider tells them."""
+    answer: Any = None
+    """The whole answer, for who passes it on."""
+
+
+class Ask(Protocol):
+    """Asks a candidate through the gateway: the caller's limits and budgets apply, and the ledger has it."""
+
+    async def __call__(
+        self,
+        place: int,
+        prompt: str | None = None,
+        *,
+        system: str = "",
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        logprobs: bool = False,
+    ) -> Said:
+        """`place` of the candidate; its own words, or with `None` the request as it came.
+
+        Raises `core.errors.GatewayError` when nobody answers.
+        """
+
+
+class Played(msgspec.Struct, kw_only=True):
+    """What came of a play."""
+
+    said: Said
+    """The answer for the client."""
+    steps: list[dict[str, Any]] = []
+    """What was asked of whom, for people: no texts."""
+    reason: str = ""
+
+
+@runtime_checkable
+class Player(Strategy, Protocol):
+    """A strategy that asks models itself, more than one or more than once, before it has the answer."""
+
+    async def play(self, ask: Ask, query: Query, candidates: Sequence[Candidate], ranking: Ranking) -> Played:
+        """Answer the request. Raises `core.errors.GatewayError` when nobody answers."""
