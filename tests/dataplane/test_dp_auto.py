@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from routeiq.core.keys import Routing
+from routeiq.core.routing import Wishes
 from support.answers import error
 from support.gateway import config_for, deployment
 from support.upstream import Script, Upstream
@@ -171,6 +175,55 @@ def test_max_cost_puts_the_dear_behind(serve: Serve, upstream: Upstream) -> None
     assert chosen(worker, headers={"x-routeiq-max-cost": "0"}) == "small"
     assert chosen(worker, metadata={"routeiq": {"max_cost": 0.001}}) == "middle"
     assert chosen(serve(config(upstream, max_cost=0.001))) == "middle"
+
+
+def test_wishes_of_a_key(serve: Serve, upstream: Upstream) -> None:
+    worker = serve(config(upstream, excluded=["middle"]))
+    snapshot = worker.snapshot(worker.config)
+    keys = dict(snapshot.auth.keys)
+    ((digest, key),) = [(digest, key) for digest, key in keys.items() if key.name == "poor"]
+    wishes = Wishes(max_cost=0.0, excluded=("small",))
+    keys[digest] = msgspec.structs.replace(key, subjects=(), routing=Routing(wishes=wishes))
+    auth = msgspec.structs.replace(snapshot.auth, keys=keys)
+    worker.publish(msgspec.structs.replace(snapshot, auth=auth))
+    assert chosen(worker, key="sk-poor") == "large"
+    problem = ask(worker, key="sk-poor", headers={"x-routeiq-exclude-models": "large"}, status=400)[1]["error"]
+    assert problem["code"] == "no_candidates"
+    keys[digest] = msgspec.structs.replace(key, subjects=(), routing=Routing(wishes=Wishes(max_cost=0.0)))
+    worker.publish(msgspec.structs.replace(snapshot, auth=msgspec.structs.replace(auth, keys=keys)))
+    assert chosen(worker, key="sk-poor") == "small"
+    assert chosen(worker, key="sk-poor", headers={"x-routeiq-max-cost": "1"}) == "large"
+
+
+METRICS = """# HELP vllm:num_requests_waiting Number of requests waiting to be processed.
+vllm:num_requests_waiting{engine="0",model_name="m"} %s
+vllm:kv_cache_usage_perc{engine="0",model_name="m"} %s
+"""
+
+
+def test_engines_are_asked_how_full_they_are(serve: Serve, upstream: Upstream) -> None:
+    with Upstream() as one, Upstream() as two:
+        built = config_for(upstream, router_settings={"routing_strategy": "llmrouter-kv-cache-aware"})
+        models = []
+        for engine, name in ((one, "one"), (two, "two")):
+            models.append(deployment(upstream, "both", name, engine_metrics_url=f"{engine.url}/metrics"))
+        one.always(Script(body=(METRICS % (3.0, 0.9)).encode()))
+        two.always(Script(body=(METRICS % (0.0, 0.1)).encode()))
+        worker = serve({**built, "model_list": models})
+        for engine in (one, two):
+            engine.wait_requests(2)
+        ask(worker, model="both")
+        assert upstream.requests[-1].model == "two"
+        one.always(Script(body=(METRICS % (0.0, 0.0)).encode()))
+        two.always(Script(status=500))
+        for engine in (one, two):
+            engine.wait_requests(len(engine.requests) + 2)
+        ask(worker, model="both")
+        assert upstream.requests[-1].model == "one"
+        asked = len(one.requests)
+        worker.serve(config_for(upstream, "plain"))
+        time.sleep(1.5)
+        assert len(one.requests) <= asked + 1
 
 
 @pytest.mark.parametrize(

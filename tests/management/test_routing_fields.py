@@ -8,6 +8,7 @@ import pytest
 
 from management.conftest import Api
 from routeiq.core.keys import Routing
+from routeiq.core.routing import Wishes
 
 SETTINGS: dict[str, Any] = {
     "fallbacks": [{"a": ["b", "c"]}], "num_retries": 3, "timeout": 20.0, "model_group_alias": {"x": "a"},
@@ -32,6 +33,24 @@ def test_settings_are_shown_as_they_were_said(api: Api) -> None:
     assert team["litellm_model_table"] == {"model_aliases": {"z": "b"}}
     at_length = {"model_group_alias": {"x": {"model": "a", "hidden": True}}}
     assert api.post("/key/generate", {"router_settings": at_length})["router_settings"]["model_group_alias"]
+
+
+def test_wishes_about_models(api: Api) -> None:
+    wishes: dict[str, Any] = {
+        "target_quality": 0.9,
+        "profile": "eco",
+        "excluded": ["x"],
+        "residency": True,
+        "region": "eu",
+    }
+    key = api.new_key(router_settings=wishes)
+    assert api.get("/key/info", key=key.key)["info"]["router_settings"] == wishes
+    found = key.find()
+    assert found is not None
+    assert found.routing == Routing(
+        wishes=Wishes(target_quality=0.9, profile="eco", excluded=("x",), residency=True, region="eu")
+    )
+    assert "target_quality" in api.fails(400, "/key/generate", {"router_settings": {"target_quality": 5}})["message"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from routeiq.config.context import Context
 from routeiq.config.report import Path
@@ -46,6 +47,8 @@ def find_traits(
         ctx.error((*where, "size"), "must be billions of parameters, such as 7B")
     region = more.get("region") or params.aws_region_name or params.region_name or params.vertex_location or ""
     url = params.engine_metrics_url or more.get("engine_metrics_url") or ""
+    if url and (not isinstance(url, str) or not url.startswith(("http://", "https://")) or not urlsplit(url).hostname):
+        ctx.error(where, "engine_metrics_url must be an http:// or https:// address")
     return Traits(
         context_window=window or ctx.prices.context_window(spec.price_provider, info.base_model or model),
         capabilities=capabilities,

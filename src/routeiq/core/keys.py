@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from routeiq.core.routing import Wishes
+
 PROXY_ADMIN = "proxy_admin"
 PROXY_ADMIN_VIEWER = "proxy_admin_viewer"
 ORG_ADMIN = "org_admin"
@@ -122,6 +124,8 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     num_retries: int | None = None
     timeout: float | None = None
     """Seconds an answer may take, a streamed one to begin."""
+    wishes: Wishes | None = None
+    """About the models that auto models choose."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -103,6 +103,21 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     residency: bool = False
 
 
+def over(wishes: Wishes, before: Wishes) -> Wishes:
+    """Wishes that come over others': what they say nothing about stays, what is excluded stays so, and so does where
+    data has to stay.
+    """
+    said = {name: value for name, default in _SAID_NOTHING.items() if (value := getattr(wishes, name)) != default}
+    if wishes.excluded:
+        said["excluded"] = tuple(dict.fromkeys((*before.excluded, *wishes.excluded)))
+    if before.residency:
+        said.pop("region", None)
+    return msgspec.structs.replace(before, **said) if said else before
+
+
+_SAID_NOTHING = msgspec.structs.asdict(Wishes())
+
+
 class ArtifactFiles(msgspec.Struct, frozen=True, kw_only=True):
     """A trained artifact as it was verified: workers parse the very bytes these digests are of."""
 

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
-from routeiq.core.routing import PROFILES, Wishes
+from routeiq.core.routing import PROFILES, Wishes, over
 from routeiq.governance.keys import Caller
 from routeiq.providers.translate.chat import Chat, Media, Message, Text, ToolResult
 from routeiq.providers.translate.registry import CHAT_CLIENTS
@@ -40,6 +40,8 @@ def query_of(exchange: Exchange, wishes: Wishes) -> Query:
 def _query(exchange: Exchange, wishes: Wishes) -> Query:
     caller: Caller = exchange.key
     metadata = _metadata(exchange)
+    if caller.routing is not None and caller.routing.wishes is not None:
+        wishes = over(caller.routing.wishes, wishes)
     wished = _with_target(_wished(exchange.headers, metadata, wishes))
     who = exchange.end_user or exchange.peek.user or caller.key.user_id or caller.key.id
     query = Query(
@@ -200,7 +202,7 @@ class _Headers:
 
 
 def _wished(headers: Mapping[bytes, bytes], metadata: Mapping[str, Any], wishes: Wishes) -> Wishes:
-    """The request's wishes over the configuration's. What the configuration excludes stays so."""
+    """The request's wishes over those of its key and the configuration."""
     asked = _Headers(headers, metadata)
     asked.number("target_quality", "target_quality", 1.0)
     asked.number("max_cost", "max_cost")
@@ -215,11 +217,4 @@ def _wished(headers: Mapping[bytes, bytes], metadata: Mapping[str, Any], wishes:
     older = metadata.get("routing_profile")
     if "profile" not in given and isinstance(older, str) and older in PROFILES:
         given["profile"] = older
-    if not given:
-        return wishes
-    if "excluded" in given:
-        given["excluded"] = (*wishes.excluded, *given["excluded"])
-    if wishes.residency:
-        given.pop("region", None)
-        given.pop("residency", None)
-    return msgspec.structs.replace(wishes, **given)
+    return over(Wishes(**given), wishes) if given else wishes

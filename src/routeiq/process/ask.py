@@ -40,10 +40,12 @@ class Question(Call):
             self.cancel()
 
 
-async def ask(control: Origin, path: str, seconds: float, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+async def ask(
+    control: Origin, path: str, seconds: float, method: str = "GET", body: bytes = b"", *, host: str = "routeiq"
+) -> tuple[int, bytes]:
     """Status and body of `METHOD path`. Raises `OSError` when no answer comes within `seconds`."""
     future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-    head = f"{method} {path} HTTP/1.1\r\nHost: routeiq\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
     if method != "GET":
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     question = Question((f"{head}\r\n".encode(), body), future)

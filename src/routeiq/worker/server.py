@@ -29,6 +29,7 @@ from routeiq.process.http import ClientConnection
 from routeiq.providers.dialects.responses import ResponsesRequest
 from routeiq.transport.pool import Origin
 from routeiq.worker import explain, local
+from routeiq.worker.engines import Engines
 from routeiq.worker.relay import relay
 from routeiq.worker.responses import ResponseAnswer, matched
 from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route, with_query_key
@@ -79,6 +80,8 @@ class Worker:
         self.limits: Limits = snapshot.limits
         self.timeouts: Timeouts = snapshot.timeouts
         self._tidied = 0.0
+        self._engines = Engines(services)
+        self._engines.adopt(snapshot)
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Serve by a new Snapshot from the next request on. Raises, and changes nothing, when it can't be served."""
@@ -86,6 +89,7 @@ class Worker:
         self.limits = snapshot.limits
         self.timeouts = snapshot.timeouts
         self.heads.clear()
+        self._engines.adopt(snapshot)
 
     # connections
 
@@ -246,6 +250,7 @@ class Worker:
                 connection.late()
             self.services.meters.set_gauge(metrics.CONNECTIONS, len(self.connections))
             self.services.tidy(now)
+            self._engines.tick(now)
 
     async def drain(self, server: asyncio.Server, seconds: float, notice: float) -> bool:
         """Finish: readiness turns 503, then (after `notice` seconds) no new connections, then wait for the answers.

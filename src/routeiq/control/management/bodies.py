@@ -216,6 +216,15 @@ class RouterSettings(Body):
     content_policy_fallbacks: Fallbacks | None = None
     num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
     timeout: Annotated[float, Field(gt=0, le=6000)] | None = None
+    target_quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_cost: Annotated[float, Field(ge=0)] | None = None
+    willingness_to_pay: Annotated[float, Field(ge=0)] | None = None
+    profile: Literal["auto", "eco", "premium", "free", "reasoning"] | None = None
+    latency: Annotated[float, Field(gt=0)] | None = None
+    models: Names | None = None
+    excluded: Names | None = None
+    region: str | None = None
+    residency: bool | None = None
 
 
 class LimitFields(Body):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from routeiq.core.keys import Routing
+from routeiq.core.routing import Wishes
 
 if TYPE_CHECKING:
     from routeiq.control.management.bodies import RouterSettings
 
+_WISHES = Wishes.__struct_fields__
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 
 
@@ -21,7 +25,15 @@ def made(body: RouterSettings | None) -> Routing | None:
         for name in _FALLBACKS
     }
     aliases = {name: to if isinstance(to, str) else to.model for name, to in (body.model_group_alias or {}).items()}
-    return Routing(model_group_alias=aliases, num_retries=body.num_retries, timeout=body.timeout, **lists)
+    said = {name: value for name in _WISHES if (value := getattr(body, name)) is not None}
+    said |= {name: tuple(said[name]) for name in ("models", "excluded") if name in said}
+    return Routing(
+        model_group_alias=aliases,
+        num_retries=body.num_retries,
+        timeout=body.timeout,
+        wishes=Wishes(**said) if said else None,
+        **lists,
+    )
 
 
 def shown(routing: Routing | None) -> dict[str, Any] | None:
@@ -33,4 +45,6 @@ def shown(routing: Routing | None) -> dict[str, Any] | None:
     }
     said |= {"model_group_alias": routing.model_group_alias, "num_retries": routing.num_retries}
     said["timeout"] = routing.timeout
+    if routing.wishes is not None:
+        said |= msgspec.to_builtins(routing.wishes)
     return {name: value for name, value in said.items() if value is not None and value not in ([], {})}
