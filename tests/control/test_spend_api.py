@@ -341,3 +341,48 @@ def test_dates_that_are_none(api: Api, query: str) -> None:
         "/key/spend/report",
     ):
         assert api.get(path + query, status=400)["error"]["message"]
+
+
+def test_activity_by_key(api: Api) -> None:
+    found = api.get(f"/user/daily/activity/aggregated/keys?{DATES}&limit=2")
+    assert [row["metrics"]["spend"] for row in found["api_keys"]] == [8.0, 4.0]
+    assert (found["total_api_keys"], found["offset"], found["limit"]) == (3, 0, 2)
+    assert found["api_keys"][0]["metadata"] == {
+        "key_alias": None, "team_id": "red", "user_id": "bob", "user_email": None, "key_exists": True
+    }  # fmt: skip
+    (rest,) = api.get(f"/user/daily/activity/aggregated/keys?{DATES}&limit=2&offset=2")["api_keys"]
+    assert rest["metadata"]["key_alias"] == "ann's"
+    mine = api.get(f"/user/daily/activity/aggregated/keys?{DATES}&user_id=bob", "sk-bob")
+    assert [row["api_key"] for row in mine["api_keys"]] == [sha("sk-bob")]
+    api.get(f"/user/daily/activity/aggregated/keys?{DATES}&user_id=ann", "sk-bob", status=403)
+
+    def keys(path: str, key: str = MASTER) -> list[str]:
+        return [row["api_key"] for row in api.get(path, key)["api_keys"]]
+
+    assert keys(f"/team/daily/activity/aggregated/search?{DATES}&search={sha('sk-bob')[:8]}") == [sha("sk-bob")]
+    assert keys(f"/user/daily/activity/aggregated/search?{DATES}&search=ANN") == [sha("sk-ann")]
+    assert keys(f"/user/daily/activity/aggregated/search?{DATES}&search=ann", "sk-bob") == []
+    assert keys(f"/user/daily/activity/aggregated/model_top_keys?{DATES}&model_group=claude") == [sha("sk-bob")]
+    top = f"/user/daily/activity/aggregated/model_top_keys?{DATES}&model_group=gpt&limit=1"
+    assert keys(top) == [sha("sk-ann-team")]
+
+
+def test_who_has_spent_what(api: Api) -> None:
+    assert [row["spend"] for row in api.get("/spend/keys")] == [8.0, 4.0, 3.0, 0.0]
+    assert [row["token"] for row in api.get("/spend/keys", "sk-bob")] == [sha("sk-bob")]
+    assert [(row["user_id"], row["spend"]) for row in api.get("/spend/users")] == [
+        ("bob", 8.0), ("ann", 7.0), ("lead", 0.0)
+    ]  # fmt: skip
+    assert [row["user_id"] for row in api.get("/spend/users?user_id=ann")] == ["ann"]
+    assert [row["user_id"] for row in api.get("/spend/users", "sk-bob")] == ["bob"]
+
+
+def test_what_the_users_of_a_team_have_spent(api: Api) -> None:
+    def spent(key: str) -> dict[str, float]:
+        found = api.get(f"/team/spend/by_user?team_ids=red&{DATES}", key)["results"]
+        assert all(row["team_id"] == "red" for row in found)
+        return {row["user_id"]: row["spend"] for row in found}
+
+    assert spent(MASTER) == spent("sk-lead") == {"bob": 8.0, "ann": 4.0}
+    assert spent("sk-ann") == {"ann": 4.0}
+    assert api.get("/team/spend/by_user")["results"] == []

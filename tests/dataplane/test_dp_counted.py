@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from support.gateway import Gateway, deployment
-from support.managed import CENT, MESSAGES, chat
+from support.managed import CENT, MESSAGES, chat, manage
 from support.upstream import Script, Upstream
 
 
@@ -171,3 +171,14 @@ def test_runs_are_counted_by_key(gateway: Gateway, provider: Upstream) -> None:
         return gateway.call("/v1/chat/completions", body, key=key["key"], headers=run)[0]
 
     assert [one(keys[0]), one(keys[1]), one(keys[0]), one(keys[1])] == [200, 200, 403, 403]
+
+
+def test_budgets_of_providers_are_told(gateway: Gateway, provider: Upstream) -> None:
+    budgets = {"openai": {"budget_limit": 5, "time_period": "30d"}}
+    served(gateway, provider, router_settings={"provider_budget_config": budgets})
+    before = manage(gateway, "/provider/budgets")["providers"]["openai"]
+    assert (before["budget_limit"], before["time_period"]) == (5.0, "30d")
+    assert before["budget_reset_at"].endswith("01T00:00:00Z")
+    assert chat(gateway)[0] == 200
+    after = manage(gateway, "/provider/budgets")["providers"]["openai"]
+    assert after["spend"] == pytest.approx(before["spend"] + 0.01)

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from routeiq.core.counters import settled
 from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
 from routeiq.core.money import dollars
 from routeiq.core.periods import Period
@@ -105,10 +104,9 @@ class BudgetAlerts:
                     yield subject, limit, number, leases.settled(slot, place, number)
         for subject in _configured(snapshot):
             for limit in subject.budgets:
-                row = table.find(f"limit:{subject.name}:budget:{limit.duration}")
-                if row is not None:
-                    number = number_of(limit)
-                    yield subject, limit, number, settled(table.cells, row * table.columns, table.columns, number)
+                number = number_of(limit)
+                name = f"limit:{subject.name}:budget:{limit.duration}"
+                yield subject, limit, number, table.settled(name, number)
 
     def _note(
         self, key: tuple[str, str, int, int], subject: Subject, limit: BudgetLimit, spent: int, message: str, now: float

@@ -148,6 +148,11 @@ class CounterTable:
         self.refresh()
         return self._rows.get(name)
 
+    def settled(self, name: str, number: int) -> int:
+        """What was spent for good of a budget in the period with this number; 0 where nobody has counted."""
+        row = self.find(name)
+        return settled(self.cells, row * self.columns, self.columns, number) if row is not None else 0
+
     def refresh(self) -> None:
         """Learn the names other processes have added."""
         with self._learning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query, Request, Response
@@ -64,7 +64,7 @@ def _daily(plane: Plane, entity: str) -> Callable[..., Response]:
         timezone: Offset = None,
     ) -> Response:
         """Spend and tokens by day, broken down; pages of sums, newest day first."""
-        asked = _asked(request, entity, start_date, end_date, model, api_key, timezone)
+        asked = asked_of(request, entity, start_date, end_date, model, api_key, timezone)
         dimension = ENTITIES[entity][0]
         by = ("day", *_BREAKDOWN.values(), "key", "key_name", "team_id", dimension)
         by = tuple(dict.fromkeys(by))
@@ -89,7 +89,7 @@ def _aggregated(plane: Plane, entity: str) -> Callable[..., Response]:
         api_key_limit: Annotated[int, Query(ge=0, le=10_000)] = KEYS,
     ) -> Response:
         """The same in one page. The `api_key_limit` keys that spent most are told apart."""
-        asked = _asked(request, entity, start_date, end_date, model, api_key, timezone)
+        asked = asked_of(request, entity, start_date, end_date, model, api_key, timezone)
         dimension = ENTITIES[entity][0]
         top = (
             plane.spend.activity.sums(asked, ("key",), order="10 DESC, 1", limit=api_key_limit) if api_key_limit else []
@@ -115,7 +115,7 @@ def _export(plane: Plane, entity: str) -> Callable[..., Response]:
         timezone: Offset = None,
     ) -> Response:
         """Sums by day, model, key and entity as a file."""
-        asked = _asked(request, entity, start_date, end_date, model, api_key, timezone)
+        asked = asked_of(request, entity, start_date, end_date, model, api_key, timezone)
         dimension = ENTITIES[entity][0]
         by = tuple(dict.fromkeys(("day", dimension, "key", "key_name", "model", "provider")))
         rows = plane.spend.activity.sums(asked, by, order="1, 2, 3", limit=MOST_EXPORTED)
@@ -123,7 +123,7 @@ def _export(plane: Plane, entity: str) -> Callable[..., Response]:
             {
                 "date": iso_day(row.of["day"]), entity: row.of[dimension], "api_key": row.of["key"],
                 "key_alias": row.of["key_name"], "model": row.of["model"], "provider": row.of["provider"],
-                **_metrics(row),
+                **metrics(row),
             }
             for row in rows
         ]  # fmt: skip
@@ -143,7 +143,7 @@ def _gateway(plane: Plane) -> Callable[..., Response]:
         rows = plane.spend.activity.sums(asked, ("day",), order="1 DESC")
         return answer(
             {
-                "results": [{"date": iso_day(row.of["day"]), "metrics": _metrics(row)} for row in rows],
+                "results": [{"date": iso_day(row.of["day"]), "metrics": metrics(row)} for row in rows],
                 "metadata": _metadata(_total(rows), 1, 1),
             }
         )
@@ -151,7 +151,7 @@ def _gateway(plane: Plane) -> Callable[..., Response]:
     return get_gateway_activity
 
 
-def _asked(
+def asked_of(
     request: Request,
     entity: str,
     start: str | None,
@@ -159,8 +159,9 @@ def _asked(
     model: str | None,
     api_key: str | None,
     timezone: int | None,
+    more: Mapping[str, list[str]] | None = None,
 ) -> Wanted:
-    """What may be seen of what is asked. Raises `BadRequest`, `Forbidden`."""
+    """What may be seen of what is asked; `more` are other values by dimension. Raises `BadRequest`, `Forbidden`."""
     caller: Caller = request.state.caller
     dimension, kind, parameter = ENTITIES[entity]
     ids = listed(request.query_params.get(parameter))
@@ -181,7 +182,10 @@ def _asked(
         need(set(ids) <= allowed, f"this {entity}")
     asked = wanted(
         caller, start, end, kind=kind,
-        only={dimension: ids, "model": [model] if model else [], "key": [digest(api_key)] if api_key else []},
+        only={
+            dimension: ids, "model": [model] if model else [], "key": [digest(api_key)] if api_key else [],
+            **(more or {}),
+        },
     )  # fmt: skip
     # A row without the entity is none of its activity; a user's page has those of keys without a user too.
     exclusions = {dimension: [*without, *([] if entity == "user" else [""])]}
@@ -200,7 +204,7 @@ def _shifted(asked: Wanted, timezone: int | None) -> Wanted:
     return Wanted(first, last, asked.seen, asked.kind, asked.only, asked.without)
 
 
-def _metrics(row: Sum) -> dict[str, Any]:
+def metrics(row: Sum) -> dict[str, Any]:
     """https://docs.litellm.ai/docs/proxy/cost_tracking: the figures of one entry."""
     return {
         "spend": usd(row.cost),
@@ -233,7 +237,7 @@ def nothing(**of: Any) -> Sum:
 
 
 def _metadata(total: Sum, page: int, pages: int) -> dict[str, Any]:
-    figures = {name if name.startswith("total_") else f"total_{name}": value for name, value in _metrics(total).items()}
+    figures = {name if name.startswith("total_") else f"total_{name}": value for name, value in metrics(total).items()}
     return {**figures, "page": page, "total_pages": max(1, pages), "has_more": page < pages}
 
 
@@ -253,12 +257,12 @@ class _Entry:
 
     def shown(self) -> dict[str, Any]:
         keys = {key: _key(row) for key, row in self.keys.items()}
-        return {"metrics": _metrics(self.row), "metadata": {}, "api_key_breakdown": keys}
+        return {"metrics": metrics(self.row), "metadata": {}, "api_key_breakdown": keys}
 
 
 def _key(row: Sum) -> dict[str, Any]:
     metadata = {"key_alias": row.of["key_name"] or None, "team_id": row.of["team_id"] or None}
-    return {"metrics": _metrics(row), "metadata": metadata}
+    return {"metrics": metrics(row), "metadata": metadata}
 
 
 def _shape(rows: list[Sum], dimension: str, total: Sum, page: int, pages: int) -> dict[str, Any]:
@@ -280,7 +284,7 @@ def _shape(rows: list[Sum], dimension: str, total: Sum, page: int, pages: int) -
         }
         breakdown["mcp_servers"] = {}
         breakdown["api_keys"] = {key: _key(row) for key, row in keys.items()}
-        results.append({"date": iso_day(number), "metrics": _metrics(_total(some)), "breakdown": breakdown})
+        results.append({"date": iso_day(number), "metrics": metrics(_total(some)), "breakdown": breakdown})
     return {"results": results, "metadata": _metadata(total, page, pages)}
 
 

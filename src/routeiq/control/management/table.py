@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from routeiq.control.management import (
     access_groups,
     activity,
+    activity_keys,
     budgets,
     credentials,
     customers,
@@ -16,6 +17,7 @@ from routeiq.control.management import (
     models,
     organizations,
     spend,
+    spend_owners,
     spend_reports,
     tags,
     teams,
@@ -48,5 +50,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *spend.routes(plane),
         *spend_reports.routes(plane),
         *activity.routes(plane),
+        *activity_keys.routes(plane),
+        *spend_owners.routes(plane),
         *decisions.routes(plane),
     )
