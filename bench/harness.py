@@ -227,6 +227,7 @@ def _role(pid: int, roots: set[int]) -> str:
     for role, sign in (
         ("worker", "-m routeiq.worker "),
         ("control", "-m routeiq.control "),
+        ("agents", "-m routeiq.agents "),
         ("worker", "nginx: worker"),
     ):
         if sign in words:

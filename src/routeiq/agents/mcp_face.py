@@ -71,7 +71,7 @@ class McpFace:
 
     def _open(self, server: McpServer) -> Channel:
         services = self._agents.services
-        address = Address(server.scheme, server.host, server.port, server.verify_tls, server.ca_file)
+        address = Address(server.scheme, server.host, server.port, server.verify_tls, server.ca_file, bound=False)
         return HttpChannel(server, services.pool.origin(address), self.gateway.mcp.max_result)
 
     async def _streamable(self, request: Request, responder: Responder) -> None:

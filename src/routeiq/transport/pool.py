@@ -33,6 +33,8 @@ class Address:
     verify: bool = True
     ca_file: str | None = None
     path: str | None = None
+    bound: bool = True
+    """Whether `PoolLimits.per_host` holds: not where streams are open for as long as clients like."""
     patience: float = 0.0
     """Seconds a Unix socket is tried again on which nobody listens: its process is being started."""
 
@@ -90,7 +92,7 @@ class Origin:
             if transport is not None and not transport.is_closing():
                 connection.start(call)
                 return
-        if self.open < self._limits.per_host:
+        if self.open < self._limits.per_host or not self.address.bound:
             self.connect(call)
         else:
             self.waiting.append(call)

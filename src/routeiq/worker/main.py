@@ -120,7 +120,9 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         loop, table, journal, snapshot, worker=args.column, sources=sources, longtail=args.longtail,
         slots=slots, turns=turns, sessions=Sessions(args.state),
     )  # fmt: skip
-    agents = services.pool.origin(Address(path=args.agents, patience=PATIENCE_SECONDS)) if args.agents else None
+    agents = (
+        services.pool.origin(Address(path=args.agents, bound=False, patience=PATIENCE_SECONDS)) if args.agents else None
+    )
     return Worker(services, snapshot, services.pool.origin(address), agents)
 
 
