@@ -15,13 +15,15 @@ from routeiq.agents.responder import Responder
 from routeiq.agents.stateful import SESSION, Stateful
 from routeiq.agents.stateless import Stateless
 from routeiq.core.errors import GatewayError, UnknownPath
-from routeiq.core.mcp import Mcp, McpServer
+from routeiq.core.mcp import SSE, STDIO, WEBSOCKET, Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.mcp import wire
 from routeiq.mcp.gateway import Gateway
 from routeiq.mcp.sessions import Sessions
+from routeiq.mcp.upstream import sse, websocket
 from routeiq.mcp.upstream.channel import Channel
 from routeiq.mcp.upstream.http import HttpChannel
+from routeiq.mcp.upstream.stdio import Processes
 from routeiq.mcp.view import Place
 from routeiq.mcp.wire import GATEWAY_ERROR, McpError, encode
 from routeiq.process.heads import Request
@@ -41,6 +43,7 @@ class McpFace:
         snapshot = agents.snapshot
         mcp = snapshot.mcp or Mcp()
         self._agents = agents
+        self._processes = Processes()
         self.gateway = Gateway(agents.services, snapshot, mcp, self._open)
         self.sessions = Sessions(self.gateway)
         self._stateful = Stateful(self.sessions)
@@ -70,9 +73,14 @@ class McpFace:
         await self.gateway.close()
 
     def _open(self, server: McpServer) -> Channel:
-        services = self._agents.services
+        limit = self.gateway.mcp.max_result
+        if server.transport == STDIO:
+            return self._processes.channel(server, limit)
+        if server.transport == WEBSOCKET:
+            return websocket.channel(server, limit)
         address = Address(server.scheme, server.host, server.port, server.verify_tls, server.ca_file, bound=False)
-        return HttpChannel(server, services.pool.origin(address), self.gateway.mcp.max_result)
+        origin = self._agents.services.pool.origin(address)
+        return sse.channel(server, origin, limit) if server.transport == SSE else HttpChannel(server, origin, limit)
 
     async def _streamable(self, request: Request, responder: Responder) -> None:
         ident: object = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -104,7 +105,8 @@ def _check_names(ctx: Context, servers: list[McpServer]) -> None:
 def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer | None:
     path: Path = ("mcp_servers", name)
     if not _NAME.fullmatch(name) or name in _TAKEN:
-        ctx.error(path, "is not a name for a server: 1 to 64 letters, digits, dots, dashes and underscores")
+        hint = f"it may not be {', '.join(sorted(_TAKEN))}"
+        ctx.error(path, "is not a name for a server: 1 to 64 letters, digits, dots, dashes and underscores", hint)
         return None
     if settings.alias is not None and not _NAME.fullmatch(settings.alias):
         ctx.error((*path, "alias"), "must be 1 to 64 letters, digits, dots, dashes and underscores")
@@ -118,9 +120,8 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
     if settings.auth_type not in _SERVED:
         ctx.warning((*path, "auth_type"), f"{settings.auth_type} is not served yet; the server is left out")
         return None
-    if transport != mcp.HTTP:
-        ctx.warning((*path, "transport"), f"{transport} is not served yet; the server is left out")
-        return None
+    if transport == mcp.WEBSOCKET and find_spec("websockets") is None:
+        ctx.error((*path, "transport"), "needs the extra: pip install 'routeiq[mcp]'")
     if transport == mcp.STDIO:
         if not _command(ctx, settings, path):
             return None
