@@ -182,3 +182,20 @@ def test_budgets_of_providers_are_told(gateway: Gateway, provider: Upstream) -> 
     assert chat(gateway)[0] == 200
     after = manage(gateway, "/provider/budgets")["providers"]["openai"]
     assert after["spend"] == pytest.approx(before["spend"] + 0.01)
+
+
+def test_what_is_in_flight_counts_for_a_deployment_s_budget(gateway: Gateway, provider: Upstream) -> None:
+    """Three fit, however many come at once; what failed gives its share back."""
+    name = f"few-{uuid4().hex[:8]}"
+    served(gateway, provider, deployment(provider, name, max_budget=0.03, budget_duration="30d", **CENT))
+    provider.always(Script(delay=0.5), model=name)
+    with ThreadPoolExecutor(12) as pool:
+        statuses = sorted(pool.map(lambda _: chat(gateway, model=name)[0], range(12)))
+    assert statuses == [200] * 3 + [429] * 9
+    assert chat(gateway, model=name)[0] == 429
+    name = f"again-{uuid4().hex[:8]}"
+    router = {"num_retries": 0, "disable_cooldowns": True}
+    served(gateway, provider, deployment(provider, name, max_budget=0.01, budget_duration="30d", **CENT),
+           router_settings=router)  # fmt: skip
+    provider.script(Script(status=500), model=name)
+    assert [chat(gateway, model=name)[0] for _ in range(3)] == [500, 200, 429]

@@ -13,7 +13,37 @@ from routeiq.core.money import Prices
 from routeiq.core.routing import BALANCING as STRATEGIES
 from routeiq.core.snapshot import Deployment, Resilience
 from routeiq.routing.balance import strategy
-from routeiq.routing.target import Health, Target
+from routeiq.routing.target import Health, Held, Target
+
+
+class Request:
+    """Who pays."""
+
+    def __init__(self, prompt: int = 10, wanted: int = 0) -> None:
+        self.at = 1_000_000
+        self.reserved_tokens = prompt + wanted
+        self.wanted_tokens = wanted
+        self.held: Held | None = None
+
+
+class Budget:
+    """Nano-dollars, for ever."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.spent = 0
+
+    def take(self, cost: int, now: float) -> bool:
+        if self.spent + cost > self.most:
+            return False
+        self.spent += cost
+        return True
+
+    def settle(self, reserved: int, cost: int, then: float) -> None:
+        self.spent += cost - reserved
+
+    def add(self, cost: int, now: float) -> None:
+        self.spent += cost
 
 
 class Counted:
@@ -120,16 +150,41 @@ def test_nothing_stays_held_out_for_ever(statuses: list[int], replaceable: bool,
     assert one.health.in_flight == 0
 
 
+def test_what_an_attempt_may_cost_is_taken_from_all_budgets_or_none() -> None:
+    own, provider, rpm = Budget(100), Budget(45), Counted(3)
+    prices = Prices(input=1_000_000, output=2_000_000)
+    spec = Deployment(id="a", group="g", provider="p", model="a", litellm_model="a", prices=prices)
+    one = Target(spec, Health(), Resilience(), True, rpm=rpm, purses=(own, provider))
+    cost = prices.estimate(5, 5)
+    own.most, provider.most = 10 * cost, 3 * cost
+    first, second = Request(5, 5), Request(5, 5)
+    assert one.reserve(10, 1, first)
+    assert one.reserve(10, 1, second)
+    assert own.spent == provider.spent == 2 * cost
+    assert one.reserve(10, 1, second), "chosen again, it gives back what it had"
+    assert own.spent == 2 * cost
+    third = Request(5, 5)
+    assert not one.reserve(10, 1, third), "the minute is full"
+    assert (third.held, own.spent) == (None, 2 * cost)
+    rpm.amount = 0
+    assert one.reserve(10, 1, third)
+    assert not one.reserve(10, 1, Request(5, 5)), "the provider's budget is full"
+    assert own.spent == provider.spent == 3 * cost
+    assert first.held is not None
+    first.held.settle(1)
+    assert own.spent == provider.spent == 2 * cost + 1
+
+
 def test_a_reservation_is_all_or_nothing() -> None:
     rpm, tpm = Counted(5), Counted(100)
     spec = Deployment(id="a", group="g", provider="p", model="a", litellm_model="a", rpm=5, tpm=100)
     one = Target(spec, Health(), Resilience(), True, rpm=rpm, tpm=tpm)
-    assert one.reserve(60, 1)
-    assert not one.reserve(60, 1)
+    assert one.reserve(60, 1, Request())
+    assert not one.reserve(60, 1, Request())
     assert (rpm.amount, tpm.amount) == (1, 60)
     one.settle_tokens(60, 10, 1, 1)
-    assert all(one.reserve(20, 1) for _ in range(4))
-    assert not one.reserve(1, 1)
+    assert all(one.reserve(20, 1, Request()) for _ in range(4))
+    assert not one.reserve(1, 1, Request())
     assert (rpm.amount, tpm.amount) == (5, 90)
 
 

@@ -89,6 +89,11 @@ class Exchange(msgspec.Struct, eq=False):
     """Accounts it counts for besides its key's: `governance.accounts.Account`."""
     reservation: Any = None
     reserved_tokens: int = 0
+    wanted_tokens: int = 0
+    """Of those, what its answer may have."""
+    held: Any = None
+    """What was taken from the budgets of the deployment that is chosen: `routing.target.Held`; an attempt takes it
+    along."""
     continuation: Any = None
     """Of a stream that broke and goes on elsewhere: `pipeline.continuing.Continuation`."""
     carried_prompt: int = 0

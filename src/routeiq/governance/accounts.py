@@ -52,13 +52,21 @@ class Purse:
     def __init__(self, spent: Spent) -> None:
         self._spent = spent
 
-    def empty(self, tick: int) -> bool:
-        """Whether all is spent, in the bucket `tick` of time."""
-        now = float(tick * BUCKET_SECONDS)
-        return self._spent.meter.spent(now) >= self._spent.most(now)
+    def take(self, cost: int, now: float) -> bool:
+        """Reserve nano-dollars; False (and nothing reserved) where they don't fit."""
+        meter, most = self._spent.meter, self._spent.most(now)
+        spent = meter.reserve(cost, now)
+        if spent > most or spent - cost >= most:
+            meter.settle(cost, 0, now)
+            return False
+        return True
+
+    def settle(self, reserved: int, cost: int, then: float) -> None:
+        """Spend `cost` instead of what was reserved at `then`."""
+        self._spent.meter.settle(reserved, cost, then)
 
     def add(self, cost: int, now: float) -> None:
-        """Spend nano-dollars."""
+        """Spend nano-dollars that were not reserved."""
         self._spent.meter.add(cost, now)
 
 

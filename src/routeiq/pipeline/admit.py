@@ -31,6 +31,7 @@ def admit(exchange: Exchange) -> bool:
             raise not_allowed(rule, exchange.model)
     request = exchange.peek
     wanted = min(max(request.max_completion_tokens or request.max_tokens or 0, 0), MOST_TOKENS)
+    exchange.wanted_tokens = wanted
     exchange.reserved_tokens = tokens = len(exchange.body) // BYTES_PER_TOKEN + wanted
     also = exchange.also
     if caller.limited or also:

@@ -25,6 +25,7 @@ from routeiq.pipeline.withhold import withhold
 from routeiq.providers import demo, errors
 from routeiq.providers.dialects.faces import error_of
 from routeiq.providers.dialects.invoke import InvokeFrames
+from routeiq.routing.target import Held
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.local import LocalAnswer
 
@@ -62,6 +63,7 @@ class Attempt(Call):
         "_size",
         "deadline",
         "exchange",
+        "held",
         "rival",
         "route",
         "started",
@@ -81,6 +83,8 @@ class Attempt(Call):
         self.translation: Translation[Any, Any] | None = None
         self.rival: Attempt | None = None
         """The other half of a hedge while both run."""
+        self.held: Held | None = None
+        """What of its deployment's budgets it has taken."""
         self.upstream_model = ""
         self._limit = limit = exchange.started + route.total_seconds
         """When all of it must be over."""
@@ -347,6 +351,9 @@ class Attempt(Call):
     def _leave(self) -> None:
         """Out of the books of what is in flight."""
         services = self.exchange.plan.services
+        held, self.held = self.held, None
+        if held is not None:
+            held.settle(0)
         services.active.discard(self)
         self.route.target.health.in_flight -= 1
 

@@ -90,6 +90,8 @@ def launch(exchange: Exchange, route: Route) -> Attempt:
     attempt = Attempt(exchange, route, failed, services.now())
     attempt.upstream_model = exchange.upstream_model
     attempt.translation = translation
+    if exchange.held is not None:
+        attempt.held, exchange.held = exchange.held, None
     route.target.begin()
     services.active.add(attempt)
     exchange.attempt = attempt

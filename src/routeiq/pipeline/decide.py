@@ -39,19 +39,18 @@ def select(exchange: Exchange) -> Route | None:
     tick = exchange.at // (BUCKET_SECONDS * 1_000_000)
     if exchange.retries or exchange.fallbacks:
         tick = int(services.wall()) // BUCKET_SECONDS  # time has passed since it came
-    tokens = exchange.reserved_tokens
     single = group.single
     if group.ranker is not None:
         return _ranked(exchange, group, group.ranker, now, tick)
     if single is not None:
         target = single.target
-        return single if target.available(now) and target.reserve(tokens, tick) else None
+        return single if target.available(now) and target.reserve(exchange.reserved_tokens, tick, exchange) else None
     tried = exchange.tried
     if tried:
-        found = _from_tiers(group, now, tick, tokens, tried)
+        found = _from_tiers(exchange, group, now, tick, tried)
         if found is not None:
             return found
-    return _from_tiers(group, now, tick, tokens, None)
+    return _from_tiers(exchange, group, now, tick, None)
 
 
 def _ranked(exchange: Exchange, group: LiveGroup, ranker: Ranker, now: float, tick: int) -> Route | None:
@@ -61,7 +60,7 @@ def _ranked(exchange: Exchange, group: LiveGroup, ranker: Ranker, now: float, ti
         for tier in group.tiers:
             targets = [target for target in tier if target.available(now) and (again or target not in tried)]
             for target in ranker.order(exchange, group, targets) if targets else ():
-                if target.reserve(exchange.reserved_tokens, tick):
+                if target.reserve(exchange.reserved_tokens, tick, exchange):
                     return group.by_target[id(target)]
     return None
 
@@ -126,19 +125,21 @@ def unavailable(exchange: Exchange) -> LimitExceeded:
     )
 
 
-def _from_tiers(group: LiveGroup, now: float, tick: int, tokens: int, tried: list[Target] | None) -> Route | None:
+def _from_tiers(
+    exchange: Exchange, group: LiveGroup, now: float, tick: int, tried: list[Target] | None
+) -> Route | None:
     for tier in group.tiers:
         if not tried and len(tier) > 1:
             # Nearly always all can serve, and the first choice among all is as good as one among those that can.
             target = group.pick(tier, tick)
-            if target.available(now) and target.reserve(tokens, tick):
+            if target.available(now) and target.reserve(exchange.reserved_tokens, tick, exchange):
                 return group.by_target[id(target)]
         targets = [target for target in tier if target.available(now)]
         if tried:
             targets = [target for target in targets if target not in tried]
         while targets:
             target = group.pick(targets, tick) if len(targets) > 1 else targets[0]
-            if target.reserve(tokens, tick):
+            if target.reserve(exchange.reserved_tokens, tick, exchange):
                 return group.by_target[id(target)]
             targets.remove(target)
     return None

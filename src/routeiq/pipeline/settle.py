@@ -156,8 +156,8 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
             tokens = usage.prompt + usage.completion
             if cost is not None:
                 cost = exchange.cost = cost + exchange.carried_cost
-        if target.purses and cost:
-            target.spend(cost, exchange.at / 1e6)
+        if target.purses:
+            _pay(exchange, attempt, route, cost or 0)
         pending[of_group.prompt_tokens] += usage.prompt
         pending[of_group.completion_tokens] += usage.completion
         of_group.ttfb.observe(pending, ttft)
@@ -165,6 +165,9 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
         if target.tpm is not None:
             at = exchange.at
             target.settle_tokens(exchange.reserved_tokens, tokens, at // BUCKET, (at + duration) // BUCKET)
+    if exchange.held is not None:
+        exchange.held.settle(0)  # the attempt it was for was not made
+        exchange.held = None
     caller: Caller | None = exchange.key
     if caller is None:
         return
@@ -194,6 +197,16 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
             services.journal.append(_event(exchange, duration, ttft, overhead))
     except JournalFull:
         pending[meters.journal_dropped] += 1
+
+
+def _pay(exchange: Exchange, attempt: Attempt | None, route: Route, cost: int) -> None:
+    """From the budgets of the deployment and its provider: what the attempt has taken, or without that at once."""
+    held = attempt.held if attempt is not None else None
+    if attempt is not None and held is not None:
+        attempt.held = None
+        held.settle(cost)
+    elif cost:
+        route.target.spend(cost, exchange.at / 1e6)
 
 
 def _is_plain(exchange: Exchange) -> bool:

@@ -9,7 +9,7 @@ closed ──failure that cools down──► cooldown
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from routeiq.core.snapshot import Deployment, Resilience
 
@@ -34,11 +34,38 @@ class Limit(Protocol):
 
 
 class Purse(Protocol):
-    """A budget of the deployment or its provider; see `governance.accounts.Purse`."""
+    """A budget of the deployment or its provider, in nano-dollars; see `governance.accounts.Purse`."""
 
-    def empty(self, tick: int) -> bool: ...
+    def take(self, cost: int, now: float) -> bool: ...
+
+    def settle(self, reserved: int, cost: int, then: float) -> None: ...
 
     def add(self, cost: int, now: float) -> None: ...
+
+
+class Payer(Protocol):
+    """A request that a deployment is chosen for: `core.exchange.Exchange`."""
+
+    at: int
+    reserved_tokens: int
+    wanted_tokens: int
+    held: Any
+
+
+class Held:
+    """What an attempt may cost, taken from the budgets of its deployment and its provider until it is settled."""
+
+    __slots__ = ("_cost", "_purses", "_then")
+
+    def __init__(self, purses: tuple[Purse, ...], cost: int, then: float) -> None:
+        self._purses = purses
+        self._cost = cost
+        self._then = then
+
+    def settle(self, cost: int) -> None:
+        """It has cost so many nano-dollars; to be called once."""
+        for purse in self._purses:
+            purse.settle(self._cost, cost, self._then)
 
 
 class Health:
@@ -136,19 +163,40 @@ class Target:
             return False
         return not self.max_parallel or health.in_flight < self.max_parallel
 
-    def reserve(self, tokens: int, tick: int) -> bool:
-        """Take a request and `tokens` off the deployment's minute; False (and nothing taken) when it has no room."""
-        if self.purses and any(purse.empty(tick) for purse in self.purses):
+    def reserve(self, tokens: int, tick: int, payer: Payer) -> bool:
+        """Take a request and `tokens` off the deployment's minute, and what it may cost off its budgets, for `payer`
+        to hold; False (and nothing taken) when there is no room.
+        """
+        if self.purses and not self._fund(payer):
             return False
         if self.rpm is None and self.tpm is None:
             return True
         if self.rpm is not None and not self.rpm.take(1, tick):
+            self._refund(payer)
             return False
         if self.tpm is not None and not self.tpm.take(tokens, tick):
             if self.rpm is not None:
                 self.rpm.give_back(1, tick)
+            self._refund(payer)
             return False
         return True
+
+    def _fund(self, payer: Payer) -> bool:
+        self._refund(payer)
+        prices, wanted, then = self.spec.prices, payer.wanted_tokens, payer.at / 1e6
+        cost = prices.estimate(payer.reserved_tokens - wanted, wanted) if prices is not None else 0
+        for place, purse in enumerate(self.purses):
+            if not purse.take(cost, then):
+                Held(self.purses[:place], cost, then).settle(0)
+                return False
+        payer.held = Held(self.purses, cost, then)
+        return True
+
+    def _refund(self, payer: Payer) -> None:
+        """What was taken for an attempt that was not made."""
+        if payer.held is not None:
+            payer.held.settle(0)
+            payer.held = None
 
     def settle_tokens(self, reserved: int, used: int, then: int, tick: int) -> None:
         """Correct the reservation made in bucket `then` by what was really used."""
