@@ -12,6 +12,8 @@ from routeiq.core.messages import Invalidate, Message, Rebuild, Rebuilt
 
 log = logging.getLogger("routeiq.control")
 
+SPENT = "spent:"
+"""Before a subject in what gateways tell each other: what it has spent was set by hand."""
 MOST_NAMES = 10_000
 """Keys and subjects named in one message; more are told as "everything"."""
 
@@ -49,6 +51,10 @@ class Changes:
         """Have every worker forget all keys of the database."""
         self._send(Invalidate())
         self._say((), ())
+
+    def counted_anew(self, names: Iterable[str] = ()) -> None:
+        """Have other gateways count these subjects (`<kind>:<id>`), or all, from what the ledger says now."""
+        self._say((), tuple(SPENT + name for name in names) or (SPENT,))
 
     def heard(self, keys: tuple[str, ...], subjects: tuple[str, ...]) -> None:
         """Another gateway has changed these, or everything where both are empty."""

@@ -9,6 +9,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from routeiq.control.changes import SPENT
 from routeiq.control.plane import Plane
 from routeiq.store.notices import NoticeRepository
 
@@ -31,7 +32,11 @@ async def listen_to_others(plane: Plane, notices: NoticeRepository) -> None:
         try:
             heard = await run_in_threadpool(notices.hear)
             for keys, subjects in [((), ())] if first else heard:
-                plane.changes.heard(keys, subjects)
+                anew = [name.removeprefix(SPENT) for name in subjects if name.startswith(SPENT)]
+                if not anew:
+                    plane.changes.heard(keys, subjects)
+                elif plane.leases is not None:
+                    await run_in_threadpool(plane.leases.renew, list(filter(None, anew)))
             first = False
         except SQLAlchemyError as error:
             log.debug("what others have changed could not be read: %s", type(error).__name__)

@@ -27,7 +27,10 @@ FILTERS = {
     "model": "(r.model = :model OR c.upstream_model = :model OR d.upstream_model = :model)",
     "end_user": 'd."user" = :end_user',
     "run_id": "d.run_id = :run_id",
-    "request_id": "(r.id = :request_id OR d.request_id = :request_id)",
+    "request_id": (
+        "r.seq IN (SELECT seq FROM event_rows WHERE id = :request_id"
+        " UNION SELECT seq FROM event_details WHERE request_id = :request_id)"
+    ),
     "min_cost": "r.cost >= :min_cost",
     "max_cost": "r.cost <= :max_cost",
 }

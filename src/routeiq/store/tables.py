@@ -123,7 +123,7 @@ event_rows = Table(
     METADATA,
     Column("seq", Number, primary_key=True, autoincrement=False),
     Column("context", Number, nullable=False, comment="event_contexts.id"),
-    Column("id", Words, nullable=False),
+    Column("id", Words, nullable=False, index=True),
     Column("at", BigInteger, nullable=False),
     Column("model", Words, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
@@ -136,8 +136,8 @@ event_rows = Table(
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("written_tokens", BigInteger, nullable=False, server_default="0"),
 )
-"""What differs from Event to Event. No index but the order of ingestion, and no foreign key to look up: rows are
-written far more often than read."""
+"""What differs from Event to Event. No index but the order of ingestion and the id, and no foreign key to look up: rows
+are written far more often than read."""
 
 _CONTEXT = (
     "key", "deployment", "revision", "worker", "endpoint", "stream", "estimated", "key_name", "group", "provider",
@@ -174,7 +174,7 @@ event_details = Table(
     "event_details",
     METADATA,
     Column("seq", Number, primary_key=True, autoincrement=False, comment="event_rows.seq"),
-    Column("request_id", Words, nullable=False),
+    Column("request_id", Words, nullable=False, index=True),
     Column("upstream_model", Words, nullable=False, comment="Used where the context has none"),
     Column("status", Number, nullable=False),
     Column("error", Words, nullable=False),

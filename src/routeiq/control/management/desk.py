@@ -114,6 +114,7 @@ class Desk:
         self.plane.spend.reset(kind, id, who, amount)
         if self.plane.leases is not None:
             self.plane.leases.renew([f"{kind}:{id}"])
+        self.plane.changes.counted_anew([f"{kind}:{id}"])
 
     def carried(self, kind: str, id: str, limits: Limits, spending: Spending) -> dict[str, int]:
         """What a successor of this subject has spent already, by period."""

@@ -124,9 +124,8 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         caller: Caller = request.state.caller
         plane.spend.reset_all(("key", "team"), caller.user_id or caller.name)
         if plane.leases is not None:
-            plane.leases.renew()
-        if plane.leases is not None:
             plane.leases.renew()  # what workers count begins with what the ledger says now
+        plane.changes.counted_anew()
         plane.changes.everything()
         return answer({"message": "Spend for all API Keys and Teams reset successfully", "status": "success"})
 

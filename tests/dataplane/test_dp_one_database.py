@@ -1,4 +1,4 @@
-"""What a webhook is told of budgets."""
+"""Two gateways on one database: what a webhook is told of budgets, and what one tells the other."""
 
 from __future__ import annotations
 
@@ -109,3 +109,28 @@ def test_a_webhook_is_told_once_whichever_gateway_saw_it(gateways: list[Gateway]
     webhook.wait("budget_crossed", team_id=team, max_budget=0.11)
     for gateway in gateways:
         assert "s3cret-word" not in gateway.logs()
+
+
+def test_what_was_spent_is_set_back_at_every_gateway(gateways: list[Gateway]) -> None:
+    first, second = gateways
+    key = new_key(first, max_budget=0.02)
+    other = new_key(first, max_budget=0.02)
+    assert statuses(second, key, 3) == [200, 200, 422]
+    assert statuses(second, other, 3) == [200, 200, 422]
+    end = time.monotonic() + 10
+    while manage(first, f"/key/info?key={key}")["info"]["spend"] < 0.02:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    manage(first, f"/key/{key}/reset_spend", {"reset_to": 0.01})
+    while statuses(second, key, 1) == [422]:
+        assert time.monotonic() < end + 10
+        time.sleep(0.1)
+    assert statuses(second, key, 2) == [422, 422], "0.01 was left, and that is spent"
+    assert statuses(second, other, 1) == [422]
+    while manage(first, f"/key/info?key={other}")["info"]["spend"] < 0.02:
+        assert time.monotonic() < end + 10
+        time.sleep(0.1)
+    manage(first, "/global/spend/reset", method="POST")
+    while statuses(second, other, 1) == [422]:
+        assert time.monotonic() < end + 20
+        time.sleep(0.1)
