@@ -29,6 +29,7 @@ def make_app() -> App:
     )
     app.command("routeiq.cli.pipeline:pipeline_app", name="pipeline", help="Show a request's way through the gateway.")
     app.command("routeiq.cli.providers:providers_app", name="providers", help="Look at providers, and try one.")
+    app.command("routeiq.cli.mlops:mlops_app", name="mlops", help="Train and measure what learned routing serves.")
     app.command("routeiq.cli.demo:demo", name="demo", help="Start a gateway with built-in models and talk to it.")
     return app
 
