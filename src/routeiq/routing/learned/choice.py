@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 
 from routeiq.core.money import PICO_PER_DOLLAR
+from routeiq.routing.arguments import Arguments
+from routeiq.routing.costs import EXPECTED_OUTPUT
 from routeiq.routing.learned.artifact import Artifact, Model
 from routeiq.routing.learned.batch import Batch, Predictor, Scale, bounded
 from routeiq.routing.learned.encoder import COUNTED, Encoding, load_encoder
@@ -17,8 +19,6 @@ from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State
 TARGET = 0.98
 """Share of the best model's quality that is reached where nothing else is asked."""
 TARGETS_OF_PROFILES = {"eco": 0.9, "premium": 1.0, "reasoning": 1.0}
-OUTPUT_TOKENS = 300.0
-"""Of an answer by a model that is in no training data, where that tells none."""
 MOST = 1e12
 """λ of who pays for no quality at all."""
 ENCODING = "encoding"
@@ -42,11 +42,13 @@ class LearnedStrategy:
     """Ranks candidates by what a predictor expects of each."""
 
     def __init__(self, name: str, artifact: Artifact, predictor: Predictor, args: Mapping[str, Any]) -> None:
-        """Args: `target_quality`, from 0 to 1."""
+        """Args: `target_quality`, from 0 to 1. Raises `ValueError`."""
+        given = Arguments(args)
         self.name = name
         self.artifact = artifact
         self.predictor = predictor
-        self.target = share(args, "target_quality", TARGET)
+        self.target = given.number("target_quality", TARGET, 0.0, 1.0)
+        given.done()
         self._scale = Scale(artifact.tensors)
         self._encoder = load_encoder()
         self._columns = columns_of([model.name for model in artifact.router.models])
@@ -55,7 +57,7 @@ class LearnedStrategy:
         self._costs = np.array([model.cost for model in models], np.float32)
         self._prior = sum(model.quality for model in models) / len(models)
         answers = [model.output_tokens for model in models if model.output_tokens is not None]
-        self._answer = sum(answers) / len(answers) if answers else OUTPUT_TOKENS
+        self._answer = sum(answers) / len(answers) if answers else EXPECTED_OUTPUT
 
     def rank(self, query: Query, candidates: Sequence[Candidate], state: State) -> Ranking:
         """See `Strategy`."""
@@ -180,16 +182,3 @@ def needed(artifact: Artifact | None, strategy: str) -> Artifact:
     if artifact.router.strategy != strategy:
         raise ValueError(f"the artifact is one of {artifact.router.strategy}, not of {strategy}")
     return artifact
-
-
-def share(args: Mapping[str, Any], name: str, default: float) -> float:
-    """A number from 0 to 1. Raises `ValueError`."""
-    return number(args, name, default, 0.0, 1.0)
-
-
-def number(args: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
-    """A number of that range. Raises `ValueError`."""
-    value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}")
-    return float(value)
