@@ -1,6 +1,7 @@
 """MCP, as this process serves it: which path is what, and who may come in.
 
 /mcp                          every server the key may use
+/mcp/sse, /mcp/messages       the same for clients of 2024-11-05
 /mcp/{server}, /{server}/mcp  one server, or several and access groups with commas between them
 """
 
@@ -11,8 +12,9 @@ from urllib.parse import unquote
 
 from routeiq.agents.callers import caller_of
 from routeiq.agents.envelope import check_origin, is_modern
+from routeiq.agents.mcp_sse import SseEndpoint
 from routeiq.agents.responder import Responder
-from routeiq.agents.stateful import SESSION, Stateful
+from routeiq.agents.stateful import KEEP_ALIVE_SECONDS, SESSION, Stateful
 from routeiq.agents.stateless import Stateless
 from routeiq.core.errors import GatewayError, UnknownPath
 from routeiq.core.mcp import SSE, STDIO, WEBSOCKET, Mcp, McpServer
@@ -48,10 +50,14 @@ class McpFace:
         self.sessions = Sessions(self.gateway)
         self._stateful = Stateful(self.sessions)
         self._stateless = Stateless(self.gateway)
+        self._sse_endpoint = SseEndpoint(self.sessions)
+        self._kept_alive = 0.0
 
     def find(self, request: Request) -> Handler | None:
         """Everything with `mcp` in its place."""
         path = request.path
+        if path in (b"/mcp/sse", b"/mcp/messages"):
+            return self._sse
         if path == b"/mcp" or path.startswith(b"/mcp/") or path.endswith(b"/mcp"):
             return self._streamable
         return None
@@ -65,6 +71,9 @@ class McpFace:
         self.sessions.tidy(now)
         self._stateless.tidy(now)
         self.gateway.pool.tidy(now)
+        if now - self._kept_alive >= KEEP_ALIVE_SECONDS:
+            self._kept_alive = now
+            self._sse_endpoint.keep_alive()
 
     async def close(self) -> None:
         """End sessions and streams, and let go of servers."""
@@ -110,6 +119,25 @@ class McpFace:
         except McpError as error:
             status = error.status or wire.STATUSES.get(error.code, 400)
             responder.respond(status, encode(wire.refusal(ident, error)))
+        except GatewayError as error:
+            self._refuse(responder, error, ident)
+
+    async def _sse(self, request: Request, responder: Responder) -> None:
+        ident: object = None
+        try:
+            check_origin(self.gateway.mcp, request.headers, request.fields)
+            caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
+            if request.path == b"/mcp/sse" and request.method == b"GET":
+                await self._sse_endpoint.listen(responder, caller, EVERYTHING)
+            elif request.path == b"/mcp/messages" and request.method == b"POST":
+                found = wire.decode(request.body)
+                ident = found.get("id") if isinstance(found, dict) else None
+                await self._sse_endpoint.post(request, responder, caller, wire.check(found))
+            else:
+                method = b"GET" if request.path == b"/mcp/sse" else b"POST"
+                responder.respond(405, b"", headers=b"Allow: %b\r\n" % method)
+        except McpError as error:
+            responder.respond(error.status or 400, encode(wire.refusal(ident, error)))
         except GatewayError as error:
             self._refuse(responder, error, ident)
 

@@ -93,7 +93,7 @@ class Gateway:
         arguments = params.get("arguments")
         if arguments is not None and not isinstance(arguments, dict):
             raise McpError(INVALID_PARAMS, "params.arguments must be an object.")
-        if turn.modern and tool.params:
+        if turn.checked and tool.params:
             check_params(tool.params, arguments, turn.fields)
         if tool.takes is not None and arguments and not tool.takes.issuperset(arguments):
             extra = sorted(set(arguments) - tool.takes)

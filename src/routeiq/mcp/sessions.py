@@ -131,6 +131,21 @@ class Sessions:
         with contextlib.suppress(McpError):
             await session.close()
 
+    def shown(self) -> list[Message]:
+        """What an admin sees of them; not their ids, which are as good as keys."""
+        now = self._gateway.services.now()
+        return [
+            {
+                "key_name": session.caller.name,
+                "path": session.place.path,
+                "protocol_version": session.version,
+                "client": session.client.get("name"),
+                "idle_seconds": round(now - session.used, 1),
+                "requests": len(session.calls),
+            }
+            for session in self._known.values()
+        ]
+
     def tidy(self, now: float) -> None:
         """Let go of sessions nobody uses, and keep streams alive."""
         for session in [one for one in self._known.values() if self._idle(one, now)]:

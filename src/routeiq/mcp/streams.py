@@ -19,7 +19,9 @@ KEPT_BYTES = 4 * 1024 * 1024
 class Out(Protocol):
     """Where a stream goes now."""
 
-    over: bool
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can be sent."""
 
     def begin(self, status: int = 200, *, headers: bytes = b"") -> None:
         """The head of a stream."""

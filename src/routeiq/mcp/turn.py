@@ -25,6 +25,8 @@ class Turn:
     """What both kinds of clients have in common; an `Asker` for the server it is aimed at."""
 
     modern = False
+    checked = False
+    """Whether its headers have to repeat what the tool says."""
 
     def __init__(self, caller: Caller, place: Place, fields: dict[bytes, bytes], params: Message) -> None:
         self.caller = caller
@@ -111,6 +113,7 @@ class ModernTurn(Turn):
     """A request that stands alone. What a server with sessions asks on the way is answered by another request."""
 
     modern = True
+    checked = True
 
     def __init__(self, caller: Caller, place: Place, fields: dict[bytes, bytes], params: Message) -> None:
         super().__init__(caller, place, fields, params)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PRIVATE = b"/internal"
 """Paths that only processes of ours may ask."""
-AGENTS = (b"/mcp", b"/mcp-rest", b"/mcp-proxy", b"/v1/mcp", b"/llmrouter/mcp")
+AGENTS = (b"/mcp", b"/mcp-rest", b"/mcp-proxy", b"/v1/mcp", b"/llmrouter/mcp", b"/v1/llmrouter/mcp")
 """What the process with MCP owns, with all below."""
 _METADATA = (b"/.well-known/oauth-protected-resource", b"/.well-known/oauth-authorization-server")
 _HOP_BY_HOP = frozenset(
