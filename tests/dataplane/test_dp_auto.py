@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -289,6 +291,64 @@ def test_limits_of_the_chosen_model_count(serve: Serve, upstream: Upstream) -> N
     events = worker.wait_events(3)
     assert [event["cost"] for event in events] == [events[0]["cost"]] * 3
     assert events[0]["cost"] > 0
+
+
+MINE = """
+from routeiq.routing.strategy import Ranking
+
+class Mine:
+    name = "mine"
+
+    def rank(self, query, candidates, state):
+        wanted = query.prompt.split()[-1]
+        return Ranking(order=sorted(range(len(candidates)), key=lambda place: candidates[place].name != wanted))
+
+    def update(self, feedback):
+        pass
+"""
+
+
+def test_a_class_of_ones_own(serve: Serve, upstream: Upstream, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    worker = serve(config(upstream, "llmrouter-custom", args={"class": f"{tmp_path}/mine.py:Mine"}))
+    assert [chosen(worker, f"I want {name}") for name in MODELS] == list(MODELS)
+    (tmp_path / "broken.py").write_text(MINE.replace("query.prompt.split()[-1]", "query.nothing"))
+    worker = serve(config(upstream, "llmrouter-custom", args={"class": f"{tmp_path}/broken.py:Mine"}))
+    assert chosen(worker) == "small"
+    worker.wait_moved('routeiq_routing_failures_total{strategy="mine"}', 1)
+
+
+def test_rules_choose(serve: Serve, upstream: Upstream) -> None:
+    rules = {"tags": {"gold": ["large"]}, "regex": {r"\bproof\b": ["middle"]}, "user_agents": {"cli/": ["large"]}}
+    worker = serve(config(upstream, "llmrouter-tag-regex-ua", args=rules, session_ttl=0))
+    assert chosen(worker) == "small"
+    assert chosen(worker, "A proof, please") == "middle"
+    assert chosen(worker, headers={"x-litellm-tags": "gold"}) == "large"
+    assert chosen(worker, headers={"User-Agent": "my-CLI/2"}) == "large"
+
+
+def test_what_is_going_on_chooses(serve: Serve, upstream: Upstream) -> None:
+    worker = serve(config(upstream, "llmrouter-usage-based", session_ttl=0))
+    assert sorted(chosen(worker) for _ in MODELS) == sorted(MODELS)
+    upstream.always(Script(delay=0.5), model="small")
+    worker = serve(config(upstream, "llmrouter-latency-sla", args={"target_latency_ms": 200}, session_ttl=0))
+    assert [chosen(worker) for _ in range(2)] == ["small", "middle"]
+    worker = serve(config(upstream, "llmrouter-least-busy", session_ttl=0))
+    with ThreadPoolExecutor(3) as pool:
+        upstream.always(Script(delay=0.5))
+        assert sorted(pool.map(lambda _: chosen(worker), MODELS)) == sorted(MODELS)
+
+
+def test_several_choose_together(serve: Serve, upstream: Upstream) -> None:
+    both = [{"strategy": "llmrouter-largest"}, {"strategy": "llmrouter-cost-aware"}]
+    worker = serve(config(upstream, "routeiq-ensemble", args={"strategies": both, "weights": [3, 1]}))
+    assert chosen(worker) == "large"
+    worker = serve(config(upstream, "routeiq-ensemble", args={"strategies": both, "weights": [1, 3]}))
+    assert chosen(worker, "Hi") == "small"
+    rules = {"strategy": "llmrouter-tag-regex-ua", "args": {"regex": {"proof": "middle"}}}
+    worker = serve(config(upstream, "routeiq-pipeline", args={"strategies": [rules, "llmrouter-largest"]}))
+    assert chosen(worker, "A proof") == "middle"
+    assert chosen(worker, "A joke") == "large"
 
 
 def test_a_group_may_be_ranked_too(serve: Serve, upstream: Upstream) -> None:

@@ -109,6 +109,25 @@ def test_rules() -> None:
     assert rank(rules, THREE, tags=("gold",)).reason == "tag gold"
 
 
+INTENTS = {
+    "code": {"examples": ["Write a Python function that sorts a list", "Fix this bug"], "models": ["large"]},
+    "travel": {"examples": ["Plan a holiday in Italy", "Which hotel is near the beach?"], "models": ["mid*"]},
+}
+
+
+def test_intents() -> None:
+    intent = made("llmrouter-semantic-intent", intents=INTENTS)
+    assert order(intent, THREE, prompt="Write a JavaScript function which reverses an array")[0] == "large"
+    assert order(intent, THREE, prompt="Where shall we stay on our trip to the sea in Spain?")[0] == "middle"
+    found = rank(intent, THREE, prompt="Write a JavaScript function which reverses an array")
+    assert found.reason == "intent code"
+    assert found.features["intents"]["code"] > found.features["intents"]["travel"]
+    nothing = rank(intent, THREE, prompt="?")
+    assert (nothing.confidence, THREE[nothing.order[0]].name) == (0.0, "small")
+    strict = made("llmrouter-semantic-intent", intents=INTENTS, threshold=0.99)
+    assert order(strict, THREE, prompt="Plan a trip")[0] == "small"
+
+
 class Told:
     """Predicts what it is told."""
 
@@ -204,6 +223,9 @@ def test_a_class_of_a_file(tmp_path: Path) -> None:
         ("llmrouter-custom", {"class": "no.such.module:Thing"}, "can't be made: ModuleNotFoundError"),
         ("llmrouter-custom", {"class": "nothing"}, "no entry point"),
         ("llmrouter-custom", {"class": "collections:OrderedDict"}, "has no method rank"),
+        ("llmrouter-semantic-intent", {}, "needs intents"),
+        ("llmrouter-semantic-intent", {"intents": {"a": {"examples": ["b"]}}}, "intents.a needs models"),
+        ("llmrouter-semantic-intent", {"intents": {"a": {"model": "b"}}}, "intents.a: model is not an argument"),
         ("routeiq-ensemble", {}, "needs strategies"),
         ("llmrouter-knn-multiround", {}, "strategies must name one strategy"),
         ("llmrouter-automix", {"num_samples": 0}, "num_samples must be a whole number, 1 or more"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 
 from routeiq.config.prices import PriceTable
 from routeiq.config.report import Path, Report
@@ -23,6 +24,8 @@ class Context:
     providers: Mapping[str, ProviderSpec]
     prices: PriceTable
     report: Report
+    copies: Mapping[str, FilePath] = field(default_factory=dict)
+    """Where what is configured as a URL of an object store has been copied to."""
 
     def error(self, path: Path, message: str, hint: str = "") -> None:
         self.report.error(self.root.mark_of(path), path, message, hint)

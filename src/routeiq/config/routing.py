@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path as FilePath
 from typing import Any
 
+from routeiq.config.artifacts import Untrusted, trust_of, verify
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.routing import AutoModelSettings, WishSettings
-from routeiq.core.routing import BALANCING, PLAYING, RANKING, AutoModel, Choosing, Wishes
+from routeiq.config.schema.types import seconds
+from routeiq.core.artifacts import MANIFEST
+from routeiq.core.routing import BALANCING, PLAYING, RANKING, ArtifactFiles, AutoModel, Choosing, Wishes
 from routeiq.core.snapshot import CHAT, Deployment, Group
 
 DEFAULT = "llmrouter-cost-aware"
 """Of an auto model that names no strategy where the router's own ranks nothing: it needs no training."""
+RELOAD_SECONDS = 10.0
+"""Between two looks whether `model_path` leads to another artifact."""
+_OF_ARTIFACTS = frozenset(("model_path", "model_s3_bucket", "model_s3_key", "hot_reload", "reload_interval"))
 WITHIN = "strategies"
 """The argument that holds the strategies another one is made of."""
 _ALIASES = {"usage-based-routing": "usage-based-routing-v2", "provider-budget-routing": "simple-shuffle"}
@@ -54,7 +61,53 @@ def compile_choosing(ctx: Context, name: str, args: Mapping[str, Any], where: Pa
             ctx.error((*place, "args"), "must be a map")
             continue
         within.append(compile_choosing(ctx, entry["strategy"], own, (*place, "strategy"), (*place, "args")))
-    return Choosing(strategy=name, args=dict(args), within=tuple(within))
+    artifact, rest = _artifact(ctx, args, arguments)
+    return Choosing(strategy=name, args=rest, artifact=artifact, within=tuple(within))
+
+
+def model_path(args: Mapping[str, Any]) -> Any:
+    """Where the arguments say a trained artifact is; `None` where they say nothing."""
+    if args.get("model_path") is None and args.get("model_s3_bucket") is not None:
+        return f"s3://{args['model_s3_bucket']}/{args.get('model_s3_key') or ''}".rstrip("/")
+    return args.get("model_path")
+
+
+def local_directory(source: str) -> FilePath:
+    """The directory of an artifact that is named by itself or by its manifest."""
+    place = FilePath(source).expanduser()
+    return place.parent if place.name == MANIFEST else place
+
+
+def _artifact(ctx: Context, args: Mapping[str, Any], arguments: Path) -> tuple[ArtifactFiles | None, dict[str, Any]]:
+    """The trained artifact, verified, and the arguments that are the strategy's own."""
+    rest = {name: value for name, value in args.items() if name not in _OF_ARTIFACTS}
+    source = model_path(args)
+    if source is None:
+        for name in _OF_ARTIFACTS & args.keys():
+            ctx.error((*arguments, name), "needs model_path")
+        return None, rest
+    where: Path = (*arguments, "model_path")
+    if not isinstance(source, str) or not source:
+        ctx.error(where, "must be a directory, or a URL of an object store")
+        return None, rest
+    try:
+        interval = seconds(args.get("reload_interval", RELOAD_SECONDS))
+    except ValueError as error:
+        ctx.error((*arguments, "reload_interval"), str(error))
+        return None, rest
+    if "://" in source:
+        if source not in ctx.copies:
+            return None, rest  # which has been told
+        directory = ctx.copies[source]
+    else:
+        directory = local_directory(source).resolve()
+    try:
+        files = verify(directory, trust_of(ctx.environ))
+    except Untrusted as error:
+        ctx.error(where, str(error))
+        return None, rest
+    hot = args.get("hot_reload", True) is not False
+    return ArtifactFiles(path=str(directory), files=files, source=source, interval=interval if hot else 0.0), rest
 
 
 def compile_auto_models(

@@ -15,7 +15,8 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -23,10 +24,12 @@ import msgspec
 from routeiq.config.compile import compile_snapshot
 from routeiq.config.context import Context
 from routeiq.config.load import find_paths, load, read, read_demo
-from routeiq.config.report import NOWHERE, Path, Report
+from routeiq.config.report import NOWHERE, Report
+from routeiq.config.report import Path as Place
 from routeiq.config.server import compile_server
 from routeiq.config.source import Source
 from routeiq.config.stored import join, settings, stores_models
+from routeiq.control.artifacts import copies
 from routeiq.control.stored import Reading
 from routeiq.control.stored import read as read_stored
 from routeiq.core.provider import ProviderSpec
@@ -112,6 +115,7 @@ def try_build(
         places = join(whole.root, rows, attempt)
         ctx = load(whole, environ, catalog, now, attempt)
         server = compile_server(ctx, overrides, cpus)
+        ctx = replace(ctx, copies=copies(ctx, Path(server.state_dir)))
         snapshot = compile_snapshot(ctx, host=server.host, now=now.timestamp(), stored=rows)
         _try_strategies(ctx, snapshot)
         faulty = _faulty(attempt.errors, places)
@@ -157,12 +161,12 @@ def _reading(
 def _try_strategies(ctx: Context, snapshot: Snapshot) -> None:
     """Make every strategy once, as workers will: what is wrong with its arguments is told here."""
     own = ctx.config.routeiq.auto_models
-    wanted: list[tuple[Path, Choosing]] = []
+    wanted: list[tuple[Place, Choosing]] = []
     ranked = next((group.choosing for group in snapshot.groups.values() if group.choosing is not None), None)
     if ranked is not None:
         wanted.append((("router_settings", "routing_strategy_args"), ranked))
     for name, auto in snapshot.auto_models.items():
-        where: Path = ("routeiq", "auto_models", name)
+        where: Place = ("routeiq", "auto_models", name)
         wanted.append(((*where, "args") if own[name].args else where, auto.choosing))
     for path, choosing in wanted if not ctx.report.errors else ():
         try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from routeiq.control.app import create_app
+from routeiq.control.artifacts import watch_artifacts
 from routeiq.control.budget_alerts import tell_of_budgets
 from routeiq.control.changes import Changes
 from routeiq.control.exporting import Exporter, write_days
@@ -125,8 +126,9 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     listener = listen(args.socket)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     exporter = plane.exporter = Exporter(database)
-    jobs = [plane.credentials.run(), purge(plane), _sweep(plane), watch(plane), let_go(plane, Retention(database)),
-            write_days(plane, exporter), tell_of_budgets(plane, AlertRepository(database))]  # fmt: skip
+    jobs = [plane.credentials.run(), purge(plane), _sweep(plane), watch(plane), watch_artifacts(plane),
+            let_go(plane, Retention(database)), write_days(plane, exporter),
+            tell_of_budgets(plane, AlertRepository(database))]  # fmt: skip
     if not isinstance(where, Path):
         jobs.append(listen_to_others(plane, notices))
     running = [asyncio.create_task(job) for job in jobs]

@@ -125,6 +125,10 @@ class ArtifactFiles(msgspec.Struct, frozen=True, kw_only=True):
     """The directory it is in."""
     files: dict[str, str]
     """Hex SHA-256 by file name."""
+    source: str
+    """`model_path` as configured: a directory, a link to one, or a URL."""
+    interval: float
+    """Seconds between two looks whether there is another one; 0 is never."""
 
 
 class Choosing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

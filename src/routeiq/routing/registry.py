@@ -8,6 +8,7 @@ from typing import Any
 
 from routeiq.core.routing import Choosing
 from routeiq.core.snapshot import Snapshot
+from routeiq.routing.learned import LEARNED
 from routeiq.routing.strategy import Strategy
 
 _HERE, _PLAYS = "routeiq.routing.strategies", "routeiq.routing.plays"
@@ -20,6 +21,7 @@ PLAIN: dict[str, str] = {
     "llmrouter-kv-cache-aware": f"{_HERE}.load:kv_cache_aware",
     "llmrouter-tag-regex-ua": f"{_HERE}.rules:tag_regex_ua",
     "llmrouter-custom": f"{_HERE}.custom:build",
+    "llmrouter-semantic-intent": f"{_HERE}.intent:build",
     "llmrouter-r1": f"{_PLAYS}.reasoning:build",
 }
 """Made of their arguments alone."""
@@ -38,6 +40,15 @@ COMBINED: dict[str, str] = {
 def make(choosing: Choosing) -> Strategy:
     """The strategy as configured. Raises `ValueError` that says what is wrong with its arguments."""
     name = choosing.strategy
+    if name in LEARNED:
+        artifact = None
+        if choosing.artifact is not None:
+            read = import_module("routeiq.routing.learned.artifact").read_artifact
+            artifact = read(choosing.artifact.path, choosing.artifact.files)
+        learned: Strategy = _function(LEARNED[name])(choosing.args, artifact)
+        return learned
+    if choosing.artifact is not None:
+        raise ValueError(f"{name} takes no model_path: nothing is trained for it")
     if name in COMBINED:
         combined: Strategy = _function(COMBINED[name])(choosing.args, [make(one) for one in choosing.within])
         return combined
