@@ -196,3 +196,19 @@ def test_policies_are_for_admins(gateway: Gateway) -> None:
     assert gateway.call(PATH, {"policy_id": id})[0] == 400
     assert gateway.call(f"{PATH}/none")[0] == 404
     assert manage(gateway, f"{PATH}/{id}")["limit_value"] == 2
+
+
+def test_a_part_of_the_tokens_alone(gateway: Gateway, upstream: Upstream) -> None:
+    """What a prompt has is estimated, and its answer is allowed, before the call; what was used counts after it."""
+    used = ask(gateway, new_key(gateway))[1]["usage"]
+    key, other = new_key(gateway, key_alias="reads"), new_key(gateway, key_alias="writes")
+    made(gateway, limit_type="input_tokens", limit_value=3 * used["prompt_tokens"] + 30,
+         conditions={"key_alias": ["reads"]})  # fmt: skip
+    made(gateway, limit_type="output_tokens", limit_value=2 * used["completion_tokens"],
+         conditions={"key_alias": ["writes"]})  # fmt: skip
+    assert ask(gateway, key, max_tokens=100_000)[0] == 200
+    assert ask(gateway, key, messages=[{"role": "user", "content": "x" * 4000}])[0] == 429
+    assert ask(gateway, other, messages=[{"role": "user", "content": "x" * 4000}])[0] == 200
+    assert ask(gateway, other, max_tokens=2 * used["completion_tokens"])[0] == 429
+    assert statuses(gateway, other, 2) == [200, 429]
+    assert "output tokens" in ask(gateway, other, max_tokens=1)[1]["error"]["message"]

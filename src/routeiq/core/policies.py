@@ -15,7 +15,7 @@ ATTRIBUTES = (
 Attribute = Literal[
     "model", "key", "key_alias", "user_id", "team_id", "organization_id", "end_user", "tag", "endpoint"
 ]  # fmt: skip
-LimitType = Literal["cost", "requests", "tokens"]
+LimitType = Literal["cost", "requests", "tokens", "input_tokens", "output_tokens"]
 LimitPeriod = Literal["minute", "hour", "day", "week", "month", "none"]
 Action = Literal["deny", "log", "alert"]
 DURATIONS = {"minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "month": "1mo", "none": ""}

@@ -199,6 +199,14 @@ class Account:
         for meter, _ in self.budgets:
             meter.settle(cost, used_cost, then)
 
+    def counted(self, tokens: int, cost: int, now: float) -> list[tuple[Budget, int, int]]:
+        """What a request takes of each budget, for counters all machines share: the budget, its most, how much."""
+        return [(spent.meter, spent.most(now), cost) for spent in self.budgets]
+
+    def moved(self, tokens: int, cost: int, used_tokens: int, used_cost: int) -> list[tuple[Budget, int]]:
+        """What was used less what was taken, in the same order."""
+        return [(spent.meter, used_cost - cost) for spent in self.budgets]
+
     def refusal(self, what: str, used: int, tokens: int, now: float) -> GatewayError:
         """Why not, in the words of the counters all machines share: `wire.RESERVE`."""
         subject = self.subject

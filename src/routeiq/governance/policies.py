@@ -6,6 +6,7 @@ A group is one account more of each of its requests, leased a slot of its own. `
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,8 @@ from urllib.parse import quote
 import msgspec
 
 from routeiq.core.errors import BudgetExceeded, GatewayError, LimitExceeded
-from routeiq.core.keys import BudgetLimit, Subject
+from routeiq.core.exchange import Exchange
+from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
 from routeiq.core.money import dollars
 from routeiq.core.own_tags import own_tag
 from routeiq.core.periods import Period
@@ -26,6 +28,7 @@ from routeiq.governance.asked import STALE_SECONDS, Asked
 from routeiq.governance.directory import Directory
 from routeiq.governance.windows import Budget
 
+_PARTS = ("input_tokens", "output_tokens")
 Tell = Callable[[UsagePolicy], None]
 log = logging.getLogger("routeiq.worker")
 
@@ -33,7 +36,7 @@ log = logging.getLogger("routeiq.worker")
 class PolicyAccount(Account):
     """The account of one group of a policy."""
 
-    __slots__ = ("_count", "_limit", "_policy", "_tell", "_told", "tag")
+    __slots__ = ("_count", "_limit", "_policy", "_request", "_tell", "_told", "tag")
 
     def __init__(self, policy: UsagePolicy, subject: Subject, book: LimitBook, slots: SlotTable, tell: Tell) -> None:
         duration = subject.budgets[0].duration
@@ -48,7 +51,17 @@ class PolicyAccount(Account):
         self._count = None if own else Budget(slots.row(subject.slot, BUDGETS), Period(duration, book.zone))
         self._limit = policy.amount
         self._tell = tell
-        self._told: tuple[int, bool] | None = None
+        self._told: list[tuple[int, bool]] = []
+        """What was told of last: the period, and whether the limit was reached."""
+        self._request: Exchange | None = None
+
+    def of(self, request: Exchange) -> PolicyAccount:
+        """The same for one request, where a part of its tokens is counted."""
+        if self._policy.limit_type not in _PARTS:
+            return self
+        bound = copy.copy(self)
+        bound._request = request
+        return bound
 
     def near(self, count: int, tokens: int, cost: int, now: float, tick: int) -> bool:
         """Always: each request is looked at."""
@@ -86,23 +99,51 @@ class PolicyAccount(Account):
     ) -> None:
         """Replace what was taken at `then` by what was used; the request stays counted."""
         if self._count is not None and self.fresh:
-            kind = self._policy.limit_type
-            used = used_cost if kind == "cost" else used_tokens if kind == "tokens" else 1
-            self._count.settle(self._amount(tokens, 1), used, then)
+            self._count.settle(self._amount(tokens, 1), self._used(used_tokens, used_cost), then)
         super().settle(tokens, cost, used_tokens, used_cost, then, now, rest)
+
+    def counted(self, tokens: int, cost: int, now: float) -> list[tuple[Budget, int, int]]:
+        """What a request takes, for counters all machines share; who only watches has no most."""
+        if self._count is None:
+            return super().counted(tokens, cost, now)
+        most = self._limit if self._policy.action == "deny" else UNLIMITED
+        return [(self._count, most, self._amount(tokens, 1))]
+
+    def moved(self, tokens: int, cost: int, used_tokens: int, used_cost: int) -> list[tuple[Budget, int]]:
+        """What was used less what was taken."""
+        if self._count is None:
+            return super().moved(tokens, cost, used_tokens, used_cost)
+        return [(self._count, self._used(used_tokens, used_cost) - self._amount(tokens, 1))]
+
+    def refusal(self, what: str, used: int, tokens: int, now: float) -> GatewayError:
+        """Why not, in the words of the counters all machines share."""
+        meter = self._count if self._count is not None else self.budgets[0].meter
+        self._over(meter, used, now, over=True)
+        return self._broke(meter, now)
 
     def _amount(self, tokens: int, count: int) -> int:
         """What is taken before the call; a cost that is only watched is known after it."""
-        kind = self._policy.limit_type
+        kind, request = self._policy.limit_type, self._request
+        if request is not None:
+            wanted = request.wanted_tokens
+            return max(request.reserved_tokens - wanted if kind == "input_tokens" else wanted, 1)
         return tokens if kind == "tokens" else count if kind == "requests" else 0
+
+    def _used(self, tokens: int, cost: int) -> int:
+        """What is counted of a request that is over."""
+        kind, request = self._policy.limit_type, self._request
+        if request is not None:
+            usage = request.usage
+            return 0 if usage is None else usage.prompt if kind == "input_tokens" else usage.completion
+        return cost if kind == "cost" else tokens if kind == "tokens" else 1
 
     def _over(self, meter: Budget, used: int, now: float, *, over: bool) -> None:
         """Count it; one line in the log for each period, and one more when the limit itself is reached."""
         policy = self._policy
         self._tell(policy)
         number = meter.period.number(now)
-        if self._told not in ((number, over), (number, True)):
-            self._told = (number, over)
+        if self._told not in ([(number, over)], [(number, True)]):
+            self._told[:] = [(number, over)]
             log.warning(
                 "usage policy %s (%s): %s of %s used by %s",
                 policy.policy_id, policy.action, self._shown(used), self._shown(self._limit), self.subject.id[:200],
@@ -110,7 +151,7 @@ class PolicyAccount(Account):
 
     def _shown(self, amount: int) -> str:
         kind = self._policy.limit_type
-        return f"${dollars(amount)}" if kind == "cost" else f"{amount} {kind}"
+        return f"${dollars(amount)}" if kind == "cost" else f"{amount} {kind.replace('_', ' ')}"
 
     def _broke(self, meter: Budget, now: float) -> GatewayError:
         policy = self._policy

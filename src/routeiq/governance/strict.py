@@ -61,16 +61,16 @@ class Strict:
         tick = int(now) // BUCKET_SECONDS
         gone = int(now + self._flying_seconds)
         values: list[Any] = [
-            tick, int(now), KEEP_SECONDS, reservation.tokens, reservation.cost, ticket, gone,
+            tick, int(now), KEEP_SECONDS, reservation.tokens, ticket, gone,
         ]  # fmt: skip
         for account in reservation.accounts:
             subject = account.subject
             values += (_limit(subject.rpm), _limit(subject.tpm), _limit(subject.max_parallel_requests))
-            values.append(len(account.budgets))
-            for place, spent in enumerate(account.budgets):
+            counted = account.counted(reservation.tokens, reservation.cost, now)
+            values.append(len(counted))
+            for place, (meter, most, amount) in enumerate(counted):
                 # What was spent before Redis knew of the period is what this machine knows of.
-                field = _field(place, spent.meter.period.number(now))
-                values += (field, spent.most(now), spent.meter.settled(now))
+                values += (_field(place, meter.period.number(now)), most, meter.settled(now), amount)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer: tuple[int, str, str] = await self._reserve(keys=self._keys(reservation), args=values)
@@ -87,10 +87,12 @@ class Strict:
     async def settle(self, reservation: Reservation, tokens: int, cost: int, then: float) -> None:
         """Replace it by what was used. Where Redis does not answer, its counts stay what was reserved."""
         tick = int(then) // BUCKET_SECONDS
-        values: list[Any] = [reservation.ticket, tick, tokens - reservation.tokens, cost - reservation.cost]
+        values: list[Any] = [reservation.ticket, tick, tokens - reservation.tokens]
         for account in reservation.accounts:
-            values += (_limit(account.subject.tpm), len(account.budgets))
-            values += [_field(place, spent.meter.period.number(then)) for place, spent in enumerate(account.budgets)]
+            moved = account.moved(reservation.tokens, reservation.cost, tokens, cost)
+            values += (_limit(account.subject.tpm), len(moved))
+            for place, (meter, amount) in enumerate(moved):
+                values += (_field(place, meter.period.number(then)), amount)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._settle(keys=self._keys(reservation), args=values)

@@ -34,8 +34,8 @@ return redis.call('HGETALL', KEYS[1])
 three: `s` field value (unless it is there), `v` field value, `d` field -."""
 
 RESERVE = """
-local tick, now, keep, tokens, cost, id, gone = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]),
-  tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local tick, now, keep, tokens, id, gone = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]),
+  ARGV[5], ARGV[6]
 local function minute(key, word)
   local fields = {}
   for t = tick - 12, tick do fields[#fields + 1] = 'w' .. word .. ':' .. t .. ':' end
@@ -43,8 +43,7 @@ local function minute(key, word)
   for _, value in ipairs(redis.call('HMGET', key, unpack(fields))) do sum = sum + (tonumber(value) or 0) end
   return sum
 end
-local i = 8
-local found = {}
+local i = 7
 for place = 1, #KEYS / 2 do
   local key, flying = KEYS[2 * place - 1], KEYS[2 * place]
   local rpm, tpm, parallel = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
@@ -63,14 +62,14 @@ for place = 1, #KEYS / 2 do
     if used + tokens > tpm then return {place, 'tokens', tostring(used)} end
   end
   for budget = 1, count do
-    local field, most, seed = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-    i = i + 3
+    local field, most, seed, amount = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], tonumber(ARGV[i + 3])
+    i = i + 4
     redis.call('HSETNX', key, field, seed)
     local spent = tonumber(redis.call('HGET', key, field))
-    if spent >= most or spent + cost > most then return {place, tostring(budget), string.format('%.0f', spent)} end
+    if spent >= most or spent + amount > most then return {place, tostring(budget), string.format('%.0f', spent)} end
   end
 end
-i = 8
+i = 7
 for place = 1, #KEYS / 2 do
   local key, flying = KEYS[2 * place - 1], KEYS[2 * place]
   local rpm, tpm, parallel = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
@@ -84,20 +83,20 @@ for place = 1, #KEYS / 2 do
   if tpm >= 0 then redis.call('HINCRBY', key, 'w16:' .. tick .. ':', tokens) end
   for old = tick - 16, tick - 13 do redis.call('HDEL', key, 'w1:' .. old .. ':', 'w16:' .. old .. ':') end
   for budget = 1, count do
-    redis.call('HINCRBY', key, ARGV[i], ARGV[5])
-    i = i + 3
+    redis.call('HINCRBY', key, ARGV[i], ARGV[i + 3])
+    i = i + 4
   end
   redis.call('EXPIRE', key, keep)
 end
 return {0, '', '0'}
 """
 """A request from all subjects or from none. Keys: two of each subject. Arguments: bucket, now, seconds to keep, tokens,
-cost, the request's id, the second it is forgotten in; then for each subject rpm, tpm, parallel (-1 for none), how many
-budgets, and of each field, most, seed. Answers (0, "", "0"), or (which subject, what, how much was used)."""
+the request's id, the second it is forgotten in; then for each subject rpm, tpm, parallel (-1 for none), how many
+budgets, and of each field, most, seed, amount. Answers (0, "", "0"), or (which subject, what, how much was used)."""
 
 SETTLE = """
-local id, tick, tokens, cost = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local i = 5
+local id, tick, tokens = ARGV[1], ARGV[2], ARGV[3]
+local i = 4
 for place = 1, #KEYS / 2 do
   local key, flying = KEYS[2 * place - 1], KEYS[2 * place]
   local tpm, count = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
@@ -107,11 +106,11 @@ for place = 1, #KEYS / 2 do
     redis.call('HINCRBY', key, 'w16:' .. tick .. ':', tokens)
   end
   for budget = 1, count do
-    if redis.call('HEXISTS', key, ARGV[i]) == 1 then redis.call('HINCRBY', key, ARGV[i], cost) end
-    i = i + 1
+    if redis.call('HEXISTS', key, ARGV[i]) == 1 then redis.call('HINCRBY', key, ARGV[i], ARGV[i + 1]) end
+    i = i + 2
   end
 end
 return 0
 """
-"""What was used less what was reserved. Arguments: the request's id, the bucket it came in, tokens, cost; then for each
-subject whether it counts tokens (-1: not), how many budgets, and their fields."""
+"""What was used less what was reserved. Arguments: the request's id, the bucket it came in, tokens; then for each
+subject whether it counts tokens (-1: not), how many budgets, and of each its field and how much."""

@@ -19,6 +19,7 @@ from routeiq.governance.accounts import Account
 from routeiq.governance.asked import Asked
 from routeiq.governance.customers import Customer
 from routeiq.governance.keys import Caller
+from routeiq.governance.policies import PolicyAccount
 from routeiq.governance.runs import RunAccount
 from routeiq.pipeline.plan import Plan, Stage, counts_more
 from routeiq.pipeline.services import Services
@@ -139,7 +140,7 @@ def _accounts(exchange: Exchange, plan: Plan, found: list[Customer | Account | N
             if isinstance(one, RunAccount):
                 runs = plan.snapshot.runs
                 one.message = _last_message(exchange.body) if runs is not None and runs.max_repeats is not None else 0
-            accounts.append(one)
+            accounts.append(one.of(exchange) if isinstance(one, PolicyAccount) else one)
     return tuple(accounts)
 
 

@@ -25,6 +25,8 @@ MEASURES = {
     "cost": ("cost", "r.cost"),
     "requests": ("requests", "1"),
     "tokens": ("prompt_tokens + completion_tokens", "r.prompt_tokens + r.completion_tokens"),
+    "input_tokens": ("prompt_tokens", "r.prompt_tokens"),
+    "output_tokens": ("completion_tokens", "r.completion_tokens"),
 }
 """What a subject came to, in `spend_totals` and in a row: nano-dollars, and numbers."""
 _QUARTER = QUARTER_SECONDS * 1_000_000
