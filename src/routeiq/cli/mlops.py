@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 from routeiq.cli.place import Json, fail
 
 mlops_app = App(name="mlops", help="Train, measure and promote what learned routing serves.")
+mlops_app.command("routeiq.cli.mlops_import:import_outcomes", name="import", help="Read other projects' outcomes.")
 
 Data = Annotated[Path, Parameter(help="A Parquet file: prompt, split, and score:<model>, cost:<model> for each model.")]
 Trained = Annotated[Path, Parameter(help="A directory `routeiq mlops train` has written.")]
