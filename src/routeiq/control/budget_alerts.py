@@ -23,6 +23,7 @@ from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
 from routeiq.core.money import dollars
 from routeiq.core.periods import Period
 from routeiq.store.alerts import Noted
+from routeiq.transport import once
 
 if TYPE_CHECKING:
     from routeiq.control.plane import Plane
@@ -42,13 +43,6 @@ _GROUPS = {"member": "team_member", "global": "proxy"}
 """LiteLLM's names of who a budget is of, where they are other than ours."""
 _TITLES = {"member": "Team Member", "global": "Proxy", "end_user": "Customer"}
 log = logging.getLogger("routeiq.control")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A webhook is where the configuration says."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
 
 
 async def tell_of_budgets(plane: Plane, repository: AlertRepository) -> None:
@@ -213,7 +207,7 @@ def post(url: str, body: bytes) -> str | None:
     headers = {"Content-Type": "application/json", "User-Agent": "routeiq"}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - checked at start
     try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=SEND_SECONDS) as answer:
+        with once.send(request, SEND_SECONDS) as answer:
             status: int = answer.status
     except urllib.error.HTTPError as error:
         with error:

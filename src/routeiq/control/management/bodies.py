@@ -105,8 +105,6 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_plain)]
 PerModel = Annotated[dict[Id, Count], Field(max_length=1000)]
 
 
-LimitType = Literal["guaranteed_throughput", "best_effort_throughput"]
-"""https://docs.litellm.ai/docs/proxy/users#setting-rate-limits"""
 KeyType = Literal["default", "llm_api", "management", "read_only"]
 
 
@@ -169,64 +167,6 @@ class Body(BaseModel):
         return name in self.model_fields_set
 
 
-class ObjectPermissionFields(Body):
-    """`object_permission`: which MCP servers, tools and agents may be reached. https://docs.litellm.ai/docs/mcp_control"""
-
-    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
-        ("object_permission_id", "vector_stores", "models", "search_tools", "skills", "blocked_tools",
-         "mcp_tool_search_enabled")
-    )  # fmt: skip
-
-    mcp_servers: Names | None = None
-    mcp_access_groups: Names | None = None
-    mcp_tool_permissions: Annotated[dict[Id, Names], Field(max_length=1000)] | None = None
-    mcp_toolsets: Names | None = None
-    agents: Names | None = None
-    agent_access_groups: Names | None = None
-
-
-class GroupAlias(BaseModel):
-    """One of `model_group_alias`, as LiteLLM writes it at length."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: Id
-    hidden: bool = False
-
-
-Aliases = Annotated[dict[Id, Id], Field(max_length=1000)]
-Fallbacks = Annotated[list[Annotated[dict[Id, Names], Field(min_length=1)]], Field(max_length=1000)]
-
-
-class RouterSettings(Body):
-    """`router_settings` of keys and teams. https://docs.litellm.ai/docs/proxy/keys_teams_router_settings"""
-
-    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(
-        (
-            "routing_strategy", "routing_strategy_args", "routing_groups", "retry_policy", "model_group_retry_policy",
-            "model_group_affinity_config", "allowed_fails", "cooldown_time", "max_retries", "retry_after",
-            "enable_tag_filtering", "weights", "tag_routing_prefix", "optional_pre_call_checks",
-            "fallback_on_unsupported_params",
-        )
-    )  # fmt: skip
-
-    model_group_alias: Annotated[dict[Id, Id | GroupAlias], Field(max_length=1000)] | None = None
-    fallbacks: Fallbacks | None = None
-    context_window_fallbacks: Fallbacks | None = None
-    content_policy_fallbacks: Fallbacks | None = None
-    num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
-    timeout: Annotated[float, Field(gt=0, le=6000)] | None = None
-    target_quality: Annotated[float, Field(ge=0, le=1)] | None = None
-    max_cost: Annotated[float, Field(ge=0)] | None = None
-    willingness_to_pay: Annotated[float, Field(ge=0)] | None = None
-    profile: Literal["auto", "eco", "premium", "free", "reasoning"] | None = None
-    latency: Annotated[float, Field(gt=0)] | None = None
-    models: Names | None = None
-    excluded: Names | None = None
-    region: str | None = None
-    residency: bool | None = None
-
-
 class LimitFields(Body):
     """Limits, as keys, users, teams, organizations and budgets have them."""
 
@@ -242,8 +182,6 @@ class LimitFields(Body):
     model_max_budget: ModelBudgets | None = None
 
 
-LIFTED = frozenset(("tags", "model_rpm_limit", "model_tpm_limit", "rpm_limit_type", "tpm_limit_type"))
-"""`Body.LIFTED` of keys and teams."""
 KEY_UNSUPPORTED = frozenset(
     (
         "tpd_limit", "allowed_cache_controls", "config", "permissions", "budget_fallbacks", "mcp_rpm_limit",

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from pydantic import Field, StringConstraints
 
-from routeiq.control.management import object_permissions, routing
 from routeiq.control.management.bodies import (
     KEY_UNSUPPORTED,
-    Aliases,
     Body,
     Dollars,
     Id,
     KeyType,
     Lifetime,
-    LimitFields,
-    LimitType,
-    Metadata,
-    Names,
-    ObjectPermissionFields,
-    RouterSettings,
     Tags,
     Until,
     Words,
@@ -31,7 +23,8 @@ from routeiq.control.management.bodies import (
     nano,
 )
 from routeiq.control.management.grants import KEY_TYPES
-from routeiq.control.management.limits import changed, for_a_while
+from routeiq.control.management.holder_bodies import Aliases, HolderFields, said
+from routeiq.control.management.limits import for_a_while
 from routeiq.store.records import VirtualKey
 
 Secret = Annotated[str, StringConstraints(pattern=r"^sk-[\x21-\x7e]{1,509}$")]
@@ -40,44 +33,24 @@ KeyName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
-class KeyFields(LimitFields):
+class KeyFields(HolderFields):
     """What may be said about a key when it is made and later."""
 
     UNSUPPORTED: ClassVar[frozenset[str]] = KEY_UNSUPPORTED
-    LIFTED: ClassVar[frozenset[str]] = frozenset(
-        (
-            "tags",
-            "model_rpm_limit",
-            "model_tpm_limit",
-            "rpm_limit_type",
-            "tpm_limit_type",
-            "temp_budget_increase",
-            "temp_budget_expiry",
-        )
-    )
+    LIFTED: ClassVar[frozenset[str]] = HolderFields.LIFTED | {"temp_budget_increase", "temp_budget_expiry"}
 
     key_alias: Words | None = None
     duration: Lifetime | None = None
-    models: Names | None = None
     spend: Dollars | None = None
     user_id: Id | None = None
     team_id: Id | None = None
-    organization_id: Id | None = None
     project_id: Id | None = None
     agent_id: Id | None = None
     budget_id: Id | None = None
     workspace_id: Id | None = None
-    metadata: Metadata | None = None
-    tags: Tags | None = None
-    blocked: bool | None = None
     allowed_routes: list[Words] | None = Field(default=None, max_length=100)
     key_type: KeyType | None = None
-    access_group_ids: Names | None = None
-    object_permission: ObjectPermissionFields | None = None
     aliases: Aliases | None = None
-    router_settings: RouterSettings | None = None
-    rpm_limit_type: LimitType | None = None
-    tpm_limit_type: LimitType | None = None
     temp_budget_increase: Dollars | None = None
     temp_budget_expiry: Until | None = None
 
@@ -146,30 +119,19 @@ def digest_of(key: str) -> str:
 
 def applied(record: VirtualKey, body: KeyFields, now: float) -> VirtualKey:
     """A record with what a request says about it."""
-    new: dict[str, Any] = {"limits": changed(record.limits, body)}
+    new = said(record, body)
     for field, name in (
-        ("key_alias", "alias"), ("user_id", "user_id"), ("team_id", "team_id"), ("organization_id", "organization_id"),
-        ("project_id", "project_id"), ("agent_id", "agent_id"), ("budget_id", "budget_id"),
-        ("workspace_id", "workspace_id"),
+        ("key_alias", "alias"), ("user_id", "user_id"), ("team_id", "team_id"), ("project_id", "project_id"),
+        ("agent_id", "agent_id"), ("budget_id", "budget_id"), ("workspace_id", "workspace_id"),
     ):  # fmt: skip
         if body.has(field):
             new[name] = getattr(body, field) or ""
-    for field in ("models", "tags", "allowed_routes", "access_group_ids"):
-        if body.has(field):
-            new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
+    if body.has("allowed_routes"):
+        new["allowed_routes"] = tuple(dict.fromkeys(body.allowed_routes or ()))
     if body.has("blocked"):
         new["blocked"] = bool(body.blocked)
     if body.has("aliases"):
         new["aliases"] = body.aliases or {}
-    for field in ("rpm_limit_type", "tpm_limit_type"):
-        if body.has(field):
-            new[field] = getattr(body, field) or ""
-    if body.has("router_settings"):
-        new["routing"] = routing.made(body.router_settings)
-    if body.has("object_permission"):
-        new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
-    if body.has("metadata"):
-        new["metadata"] = body.metadata or {}
     if body.key_type is not None:
         new["key_type"] = body.key_type
         if not new.get("allowed_routes", record.allowed_routes):

@@ -9,7 +9,7 @@ import msgspec
 from routeiq.core.keys import ObjectPermission
 
 if TYPE_CHECKING:
-    from routeiq.control.management.bodies import ObjectPermissionFields
+    from routeiq.control.management.holder_bodies import ObjectPermissionFields
 
 ALL_SERVERS = "all-proxy-mcpservers"
 ALL_TEAM_SERVERS = "all-team-mcpservers"

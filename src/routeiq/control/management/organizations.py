@@ -13,7 +13,7 @@ from sqlalchemy import and_, or_, true
 from routeiq.control.access import Access
 from routeiq.control.management import budgets, object_permissions, shown, team_answers, teams, users
 from routeiq.control.management import limits as limiting
-from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, ObjectPermissionFields, Words
+from routeiq.control.management.bodies import Body, Id, LimitFields, Metadata, Names, Words
 from routeiq.control.management.described.organizations import (
     FullOrganization,
     OrganizationInfo,
@@ -21,6 +21,7 @@ from routeiq.control.management.described.organizations import (
     OrganizationMembership,
 )
 from routeiq.control.management.desk import Desk, answer, by, denied, missing, taken
+from routeiq.control.management.holder_bodies import ObjectPermissionFields
 from routeiq.control.management.people import found_or_made, known, member_id
 from routeiq.control.management.rights import heads, manages_user, subset
 from routeiq.control.routes import Route

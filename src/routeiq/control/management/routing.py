@@ -10,7 +10,7 @@ from routeiq.core.keys import Routing
 from routeiq.core.routing import Wishes
 
 if TYPE_CHECKING:
-    from routeiq.control.management.bodies import RouterSettings
+    from routeiq.control.management.holder_bodies import RouterSettings
 
 _WISHES = Wishes.__struct_fields__
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")

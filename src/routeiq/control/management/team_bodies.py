@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import Field, model_validator
 
-from routeiq.control.management import object_permissions, routing
 from routeiq.control.management.bodies import (
-    Aliases,
     Body,
     BudgetDuration,
     Count,
     Dollars,
     Id,
     LimitFields,
-    LimitType,
-    Metadata,
     Names,
-    ObjectPermissionFields,
-    RouterSettings,
-    Tags,
     Until,
     Words,
 )
-from routeiq.control.management.limits import changed
+from routeiq.control.management.holder_bodies import Aliases, HolderFields, said
 from routeiq.control.management.rights import PERMISSIONS
 from routeiq.core.errors import BadRequest
 from routeiq.store.records import Team
@@ -56,27 +49,14 @@ class Member(Body):
         return self
 
 
-class TeamFields(LimitFields):
+class TeamFields(HolderFields):
     """What may be said about a team when it is made and later."""
 
     UNSUPPORTED: ClassVar[frozenset[str]] = _UNSUPPORTED
-    LIFTED: ClassVar[frozenset[str]] = frozenset(
-        ("tags", "model_rpm_limit", "model_tpm_limit", "rpm_limit_type", "tpm_limit_type")
-    )
     SHOWN: ClassVar[frozenset[str]] = frozenset(("team_member_budget_id",))
 
     team_alias: Words | None = None
-    organization_id: Id | None = None
-    metadata: Metadata | None = None
-    models: Names | None = None
-    blocked: bool | None = None
-    tags: Tags | None = None
-    access_group_ids: Names | None = None
-    object_permission: ObjectPermissionFields | None = None
     model_aliases: Aliases | None = None
-    router_settings: RouterSettings | None = None
-    rpm_limit_type: LimitType | None = None
-    tpm_limit_type: LimitType | None = None
     team_member_permissions: list[Words] | None = Field(default=None, max_length=50)
     team_member_budget: Dollars | None = None
     team_member_budget_duration: BudgetDuration | None = None
@@ -196,26 +176,13 @@ class UpdateMember(MemberBudget):
 
 def applied(record: Team, body: TeamFields) -> Team:
     """A record with what a request says about it."""
-    new: dict[str, Any] = {"limits": changed(record.limits, body)}
-    for field, name in (("team_alias", "alias"), ("organization_id", "organization_id")):
-        if body.has(field):
-            new[name] = getattr(body, field) or ""
-    for field in ("models", "tags", "access_group_ids"):
-        if body.has(field):
-            new[field] = tuple(dict.fromkeys(getattr(body, field) or ()))
+    new = said(record, body)
+    if body.has("team_alias"):
+        new["alias"] = body.team_alias or ""
     if body.blocked is not None:
         new["blocked"] = body.blocked
     if body.has("model_aliases"):
         new["model_aliases"] = body.model_aliases or {}
-    for field in ("rpm_limit_type", "tpm_limit_type"):
-        if body.has(field):
-            new[field] = getattr(body, field) or ""
-    if body.has("router_settings"):
-        new["routing"] = routing.made(body.router_settings)
-    if body.has("object_permission"):
-        new["object_permission"] = object_permissions.changed(record.object_permission, body.object_permission)
-    if body.has("metadata"):
-        new["metadata"] = body.metadata or {}
     if body.has("team_member_permissions"):
         new["member_permissions"] = permissions(body.team_member_permissions)
     return msgspec.structs.replace(record, **new)

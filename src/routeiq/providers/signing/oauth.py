@@ -13,18 +13,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from routeiq.providers.signing.grant import BEARER, Grant, SourceError
+from routeiq.transport import once
 
 SECONDS = 20.0
 _MOST = 1024 * 1024
 """Bytes of an answer that are read."""
 _REASONS = ("error_description", "errorMessage", "message", "error", "errorCode")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A token endpoint does not move, and credentials don't follow."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
 
 
 def ask_token(url: str, form: Mapping[str, str], basic: tuple[str, str] | None = None) -> Grant:
@@ -40,7 +34,7 @@ def ask_token(url: str, form: Mapping[str, str], basic: tuple[str, str] | None =
     request = urllib.request.Request(url, urlencode(form).encode(), headers, method="POST")  # noqa: S310 - configured
     asked = time.time()
     try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=SECONDS) as answer:
+        with once.send(request, SECONDS) as answer:
             data = answer.read(_MOST)
     except urllib.error.HTTPError as error:
         with error:
