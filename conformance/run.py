@@ -3,6 +3,7 @@
     run.py            the required server scenarios of both frozen revisions, at one server's place and over all servers
     run.py bridged    the same in front of a server that speaks only one of the two
     run.py direct     the same without the gateway: what the server it stands in front of can do
+    run.py client     what servers see of the gateway: the client scenarios of both revisions that need no OAuth
 
 The gateway has on what users have on: keys, grants, the ledger. The suite can't send a key, so a listener in between
 adds one, and leaves Host and Origin as they are. Exits with 1 when a required scenario fails that is not in REASONED.
@@ -39,6 +40,15 @@ REASONED = {
     ),
 }
 """Of a server that speaks one revision, what a client of the other can't have."""
+
+CLIENT = {
+    "2025-11-25": ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"),
+    "2026-07-28": (
+        "tools_call", "request-metadata", "sep-2322-client-request-state", "http-standard-headers",
+        "http-custom-headers", "http-invalid-tool-headers", "json-schema-ref-no-deref",
+    ),
+}  # fmt: skip
+"""Required scenarios of clients; those of `auth/` need OAuth at servers, which is not served yet."""
 
 Found = dict[str, tuple[int, int]]
 
@@ -106,10 +116,28 @@ def direct() -> bool:
     return all(found)
 
 
+def client() -> bool:
+    """The suite plays the server, and the gateway is its client."""
+    well = True
+    for revision, scenarios in CLIENT.items():
+        for scenario in scenarios:
+            command = f"{sys.executable} {HERE / 'client.py'}"
+            done = subprocess.run(
+                [str(NODE), str(SUITE), "client", "--command", command, "--scenario", scenario,
+                 "--spec-version", revision, "--timeout", "40000"],
+                capture_output=True, text=True, timeout=SECONDS, check=False,
+            )  # fmt: skip
+            told = re.search(r"Passed: (\d+)/(\d+), (\d+) failed, (\d+) warnings", done.stdout + done.stderr)
+            passed = told is not None and told[3] == told[4] == "0" and "OVERALL: PASSED" in done.stdout + done.stderr
+            well &= passed
+            print(f"{'ok ' if passed else 'BAD'} {revision}  client {scenario:<36} {told[0] if told else 'nothing'}")
+    return well
+
+
 def main() -> int:
     """Run what is asked for; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["server"], choices=["server", "bridged", "direct"])
+    parser.add_argument("what", nargs="*", default=["server"], choices=["server", "bridged", "direct", "client"])
     asked = parser.parse_args().what
     begun = time.monotonic()
     well = True
@@ -120,6 +148,8 @@ def main() -> int:
     if "bridged" in asked:
         well &= through("legacy", {"a server with sessions only": "/mcp/everything"})
         well &= through("modern", {"a stateless server only": "/mcp/everything"})
+    if "client" in asked:
+        well &= client()
     print(f"{time.monotonic() - begun:.0f} s")
     return 0 if well else 1
 

@@ -7,6 +7,7 @@ with Gateway(config_for(up, "gpt-4o")) as gw:
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -202,6 +203,10 @@ class Gateway:
         """The same for asyncio."""
         settings: dict[str, Any] = {"max_retries": 0, "timeout": 30, **options}
         return openai.AsyncOpenAI(base_url=self.url + "/v1", api_key=key or self.key or "none", **settings)
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """A connection, by the standard library."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def raw(self, timeout: float = 10.0) -> RawClient:
         """A bare connection."""

@@ -6,9 +6,7 @@ import http.client
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any
-
-from support.gateway import Gateway
+from typing import Any, Protocol
 
 Message = dict[str, Any]
 
@@ -18,6 +16,13 @@ OTHER = "sk-riq-test-other-0123456789"
 META = "io.modelcontextprotocol/"
 MODERN = "2026-07-28"
 NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+
+
+class Reached(Protocol):
+    """A gateway, or the process with MCP alone."""
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """A connection to it."""
 
 
 class Answer:
@@ -64,8 +69,8 @@ class Answer:
 class McpClient:
     """A client with a key. `path` is a place of the gateway."""
 
-    def __init__(self, gateway: Gateway, key: str | None, path: str = "/mcp", **capabilities: Any) -> None:
-        self.port = gateway.port
+    def __init__(self, gateway: Reached, key: str | None, path: str = "/mcp", **capabilities: Any) -> None:
+        self._connect = gateway.connection
         self.key = key
         self.path = path
         self.capabilities = capabilities
@@ -81,7 +86,7 @@ class McpClient:
         if self.key is not None:
             fields["Authorization"] = f"Bearer {self.key}"
         fields |= headers or {}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self._connect(timeout)
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         connection.request(method, self.path, data, fields)
         return Answer(connection, connection.getresponse())

@@ -63,7 +63,7 @@ class SessionPool:
         found = self._known.get(key)
         if found is None or (found.task.done() and (found.task.cancelled() or found.task.exception() is not None)):
             asker = Speaker(turn, upstream)
-            found = self._known[key] = Pooled(asyncio.create_task(upstream.session(asker)), asker)
+            found = self._known[key] = Pooled(asyncio.create_task(upstream.session(asker, follow=True)), asker)
             while len(self._known) > MOST:
                 self._end(self._known.pop(next(iter(self._known))))
         found.used = time.monotonic()

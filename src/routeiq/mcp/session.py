@@ -128,7 +128,7 @@ class Session:
         """This session's own with a server."""
         task = self._links.get(upstream.server.id)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(upstream.session(SessionAsker(self, upstream, headers)))
+            task = asyncio.create_task(upstream.session(SessionAsker(self, upstream, headers), follow=True))
             self._links[upstream.server.id] = task
         return await asyncio.shield(task)
 

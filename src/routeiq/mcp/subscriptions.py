@@ -49,15 +49,12 @@ async def subscribe(gateway: Gateway, turn: Turn, uri: str, notify: Notify) -> C
         return lambda: _cancel(task)
     if isinstance(turn, SessionTurn):
         await link.request("resources/subscribe", {"uri": uri}, turn)
-        session_link = await turn.session.link(upstream, turn.headers)
-        session_link.channel.follow()
         return lambda: None
     assert isinstance(turn, ModernTurn)
     pooled = gateway.pool.pooled(turn, upstream)
     listeners = pooled.asker.listeners.setdefault(uri, set())
     if not listeners:
         await link.request("resources/subscribe", {"uri": uri}, turn)
-        pooled.task.result().channel.follow()
     listeners.add(notify)
     return lambda: listeners.discard(notify)
 

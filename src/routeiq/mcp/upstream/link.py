@@ -120,11 +120,27 @@ class ModernLink:
             headers["Mcp-Name"] = wrap(params[name])
         if repeat:
             headers.update(repeated(repeat, params.get("arguments")))
-        message = wire.request(next(self._ids), method, {**params, "_meta": meta})
+        sent = {**params, "_meta": meta}
+        try:
+            return await self._once(method, sent, headers, asker, patient)
+        except McpError as error:
+            if not _again(error):
+                raise
+        return await self._once(method, sent, headers, asker, patient)
+
+    async def _once(self, method: str, params: Message, headers: Headers, asker: Asker, patient: bool) -> Message:
+        message = wire.request(next(self._ids), method, params)
         return wire.outcome(await self.channel.request(message, headers, asker.tell, patient))
 
     async def close(self) -> None:
         await self.channel.close()
+
+
+def _again(error: McpError) -> bool:
+    """Whether a server that refused this revision says that it speaks it."""
+    data = error.data if isinstance(error.data, dict) else {}
+    supported = data.get("supported")
+    return error.code == wire.UNSUPPORTED_VERSION and isinstance(supported, list) and wire.MODERN in supported
 
 
 async def answered(link: Link, method: str, params: Message, asker: Asker, repeat: Params | None = None) -> Message:
@@ -163,6 +179,8 @@ class LegacyLink:
         """Asked for, then agreed on."""
         self._ids = itertools.count(1)
         self._asker: Asker = Itself({})
+        self._asking: dict[int, Asker] = {}
+        """Who waits for what, by the request's id."""
         self._connecting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._level: str | None = None
@@ -170,7 +188,7 @@ class LegacyLink:
     async def connect(self, asker: Asker) -> None:
         """Begin a session, in which the server may ask what `asker` can be asked. Raises `McpError`."""
         self._asker = asker
-        self.channel.receive = lambda message: self._take(message, self._asker)
+        self.channel.receive = self._unasked
         params = {
             "protocolVersion": self.version,
             "capabilities": asker.capabilities,
@@ -211,6 +229,7 @@ class LegacyLink:
     async def _once(self, method: str, params: Message, asker: Asker) -> Message:
         ident = next(self._ids)
         message = wire.request(ident, method, params)
+        self._asking[ident] = asker
         try:
             return wire.outcome(
                 await self.channel.request(message, asker.headers, lambda came: self._take(came, asker))
@@ -218,6 +237,8 @@ class LegacyLink:
         except asyncio.CancelledError:
             self._start(self._cancel(ident, asker))
             raise
+        finally:
+            del self._asking[ident]
 
     async def _cancel(self, ident: int, asker: Asker) -> None:
         told = wire.notification("notifications/cancelled", {"requestId": ident, "reason": "The client cancelled."})
@@ -235,6 +256,12 @@ class LegacyLink:
     async def _reconnect(self) -> None:
         self.channel.restart()
         await self.connect(self._asker)
+
+    def _unasked(self, message: Message) -> None:
+        """What comes outside of any answer. A question is taken to be about the newest request."""
+        about = "id" in message or message.get("method") in ("notifications/message", "notifications/progress")
+        asker = next(reversed(self._asking.values()), self._asker) if about else self._asker
+        self._take(message, asker)
 
     def _take(self, message: Message, asker: Asker) -> None:
         """What the server says on its own."""

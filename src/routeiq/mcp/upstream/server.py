@@ -203,8 +203,8 @@ class Upstream:
             session.channel.follow()
         return session
 
-    async def session(self, asker: Asker) -> LegacyLink:
-        """A session of its own for who asks. Raises `McpError`."""
+    async def session(self, asker: Asker, *, follow: bool = False) -> LegacyLink:
+        """A session of its own for who asks; `follow` takes what belongs to no request, too. Raises `McpError`."""
         version = self.server.version if self.server.version in wire.LEGACY else wire.LEGACY[0]
         link = LegacyLink(self._open(self.server), version)
         try:
@@ -212,6 +212,8 @@ class Upstream:
         except BaseException:
             await link.close()
             raise
+        if follow:
+            link.channel.follow()
         return link
 
     async def shared(self, asker: Asker) -> ModernLink | None:
