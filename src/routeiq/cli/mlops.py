@@ -16,6 +16,7 @@ from routeiq.cli.place import Json, fail
 
 mlops_app = App(name="mlops", help="Train, measure and promote what learned routing serves.")
 mlops_app.command("routeiq.cli.mlops_import:import_outcomes", name="import", help="Read other projects' outcomes.")
+mlops_app.command("routeiq.cli.mlops_report:report", name="report", help="Write a page on what an artifact reaches.")
 
 Data = Annotated[Path, Parameter(help="A Parquet file: prompt, split, and score:<model>, cost:<model> for each model.")]
 Trained = Annotated[Path, Parameter(help="A directory `routeiq mlops train` has written.")]
