@@ -128,3 +128,19 @@ def test_arguments_are_tried_before_anything_is_served(tmp_path: Path) -> None:
     assert not result.ok
     (error,) = result.errors
     assert (error.path, error.message) == ("routeiq.auto_models.auto.args", "percentile must be a number")
+
+
+def test_names_that_lead_to_auto_models() -> None:
+    found = compile_text(
+        MODELS + "router_settings: {model_group_alias: {gpt-4: auto}}\nrouteiq: {auto_models: {auto: {}}, "
+        "keys: [{name: a, key: sk-a-key-of-a-client, models: [auto]}]}"
+    )
+    assert not found.errors
+    assert not [warning for warning in found.warnings if "auto" in warning.message]
+    assert found.snapshot.aliases == {"gpt-4": "auto"}
+    found = compile_text(
+        MODELS + "router_settings: {fallbacks: [{llama: [auto]}]}\n"
+        "routeiq: {auto_models: {auto: {}, other: {models: [auto]}}}"
+    )
+    assert "can't be one" in found.error("router_settings.fallbacks[0].llama[0]").message
+    assert "can't be a candidate" in found.error("routeiq.auto_models.other.models[0]").message

@@ -130,6 +130,28 @@ IMAGE = [
 ]
 
 
+def test_neither_wildcards_nor_aliases_hide_it(serve: Serve, upstream: Upstream) -> None:
+    built = config(upstream)
+    wildcard = deployment(upstream, "*")
+    wildcard["litellm_params"]["model"] = "openai/*"
+    built["model_list"].append(wildcard)
+    built["router_settings"] = {"model_group_alias": {"gpt-4": "auto"}}
+    worker = serve(built)
+    assert chosen(worker) == "large"
+    head, answer = ask(worker, model="gpt-4")
+    assert (head["x-routeiq-selected-model"], answer["model"]) == ("large", "large")
+    assert ask(worker, model="anything")[1]["model"] == "anything"
+    assert {"auto", "gpt-4"} <= {model.id for model in worker.client("sk-auto").models.list()}
+
+
+def test_tokens_are_counted_for_it(serve: Serve, upstream: Upstream) -> None:
+    worker = serve(config(upstream))
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}
+    status, head, answer = worker.call("/v1/messages/count_tokens", body)
+    assert (status, head["x-routeiq-selected-model"]) == (200, "large")
+    assert json.loads(answer)["input_tokens"] > 0
+
+
 def test_filters_take_candidates_out(serve: Serve, upstream: Upstream) -> None:
     worker = serve(config(upstream, "llmrouter-smallest"))
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}

@@ -15,12 +15,12 @@ from routeiq.config import mcp
 from routeiq.config.accounts import compile_accounts
 from routeiq.config.alerting import compile_alerting
 from routeiq.config.auth import compile_auth
+from routeiq.config.auto_models import compile_auto_models
 from routeiq.config.budgets import compile_gateway, compile_providers, compile_runs
 from routeiq.config.context import Context
 from routeiq.config.deployments import compile_deployments, wildcard_prices
 from routeiq.config.groups import compile_access_groups, compile_names
 from routeiq.config.report import Path
-from routeiq.config.routing import compile_auto_models
 from routeiq.config.shared import compile_shared
 from routeiq.config.stored import policies, stores_models, subjects
 from routeiq.core.money import nano
@@ -65,7 +65,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         created=0.0,
         deployments=deployments,
         groups=names.groups,
-        auto_models=compile_auto_models(ctx, names.groups, deployments, names.known),
+        auto_models=compile_auto_models(ctx, names, deployments),
         wildcards=names.wildcards,
         prices=wildcard_prices(ctx, deployments),
         aliases=names.aliases,

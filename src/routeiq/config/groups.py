@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
-from routeiq.config.routing import compile_strategy
 from routeiq.config.schema.router import Fallbacks
 from routeiq.config.stored import stores_models
+from routeiq.config.strategies import compile_strategy
 from routeiq.core.snapshot import Deployment, Group, Wildcard
 from routeiq.core.stored import StoredAccessGroup
 
@@ -26,13 +26,19 @@ class Names:
     wildcards: tuple[Wildcard, ...]
     aliases: dict[str, str]
     hidden_aliases: tuple[str, ...]
+    auto: tuple[str, ...] = ()
+    """Of auto models, behind which groups are chosen."""
 
     def known(self, name: str) -> bool:
-        """Whether a request for this name finds a group."""
-        return name in self.groups or name in self.aliases or any(_fits(w, name) for w in self.wildcards)
+        """Whether a request for this name finds something."""
+        return name in self.groups or name in self.aliases or name in self.auto or self.fits_wildcard(name)
+
+    def fits_wildcard(self, name: str) -> bool:
+        """Whether a wildcard stands for this name."""
+        return any(_fits(w, name) for w in self.wildcards)
 
     def all(self) -> list[str]:
-        return [*self.groups, *self.aliases]
+        return [*self.auto, *self.groups, *self.aliases]
 
 
 def _fits(wildcard: Wildcard, name: str) -> bool:
@@ -44,9 +50,10 @@ def compile_names(ctx: Context, deployments: Sequence[Deployment]) -> Names:
     """Groups in the file's order with all that hangs on their names."""
     members = _members(ctx, deployments)
     wildcards = find_wildcards(members)
-    plain = Names({name: Group(name=name, deployments=()) for name in members}, wildcards, {}, ())
+    auto = tuple(ctx.config.routeiq.auto_models)
+    plain = Names({name: Group(name=name, deployments=()) for name in members}, wildcards, {}, (), auto)
     aliases, hidden = _aliases(ctx, plain)
-    names = Names(plain.groups, wildcards, aliases, hidden)
+    names = Names(plain.groups, wildcards, aliases, hidden, auto)
     general = _fallbacks(ctx, names, "fallbacks")
     window = _fallbacks(ctx, names, "context_window_fallbacks")
     policy = _fallbacks(ctx, names, "content_policy_fallbacks")
@@ -69,7 +76,7 @@ def compile_names(ctx: Context, deployments: Sequence[Deployment]) -> Names:
         for name, positions in members.items()
     }
     _check_weights(ctx, groups, deployments)
-    return Names(groups, wildcards, aliases, hidden)
+    return Names(groups, wildcards, aliases, hidden, auto)
 
 
 def find_wildcards(names: Iterable[str]) -> tuple[Wildcard, ...]:
@@ -122,7 +129,7 @@ def _aliases(ctx: Context, names: Names) -> tuple[dict[str, str], tuple[str, ...
         if name in seen:
             ctx.error((*where, alias), f"leads back to {name}: no model is behind it")
         elif not names.known(name):
-            _unknown(ctx, (*where, alias), name, did_you_mean(name, names.groups))
+            unknown(ctx, (*where, alias), name, did_you_mean(name, names.groups))
         else:
             if alias in names.groups:
                 ctx.warning((*where, alias), f"hides the model of the same name: requests for {alias} go to {name}")
@@ -148,7 +155,7 @@ def _fallbacks(ctx: Context, names: Names, setting: str) -> dict[str, tuple[str,
             path: Path = (*where, index, source)
             group = names.aliases.get(source, source)
             if group not in names.groups and source != ANY:
-                _unknown(ctx, path, source, did_you_mean(source, names.all()))
+                unknown(ctx, path, source, did_you_mean(source, names.all()))
                 continue
             if group in out:
                 ctx.error(path, f"{source} already has {setting}")
@@ -160,15 +167,17 @@ def _fallbacks(ctx: Context, names: Names, setting: str) -> dict[str, tuple[str,
 def _targets(ctx: Context, names: Names, targets: Sequence[str], path: Path, group: str) -> Iterable[str]:
     for index, target in enumerate(targets):
         resolved = names.aliases.get(target, target)
-        if not names.known(target):
-            _unknown(ctx, (*path, index), target, did_you_mean(target, names.all()))
+        if target in names.auto or resolved in names.auto:
+            ctx.error((*path, index), f"{target} is an auto model, which has fallbacks of its own and can't be one")
+        elif not names.known(target):
+            unknown(ctx, (*path, index), target, did_you_mean(target, names.all()))
         elif resolved == group and group != ANY:
             ctx.error((*path, index), f"{group} can't fall back to itself")
         else:
             yield resolved
 
 
-def _unknown(ctx: Context, path: Path, name: str, hint: str) -> None:
+def unknown(ctx: Context, path: Path, name: str, hint: str) -> None:
     """A mistake; only a warning where models are in the database, which come and go and may be away."""
     tell = ctx.warning if stores_models(ctx) else ctx.error
     tell(path, f"no model is called {name}", hint)

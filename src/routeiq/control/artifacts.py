@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from routeiq.config.artifacts import Untrusted, read_manifest
 from routeiq.config.context import Context
-from routeiq.config.routing import WITHIN, local_directory, model_path
+from routeiq.config.strategies import WITHIN, local_directory, model_path
 from routeiq.control.plane import Plane
 from routeiq.core.routing import ArtifactFiles, Choosing
 from routeiq.core.snapshot import Snapshot

@@ -10,7 +10,7 @@ from routeiq.observe import metrics
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.query import query_of
 from routeiq.pipeline.ranking import LiveAuto, consider
-from routeiq.providers.translate.registry import CHAT_CLIENTS
+from routeiq.providers.translate.registry import CHAT_CLIENTS, COUNT_CLIENTS
 
 _LISTED = 20
 """Candidates an error lists."""
@@ -26,7 +26,7 @@ def choose(exchange: Exchange) -> bool:
     auto: LiveAuto | None = exchange.auto
     if auto is None:
         return False
-    if exchange.endpoint not in CHAT_CLIENTS:
+    if exchange.endpoint not in CHAT_CLIENTS and exchange.endpoint not in COUNT_CLIENTS:
         raise BadRequest(
             f"The model '{exchange.model}' chooses among models that chat: it does not serve {exchange.endpoint} "
             "requests.",

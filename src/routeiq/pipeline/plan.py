@@ -204,7 +204,8 @@ class Plan:
         self._strategies = services.strategies.adopt(snapshot)
         for group in snapshot.groups.values():
             self.groups[group.name] = self._live(group)
-        self.auto_models = {
+        self.auto_models: dict[str, LiveAuto] = {}
+        self.auto_models |= {
             name: LiveAuto(self, auto, self._strategies[f"auto:{name}"]) for name, auto in snapshot.auto_models.items()
         }
 
@@ -216,11 +217,18 @@ class Plan:
         if model in self._resolved:
             return self._resolved[model]
         alias = self.snapshot.aliases.get(model)
-        group = self.groups.get(alias or model) or self._wildcard(alias or model)
+        if (alias or model) in self.auto_models:
+            group = None  # of which a wildcard may not know
+        else:
+            group = self.groups.get(alias or model) or self._wildcard(alias or model)
         if len(self._resolved) >= _RESOLVED:
             self._resolved.clear()
         self._resolved[model] = group
         return group
+
+    def auto(self, model: str) -> LiveAuto | None:
+        """The auto model of a requested name, or of what that is an alias of."""
+        return self.auto_models.get(self.snapshot.aliases.get(model, model))
 
     def find(self, deployment: str) -> Route | None:
         """The route to a deployment by id. Not for the hot path."""
@@ -237,10 +245,10 @@ class Plan:
 
     def usable(self, caller: Caller, name: str) -> bool:
         """Whether a key may ask for a public name; for an auto model where it may use one that is chosen from."""
-        auto = self.auto_models.get(name)
+        auto = self.auto(name)
         if auto is None:
             return caller.may_use(name)
-        return any(caller.may_use_through(candidate.name, name) for candidate in auto.candidates)
+        return any(caller.may_use_through(candidate.name, auto.spec.name) for candidate in auto.candidates)
 
     def behind(self, name: str) -> list[str]:
         """The public names that a wildcard group is known to stand for: the priced models of its providers."""

@@ -182,7 +182,7 @@ def stage(snapshot: Snapshot) -> Stage | None:
 def play(exchange: Exchange) -> bool:
     """Let the strategy answer, where it is one that asks models itself."""
     auto: LiveAuto | None = exchange.auto
-    if auto is None or not isinstance(auto.strategy, Player):
+    if auto is None or exchange.endpoint not in CHAT_CLIENTS or not isinstance(auto.strategy, Player):
         return False
     if exchange.asked is None:
         exchange.asked = CHAT_CLIENTS[exchange.endpoint].read(exchange.body)

@@ -14,7 +14,7 @@ from routeiq.core.exchange import Exchange
 from routeiq.core.routing import PROFILES, Wishes, over
 from routeiq.governance.keys import Caller
 from routeiq.providers.translate.chat import Chat, Media, Message, Text, ToolResult
-from routeiq.providers.translate.registry import CHAT_CLIENTS
+from routeiq.providers.translate.registry import CHAT_CLIENTS, COUNT_CLIENTS
 from routeiq.routing.strategy import Query
 
 BYTES_PER_TOKEN = 4
@@ -55,7 +55,7 @@ def _query(exchange: Exchange, wishes: Wishes) -> Query:
         wishes=wished,
         cache={},
     )
-    client = CHAT_CLIENTS.get(exchange.endpoint)
+    client = CHAT_CLIENTS.get(exchange.endpoint) or COUNT_CLIENTS.get(exchange.endpoint)
     if client is not None:
         try:
             exchange.asked = exchange.asked or client.read(exchange.body)

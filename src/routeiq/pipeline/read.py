@@ -36,7 +36,7 @@ def read(exchange: Exchange) -> bool:
     plan: Plan = exchange.plan
     exchange.group = plan.resolve(model)
     if exchange.group is None:
-        exchange.auto = plan.auto_models.get(model)
+        exchange.auto = plan.auto(model)
         if exchange.auto is None:
             raise unknown_model(exchange)
     return False

@@ -50,7 +50,7 @@ def listed(found: list[str], reader: str) -> dict[str, Any]:
 
 def one(plan: Plan, caller: Caller, name: str, reader: str) -> dict[str, Any]:
     """One model. Raises `UnknownModel` for what is not there or not this caller's."""
-    if (plan.resolve(name) is None and name not in plan.auto_models) or not plan.usable(caller, name):
+    if (plan.resolve(name) is None and plan.auto(name) is None) or not plan.usable(caller, name):
         raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
     return _shown(name, reader)
 

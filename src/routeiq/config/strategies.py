@@ -1,23 +1,18 @@
-"""Compiles strategies that rank candidates, and the auto models that are chosen by them."""
+"""Compiles strategies that rank candidates, with the trained artifacts some of them need."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any
 
 from routeiq.config.artifacts import Untrusted, trust_of, verify
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
-from routeiq.config.schema.routing import AutoModelSettings, WishSettings
 from routeiq.config.schema.types import seconds
 from routeiq.core.artifacts import MANIFEST
-from routeiq.core.routing import BALANCING, PLAYING, RANKING, ArtifactFiles, AutoModel, Choosing, Wishes
-from routeiq.core.snapshot import CHAT, Deployment, Group
+from routeiq.core.routing import BALANCING, PLAYING, RANKING, ArtifactFiles, Choosing
 
-DEFAULT = "llmrouter-cost-aware"
-"""Of an auto model that names no strategy where the router's own ranks nothing: it needs no training."""
 RELOAD_SECONDS = 10.0
 """Between two looks whether `model_path` leads to another artifact."""
 _OF_ARTIFACTS = frozenset(("model_path", "model_s3_bucket", "model_s3_key", "hot_reload", "reload_interval"))
@@ -108,82 +103,6 @@ def _artifact(ctx: Context, args: Mapping[str, Any], arguments: Path) -> tuple[A
         return None, rest
     hot = args.get("hot_reload", True) is not False
     return ArtifactFiles(path=str(directory), files=files, source=source, interval=interval if hot else 0.0), rest
-
-
-def compile_auto_models(
-    ctx: Context, groups: Mapping[str, Group], deployments: Sequence[Deployment], known: Any
-) -> dict[str, AutoModel]:
-    """Every auto model by its name. `known(name)` tells whether something serves a public name."""
-    found: dict[str, AutoModel] = {}
-    for name, settings in ctx.config.routeiq.auto_models.items():
-        where: Path = ("routeiq", "auto_models", name)
-        if name in groups:
-            ctx.error(where, f"a model of model_list is called {name} too")
-        elif "*" in name:
-            ctx.error(where, "must be one name, without a *")
-        models = _candidates(ctx, name, settings, groups, deployments, known, where)
-        found[name] = AutoModel(
-            name=name,
-            models=models,
-            choosing=_choosing(ctx, settings, where),
-            wishes=compile_wishes(settings),
-            session_ttl=settings.session_ttl,
-        )
-    return found
-
-
-def compile_wishes(settings: WishSettings) -> Wishes:
-    """What is set of them."""
-    given = {name: getattr(settings, name) for name in WishSettings.model_fields}
-    given["excluded"] = tuple(given["excluded"] or ())
-    return Wishes(**{name: value for name, value in given.items() if value is not None})
-
-
-def _choosing(ctx: Context, settings: AutoModelSettings, where: Path) -> Choosing:
-    if settings.strategy is not None:
-        return compile_choosing(ctx, settings.strategy, settings.args, (*where, "strategy"), (*where, "args"))
-    router = ctx.config.router
-    arguments: Path = ("router_settings", "routing_strategy_args")
-    if settings.args:
-        ctx.error((*where, "args"), "needs strategy")
-    if router.routing_strategy in RANKING:
-        return compile_choosing(ctx, router.routing_strategy, router.routing_strategy_args, where, arguments)
-    return Choosing(strategy=DEFAULT)
-
-
-def _candidates(
-    ctx: Context,
-    auto: str,
-    settings: AutoModelSettings,
-    groups: Mapping[str, Group],
-    deployments: Sequence[Deployment],
-    known: Any,
-    where: Path,
-) -> tuple[str, ...]:
-    chatting = [
-        name for name, group in groups.items() if "*" not in name and not group.hidden and _chats(group, deployments)
-    ]
-    if settings.models is None:
-        if not chatting and not ctx.report.errors:
-            ctx.error(where, "no model of model_list can be a candidate")
-        return tuple(chatting)
-    found: dict[str, None] = {}
-    for index, pattern in enumerate(settings.models):
-        if "*" in pattern:
-            fitting = [name for name in chatting if fnmatchcase(name, pattern)]
-        else:
-            fitting = [pattern] if known(pattern) else []
-        if not fitting:
-            ctx.error((*where, "models", index), f"no model is called {pattern}", did_you_mean(pattern, groups))
-        found.update(dict.fromkeys(fitting))
-    found.pop(auto, None)
-    if not settings.models:
-        ctx.error((*where, "models"), "must name a model; leave it out for all of them")
-    return tuple(found)
-
-
-def _chats(group: Group, deployments: Sequence[Deployment]) -> bool:
-    return any(deployments[position].mode == CHAT for position in group.deployments)
 
 
 def _list(names: Sequence[str]) -> str:
