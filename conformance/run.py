@@ -137,8 +137,8 @@ def client() -> bool:
 def main() -> int:
     """Run what is asked for; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["server"], choices=["server", "bridged", "direct", "client"])
-    asked = parser.parse_args().what
+    parser.add_argument("what", nargs="*", choices=["server", "bridged", "direct", "client"])
+    asked = parser.parse_args().what or ["server"]
     begun = time.monotonic()
     well = True
     if "direct" in asked:

@@ -111,7 +111,7 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         loop, table, journal, snapshot, worker=args.column, sources=sources, slots=slots,
         turns=Turns(args.state / "limits.lock", args.columns - 1),
     )  # fmt: skip
-    return Agents(services, snapshot, faces)
+    return Agents(services, snapshot, args.state, faces)
 
 
 def faces(agents: Agents) -> list[Face]:

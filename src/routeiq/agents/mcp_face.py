@@ -21,6 +21,7 @@ from routeiq.core.mcp import SSE, STDIO, WEBSOCKET, Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.mcp import wire
 from routeiq.mcp.gateway import Gateway
+from routeiq.mcp.pins import Pins
 from routeiq.mcp.sessions import Sessions
 from routeiq.mcp.upstream import sse, websocket
 from routeiq.mcp.upstream.channel import Channel
@@ -46,7 +47,7 @@ class McpFace:
         mcp = snapshot.mcp or Mcp()
         self._agents = agents
         self._processes = Processes()
-        self.gateway = Gateway(agents.services, snapshot, mcp, self._open)
+        self.gateway = Gateway(agents.services, snapshot, mcp, self._open, Pins(agents.state / "mcp-pins.json", mcp))
         self.sessions = Sessions(self.gateway)
         self._stateful = Stateful(self.sessions)
         self._stateless = Stateless(self.gateway)
@@ -153,10 +154,11 @@ class McpFace:
             names += _words(request.fields.get(b"x-mcp-access-groups", b"").decode("latin-1"))
             return Place(names=names) if names else EVERYTHING
         part = path.removeprefix(b"/mcp/") if path.startswith(b"/mcp/") else path[1:].removesuffix(b"/mcp")
+        part = part.removeprefix(b"toolset/")
         text = unquote(part.rstrip(b"/").decode("latin-1"))
         place = self.gateway.registry.place(_words(text), f"/mcp/{text}")
         if place is None:
-            raise UnknownPath(f"There is no MCP server or access group {text[:200]!r} here.")
+            raise UnknownPath(f"There is no MCP server, access group or toolset {text[:200]!r} here.")
         return place
 
     def _refuse(self, responder: Responder, error: GatewayError, ident: object) -> None:

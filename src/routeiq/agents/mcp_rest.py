@@ -72,6 +72,11 @@ class _Asked:
             raise BadRequest("The body must be a JSON object.")
         return found
 
+    @property
+    def has_body(self) -> bool:
+        """Whether there is one."""
+        return bool(self._request.body)
+
     def origin(self) -> str:
         """How the client calls the gateway."""
         host = self.fields.get(b"host", b"localhost").decode("latin-1")
@@ -93,6 +98,10 @@ class RestFace:
             (b"GET", "/v1/mcp/server", self._servers),
             (b"GET", "/v1/mcp/server/health", self._health),
             (b"GET", "/v1/mcp/server/*", self._server),
+            (b"GET", "/v1/mcp/server/*/pin", self._pins),
+            (b"POST", "/v1/mcp/server/*/pin", self._pin),
+            (b"DELETE", "/v1/mcp/server/*/pin", self._unpin),
+            (b"GET", "/v1/mcp/toolset", self._toolsets),
             (b"GET", "/v1/mcp/tools", self._tools),
             (b"GET", "/v1/mcp/access_groups", self._groups),
             (b"GET", "/v1/mcp/registry.json", self._registry),
@@ -298,6 +307,47 @@ class RestFace:
         turn = RestTurn(asked.caller, place, asked.fields)
         return await self._gateway.call(turn, {"name": name, "arguments": arguments or {}})
 
+    # definitions
+
+    async def _pins(self, asked: _Asked) -> Any:
+        upstream = self._administered(asked)
+        await upstream.access({}).read(wait=True)
+        return {"server_id": upstream.server.id, "differences": self._gateway.pins.differences(upstream.server)}
+
+    async def _pin(self, asked: _Asked) -> Any:
+        upstream = self._administered(asked)
+        tools = asked.body().get("tools") if asked.has_body else None
+        if tools is not None and not (isinstance(tools, list) and all(isinstance(name, str) for name in tools)):
+            raise BadRequest("tools must be a list of names.", param="tools")
+        await upstream.access({}).read(wait=True)
+        self._gateway.pins.approve(upstream.server, tools)
+        return await self._read_again(upstream)
+
+    async def _unpin(self, asked: _Asked) -> Any:
+        upstream = self._administered(asked)
+        self._gateway.pins.forget(upstream.server)
+        return await self._read_again(upstream)
+
+    async def _read_again(self, upstream: Upstream) -> Message:
+        await upstream.access({}).read(wait=True)
+        return {"server_id": upstream.server.id, "differences": self._gateway.pins.differences(upstream.server)}
+
+    def _administered(self, asked: _Asked) -> Upstream:
+        _only_admins(asked.caller)
+        return self._one(asked.caller, asked.words[0])
+
+    async def _toolsets(self, asked: _Asked) -> Any:
+        granted = {one.server.id: one.server.name for one in self._granted(asked.caller)}
+        return [
+            {
+                "toolset_id": name,
+                "toolset_name": name,
+                "tools": {granted[ident]: list(tools) for ident, tools in parts.items() if ident in granted},
+            }
+            for name, parts in self._gateway.mcp.toolsets.items()
+            if not granted.keys().isdisjoint(parts)
+        ]
+
     # sessions
 
     async def _list_sessions(self, asked: _Asked) -> Any:
@@ -346,7 +396,7 @@ async def _not_allowed(request: Request, responder: Responder, methods: list[byt
 
 def _only_admins(caller: Caller) -> None:
     if not caller.key.admin:
-        raise Forbidden("Only admins may see or end sessions.", code="not_allowed")
+        raise Forbidden("Only admins may do this.", code="not_allowed")
 
 
 def _place(upstream: Upstream) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 from routeiq.agents.responder import Responder
@@ -41,9 +42,13 @@ class Face(Protocol):
 class Agents:
     """State of the process; `process.http.Host` of its connections, which are the workers'."""
 
-    def __init__(self, services: Services, snapshot: Snapshot, faces: Callable[[Agents], list[Face]]) -> None:
+    def __init__(
+        self, services: Services, snapshot: Snapshot, state: Path, faces: Callable[[Agents], list[Face]]
+    ) -> None:
+        """`state` is the state directory."""
         self.services = services
         self.snapshot = snapshot
+        self.state = state
         self.outbox = services.outbox
         self.heads = Heads()
         self.draining = False

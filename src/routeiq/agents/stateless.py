@@ -177,7 +177,7 @@ class Stateless:
         if method in wire.LISTS:
             view = await self._gateway.view(turn)
             reply.result(
-                {**view.page(method, params.get("cursor")), "resultType": "complete", "ttlMs": view.ttl,
+                {**self._gateway.page(view, turn, method, params), "resultType": "complete", "ttlMs": view.ttl,
                  "cacheScope": "private", "_meta": _SERVER}
             )  # fmt: skip
         elif method == "server/discover":

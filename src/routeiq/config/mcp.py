@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from routeiq.config.address import Address, is_loopback, parse_base
 from routeiq.config.context import Context
-from routeiq.config.report import NOWHERE, Path
+from routeiq.config.report import NOWHERE, Path, did_you_mean
 from routeiq.config.schema.mcp import McpCost, McpServerSettings
 from routeiq.core import mcp
 from routeiq.core.mcp import Mcp, McpServer
@@ -56,14 +56,31 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
     hosts = own.allowed_hosts
     if hosts is None:
         hosts = list(_LOCAL) if is_loopback(host) else []
-    names = ("prefix", "separator", "max_result", "page", "catalog_seconds", "session_seconds", "max_sessions")
+    names = ("prefix", "separator", "max_result", "page", "catalog_seconds", "session_seconds", "max_sessions",
+             "pinning", "scan", "search_over")  # fmt: skip
     return Mcp(
         servers=tuple(servers),
         calls=calls,
         hosts=tuple(name.strip("[]").lower() for name in hosts),
+        toolsets=_toolsets(ctx, servers),
         origins=tuple(origin.rstrip("/").lower() for origin in own.allowed_origins),
         **{name: value for name in names if (value := getattr(own, name)) is not None},
     )
+
+
+def _toolsets(ctx: Context, servers: list[McpServer]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Sets by name, their servers by id."""
+    out: dict[str, dict[str, tuple[str, ...]]] = {}
+    words = {word: server for server in servers for word in (server.id, server.name, server.prefix)}
+    for name, parts in ctx.config.routeiq.mcp.toolsets.items():
+        path: Path = ("routeiq", "mcp", "toolsets", name)
+        if not _NAME.fullmatch(name) or name in _TAKEN or name in words:
+            ctx.error(path, "is not a name for a toolset, or is a server's")
+        for word in parts:
+            if word not in words:
+                ctx.error((*path, word), "is not one of mcp_servers", did_you_mean(word, words))
+        out[name] = {words[word].id: tuple(tools) for word, tools in parts.items() if word in words}
+    return out
 
 
 def digested(found: Mcp | None) -> Mcp | None:

@@ -18,6 +18,12 @@ NEVER = "never"
 taken by two of them, or not at all."""
 
 
+OFF = "off"
+WARN = "warn"
+BLOCK = "block"
+"""What becomes of a definition that is not as it should be: nothing, a line in the log, or it is held back too."""
+
+
 class McpServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One server. `headers`, `env` and `args` may hold secrets."""
 
@@ -101,3 +107,11 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_seconds: float = 3600.0
     """How long a session without requests is kept."""
     max_sessions: int = 10_000
+    pinning: str = OFF
+    """Of tools that change, or come to a server that is known."""
+    scan: str = WARN
+    """Of text in definitions that is hidden, or speaks to the model."""
+    toolsets: dict[str, dict[str, tuple[str, ...]]] = {}
+    """By name the servers of a set, by their id, and their tools in it by the server's names; none are all."""
+    search_over: int | None = None
+    """Places with more tools than this show three instead: to search, to describe, to call."""

@@ -13,10 +13,11 @@ from routeiq.core.errors import GatewayError, LimitExceeded
 from routeiq.core.mcp import Mcp
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import Caller
-from routeiq.mcp import wire
+from routeiq.mcp import search, wire
 from routeiq.mcp.accounting import CANCELLED, Account, Books, Refused, refused
 from routeiq.mcp.catalog import Tool
 from routeiq.mcp.headers import Params, check_params
+from routeiq.mcp.pins import Pins
 from routeiq.mcp.pool import SessionPool
 from routeiq.mcp.registry import Registry
 from routeiq.mcp.turn import ModernTurn, SessionTurn, Turn
@@ -33,14 +34,15 @@ log = logging.getLogger("routeiq.mcp")
 class Gateway:
     """State of the gateway, whatever clients speak to it in."""
 
-    def __init__(self, services: Services, snapshot: Snapshot, mcp: Mcp, open_channel: Open) -> None:
+    def __init__(self, services: Services, snapshot: Snapshot, mcp: Mcp, open_channel: Open, pins: Pins) -> None:
         self.services = services
         self.mcp = mcp
         self.open = snapshot.auth.open
         self.books = Books(services, snapshot)
         self.watchers: set[Any] = set()
         """Told with `changed(upstream, kinds)` when a server's lists have changed."""
-        self.registry = Registry(mcp, open_channel, self._changed)
+        self.pins = pins
+        self.registry = Registry(mcp, open_channel, self._changed, pins.review)
         self.pool = SessionPool(mcp.session_seconds)
 
     def adopt(self, snapshot: Snapshot, mcp: Mcp) -> None:
@@ -49,6 +51,7 @@ class Gateway:
         self.open = snapshot.auth.open
         self.books.snapshot = snapshot
         self.pool.idle_seconds = mcp.session_seconds
+        self.pins.mcp = mcp
         self.registry.adopt(mcp)
         for watcher in list(self.watchers):
             watcher.changed(None, set(wire.CHANGED))
@@ -70,15 +73,45 @@ class Gateway:
 
     async def list(self, turn: Turn, method: str, params: Message) -> Message:
         """One page of a list."""
-        return (await self.view(turn)).page(method, params.get("cursor"))
+        return self.page(await self.view(turn), turn, method, params)
+
+    def page(self, view: View, turn: Turn, method: str, params: Message) -> Message:
+        """One page of a view; of a large one the tools to search it with."""
+        if method == "tools/list" and self._is_large(view, turn):
+            return {"tools": search.TOOLS}
+        return view.page(method, params.get("cursor"))
+
+    def _is_large(self, view: View, turn: Turn) -> bool:
+        most = self.mcp.search_over
+        return most is not None and not turn.place.single and len(view.tools) > most
 
     async def call(self, turn: Turn, params: Message) -> Message:
         """`tools/call`: accounted for, whatever comes of it."""
         asked = params.get("name")
         if not isinstance(asked, str):
             raise McpError(INVALID_PARAMS, "params.name must be a string.")
+        if asked in search.NAMES and self.mcp.search_over is not None:
+            view = await self.view(turn)
+            if self._is_large(view, turn):
+                return await self._search(turn, view, asked, params.get("arguments") or {}, params)
         account = self.books.open(turn.caller, asked)
         return await self._accounted(account, self._call(turn, params, asked, account))
+
+    async def _search(self, turn: Turn, view: View, asked: str, arguments: Any, params: Message) -> Message:
+        """The tools that stand for a large list."""
+        if not isinstance(arguments, dict):
+            raise McpError(INVALID_PARAMS, "params.arguments must be an object.")
+        if asked == search.SEARCH:
+            if view.index is None:
+                view.index = search.Index(view)
+            return search.searched(view.index, arguments)
+        if asked == search.DESCRIBE:
+            return search.described(view, arguments)
+        name = arguments.get("name")
+        if not isinstance(name, str) or name in search.NAMES:
+            raise McpError(INVALID_PARAMS, "arguments.name must be the name of a tool.")
+        turn.checked = False  # headers repeat the arguments of what is called by name
+        return await self.call(turn, {**params, "name": name, "arguments": arguments.get("arguments") or {}})
 
     async def _call(self, turn: Turn, params: Message, asked: str, account: Account) -> Message:
         shown, tool = await self._find_tool(turn, asked)

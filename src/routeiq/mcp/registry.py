@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 from routeiq.core.keys import Key
 from routeiq.core.mcp import Mcp
-from routeiq.mcp.grants import Grants, grants_of, words
+from routeiq.mcp.grants import Grants, grants_of, within, words
 from routeiq.mcp.upstream.channel import Headers
-from routeiq.mcp.upstream.server import Open, Upstream
+from routeiq.mcp.upstream.server import Open, Review, Upstream
 from routeiq.mcp.view import Place, Shown, View, prefix_of
 
 FIRST_SECONDS = 10.0
@@ -25,11 +25,12 @@ Watched = Callable[[Upstream, set[str]], None]
 class Registry:
     """The servers of the configuration. `watched` is told whose lists have changed, and how."""
 
-    def __init__(self, mcp: Mcp, open_channel: Open, watched: Watched) -> None:
+    def __init__(self, mcp: Mcp, open_channel: Open, watched: Watched, review: Review) -> None:
         self.mcp = mcp
         self.upstreams: dict[str, Upstream] = {}
         self._open = open_channel
         self._watched = watched
+        self._review = review
         self._views: dict[tuple[object, ...], View] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.adopt(mcp)
@@ -46,7 +47,9 @@ class Registry:
             else:
                 if known is not None:
                     before[server.id] = known
-                self.upstreams[server.id] = Upstream(server, self._open, self._watched, mcp.catalog_seconds)
+                self.upstreams[server.id] = Upstream(
+                    server, self._open, self._watched, self._review, mcp.catalog_seconds
+                )
         self._views.clear()
         for gone in before.values():
             task = asyncio.ensure_future(gone.close())
@@ -55,10 +58,12 @@ class Registry:
 
     def grants(self, key: Key, *, everything: bool) -> Grants:
         """What a key may use."""
-        return grants_of(key, self.mcp.servers, everything=everything)
+        return grants_of(key, self.mcp, everything=everything)
 
     def place(self, words_asked: tuple[str, ...], path: str) -> Place | None:
-        """The place of these servers or access groups; `None` where one of them is nothing."""
+        """The place of these servers, access groups or toolset; `None` where one of them is nothing."""
+        if len(words_asked) == 1 and words_asked[0] in self.mcp.toolsets:
+            return Place(path, toolset=words_asked[0])
         if len(words_asked) == 1 and any(words_asked[0] in words(server) for server in self.mcp.servers):
             return Place(path, words_asked, single=True)
         for word in words_asked:
@@ -86,6 +91,8 @@ class Registry:
         found = []
         for ident, tools in grants:
             upstream = self.upstreams.get(ident)
+            if place.toolset:
+                tools = within(tools, self.mcp.toolsets[place.toolset].get(ident, ()))
             if upstream is None or not self.is_at(upstream, place):
                 continue
             headers: Headers = upstream.forwarded(fields)
@@ -96,6 +103,8 @@ class Registry:
 
     def is_at(self, upstream: Upstream, place: Place) -> bool:
         """Whether a server is shown at a place."""
+        if place.toolset:
+            return upstream.server.id in self.mcp.toolsets.get(place.toolset, {})
         if place.names is None:
             return True
         server = upstream.server

@@ -21,6 +21,8 @@ class Place(msgspec.Struct, frozen=True):
     path: str = "/mcp"
     names: tuple[str, ...] | None = None
     """Of servers, or of access groups; `None` is all."""
+    toolset: str = ""
+    """The name of one, in place of servers."""
     single: bool = False
     """Whether it is the place of one server, whose names stand as they are."""
 
@@ -48,6 +50,8 @@ class View:
         self.by_server = {one.upstream.server.id: one for one in self.servers}
         self.refused: list[str] = []
         """Names that were left out, because another server's entry has them."""
+        self.index: Any = None
+        """Of its tools, once somebody searches them: `mcp.search.Index`."""
         self._page = page
         self._lists: dict[str, list[Message]] = {method: [] for method in wire.LISTS}
         for one in self.servers:

@@ -128,7 +128,8 @@ def for_agents(path: bytes) -> bool:
     """Whether a path belongs to the process with MCP: `AGENTS`, one server's `/{server}/mcp`, metadata about them."""
     if path.startswith(AGENTS):
         return any(path == prefix or path.startswith(prefix + b"/") for prefix in AGENTS)
-    return (path.endswith(b"/mcp") and path.count(b"/") == 2) or path.startswith(_METADATA)
+    slashes = 3 if path.startswith(b"/toolset/") else 2
+    return (path.endswith(b"/mcp") and path.count(b"/") == slashes) or path.startswith(_METADATA)
 
 
 def _is_private(path: bytes) -> bool:

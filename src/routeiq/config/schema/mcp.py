@@ -71,3 +71,7 @@ class McpSettings(Section):
     session_seconds: PositiveSeconds | None = None
     max_sessions: Positive | None = None
     stdio_commands: list[Text] = Field(default_factory=list)
+    pinning: Literal["off", "warn", "block"] | None = None
+    scan: Literal["off", "warn", "block"] | None = None
+    toolsets: dict[Name, dict[Name, list[Text]]] = Field(default_factory=dict)
+    search_over: Positive | None = None

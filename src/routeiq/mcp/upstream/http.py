@@ -255,7 +255,7 @@ class Exchange(Call):
             self.answer.set_result(None)
             return
         body = b"".join(self._chunks)
-        if body and self._ident is not None:
+        if body and self._ident is not None and not 300 <= self._status < 400:
             self._take(body)
             if self.answer.done():
                 return
@@ -287,7 +287,7 @@ class Exchange(Call):
         if "method" in message:
             self._receive(message)
         elif self._ident is not None and (
-            message.get("id") == self._ident or (self._status >= 400 and "error" in message)
+            "error" in message if self._status >= 400 else message.get("id") == self._ident
         ):
             if self._status == 404 and self.had_session:
                 self._fail(SessionGone("The server does not know its session any more."))

@@ -28,6 +28,8 @@ MOST_ACCESSES = 1000
 MINUTE = 60.0
 
 Open = Callable[[McpServer], Channel]
+Review = Callable[[McpServer, Catalog], None]
+"""Takes out of a catalog what may not be shown."""
 Changed = Callable[["Upstream", set[str]], None]
 
 log = logging.getLogger("routeiq.mcp")
@@ -93,6 +95,7 @@ class Access:
                     if self.link is None:
                         self.link = await upstream.connect(Watcher(upstream, self))
                     found = await catalog.read(upstream.server, self.link, Itself(self.headers))
+                upstream.review(upstream.server, found)
                 before, self.catalog, self.error = self.catalog, found, ""
                 if before is not None and upstream.first(self) is self and (kinds := found.differs(before)):
                     upstream.changed(upstream, kinds)
@@ -128,9 +131,12 @@ class Watcher(Itself):
 class Upstream:
     """State of one server."""
 
-    def __init__(self, server: McpServer, open_channel: Open, changed: Changed, catalog_seconds: float) -> None:
+    def __init__(
+        self, server: McpServer, open_channel: Open, changed: Changed, review: Review, catalog_seconds: float
+    ) -> None:
         self.server = server
         self.changed = changed
+        self.review = review
         self.catalog_seconds = catalog_seconds
         self.watching = False
         self.modern: bool | None = None if server.version == "auto" else server.version == wire.MODERN
