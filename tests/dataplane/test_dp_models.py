@@ -120,7 +120,7 @@ def test_changes_are_put_over_what_is_there(gateway: Gateway, upstream: Upstream
         ({"litellm_params": {"api_key": "os.environ/LITELLM_SALT_KEY"}}, "litellm_params.api_key", "own"),
         ({"litellm_params": {"litellm_credential_name": "nobody"}}, "litellm_params.litellm_credential_name", "nobody"),
         ({"model_info": {"id": "bad", "access_groups": 7}}, "model_info.access_groups", ""),
-        ({"model_info": {"id": "bad", "team_id": "t"}}, "model_info.team_id", "not supported"),
+        ({"model_info": {"id": "bad", "team_id": 7}}, "model_info.team_id", "must be text"),
         ({"model_info": {"id": 7}}, "model_info.id", "must be text"),
         ({"model_name": ""}, "model_name", ""),
         ({"model_name": "two*stars*"}, "model_name", "more than one *"),

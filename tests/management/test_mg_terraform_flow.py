@@ -14,7 +14,7 @@ import pytest
 
 from support.gateway import Gateway, deployment
 from support.managed import ask, wait_managed
-from support.upstream import Upstream
+from support.upstream import Script, Upstream
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,45 @@ def test_litellm_model(gateway: Gateway, provider: Upstream) -> None:
     call(gateway, "POST", "/model/delete", {"id": id})
     gone = call(gateway, "GET", f"/model/info?litellm_model_id={id}", status=404)
     assert "not found on litellm proxy" in gone["error"]["message"]
+
+
+def test_litellm_model_of_a_team(gateway: Gateway, provider: Upstream) -> None:
+    team, other = new_team(gateway, models=["gpt-4o"]), new_team(gateway)
+    key, foreign = (call(gateway, "POST", "/key/generate", {"team_id": id})["key"] for id in (team, other))
+    id = str(uuid4())
+    params = {"model": "openai/own", "api_key": "sk-1", "api_base": provider.base}
+    info = {"id": id, "db_model": True, "team_id": team, "team_public_model_name": "theirs"}
+    body = {"model_name": "theirs", "litellm_params": params, "model_info": info}
+    call(gateway, "POST", "/model/new", {**body, "model_info": {**info, "team_id": "nobody"}}, status=404)
+    call(gateway, "POST", "/model/new", body)
+    call(gateway, "POST", "/model/new", {**body, "model_info": {**info, "id": str(uuid4())}})
+    assert call(gateway, "GET", f"/team/info?team_id={team}")["team_info"]["models"] == ["gpt-4o", "theirs"]
+    (read,) = call(gateway, "GET", f"/model/info?litellm_model_id={id}")["data"]
+    assert read["model_info"]["team_public_model_name"] == "theirs"
+    assert read["model_name"] == f"model_name_{team}_theirs"
+
+    status, answer = ask(gateway, key, model="theirs")
+    assert (status, answer["model"]) == (200, "theirs")
+    for name in ("theirs", read["model_name"]):
+        for stranger in (foreign, ""):
+            assert ask(gateway, stranger, model=name)[0] == 404, name
+    assert ask(gateway, key, model=read["model_name"])[0] == 404
+
+    def listed(who: str, path: str) -> str:
+        return gateway.call(path, key=who)[2].decode()
+
+    assert '"theirs"' in listed(key, "/v1/models")
+    assert "theirs" in listed(key, "/v1/model/info")
+    for path in ("/v1/models", "/v1/model/info", "/v2/model/info", "/model_group/info", "/health"):
+        assert team not in listed(foreign, path), path
+        assert "theirs" not in listed(foreign, path), path
+    stolen = {"key": foreign, "router_settings": {"fallbacks": [{"*": [read["model_name"], "theirs"]}]}}
+    call(gateway, "POST", "/key/update", stolen)
+    provider.always(Script(status=500), model="gpt-4o")
+    assert ask(gateway, foreign, model="gpt-4o")[0] == 500
+    provider.reset()
+    call(gateway, "POST", "/model/delete", {"id": id})
+    assert ask(gateway, key, model="theirs")[0] == 200, "the other one is still there"
 
 
 def test_litellm_team(gateway: Gateway) -> None:

@@ -122,7 +122,8 @@ def _deployment(ctx: Context, entry: ModelEntry, path: Path, id: str) -> Deploym
     mode = info.mode or _mode(spec, model)
     return Deployment(
         id=id,
-        group=entry.model_name,
+        group=entry.group,
+        team=entry.model_info.team_id or "",
         provider=spec.name,
         model=model,
         litellm_model=params.model,
@@ -174,7 +175,10 @@ def _budget(ctx: Context, params: LitellmParams, path: Path) -> BudgetLimit | No
 
 
 def _stars_agree(ctx: Context, entry: ModelEntry, model: str, where: Path) -> bool:
-    name = entry.model_name
+    name = entry.public
+    if "*" in name and entry.model_info.team_id:
+        ctx.error((*where[:-1], "model_info", "team_id"), "can't have a name with a *")
+        return False
     if name.count("*") > 1:
         ctx.error((*where[:-1], "model_name"), "holds more than one *")
         return False

@@ -61,6 +61,7 @@ def compile_names(ctx: Context, deployments: Sequence[Deployment]) -> Names:
     strategy, choosing = compile_strategy(ctx)
     retries = _first(ctx.config.router.num_retries, ctx.config.litellm.num_retries, DEFAULT_RETRIES)
     discoverable = _discoverable(ctx)
+    teams = {entry.group: (entry.model_info.team_id or "", entry.public) for _, entry in ctx.config.models}
     groups = {
         name: Group(
             name=name,
@@ -72,6 +73,8 @@ def compile_names(ctx: Context, deployments: Sequence[Deployment]) -> Names:
             context_window_fallbacks=_unique(window.get(name, window.get(ANY, ())), but=name),
             content_policy_fallbacks=_unique(policy.get(name, policy.get(ANY, ())), but=name),
             hidden=name not in discoverable,
+            team=teams[name][0] if name in teams else "",
+            public=teams[name][1] if name in teams and teams[name][0] else "",
         )
         for name, positions in members.items()
     }
@@ -106,14 +109,15 @@ def compile_access_groups(ctx: Context, stored: Iterable[StoredAccessGroup]) -> 
     found: dict[str, dict[str, None]] = {}
     for _, entry in ctx.config.models:
         for group in entry.model_info.access_groups:
-            found.setdefault(group, {})[entry.model_name] = None
+            found.setdefault(group, {})[entry.public] = None
     for item in stored:
         found.setdefault(item.name, {}).update(dict.fromkeys(item.models))
     return {name: tuple(models) for name, models in found.items()}
 
 
 def _discoverable(ctx: Context) -> set[str]:
-    return {entry.model_name for _, entry in ctx.config.models if entry.model_info.discoverable}
+    found = (entry for _, entry in ctx.config.models if entry.model_info.discoverable)
+    return {entry.model_name for entry in found if not entry.model_info.team_id}
 
 
 def _aliases(ctx: Context, names: Names) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -194,7 +198,7 @@ def _check_weights(ctx: Context, groups: dict[str, Group], deployments: Sequence
     for group in groups.values():
         weights = [deployments[position].weight for position in group.deployments]
         if weights and all(weight == 0 for weight in weights):
-            index = next(i for i, entry in ctx.config.models if entry.model_name == group.name)
+            index = next(i for i, entry in ctx.config.models if entry.group == group.name)
             where: Path = ("model_list", index, "litellm_params", "weight")
             ctx.error(where, f"every weight of {group.name} is 0: nothing could be chosen")
 

@@ -21,7 +21,7 @@ from routeiq.core.errors import Forbidden, Unauthorized, UnknownPath
 from routeiq.core.keys import ORG_ADMIN, PROXY_ADMIN, Key
 
 if TYPE_CHECKING:
-    from routeiq.core.snapshot import Auth
+    from routeiq.core.snapshot import Auth, Deployment
     from routeiq.store.standing import Memberships
 
 Guard = Callable[[Request], Coroutine[Any, Any, None]]
@@ -150,6 +150,13 @@ def token_of(headers: list[tuple[bytes, bytes]], key_header: str | None) -> byte
     if value is not None:
         return (value[7:] if value[:7].lower() == b"bearer " else value).strip()
     return (found.get(b"x-api-key") or found.get(b"api-key") or found.get(b"x-goog-api-key") or b"").strip()
+
+
+def shows(caller: Caller, deployment: Deployment) -> bool:
+    """Whether a caller may see a deployment: a team's are its own."""
+    if deployment.team:
+        return caller.sees_all or deployment.team in (caller.team_id, *caller.standing.teams)
+    return may_see(caller, deployment.group)
 
 
 def may_see(caller: Caller, name: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from routeiq.control.access import Caller
-from routeiq.control.auth import may_see
+from routeiq.control.auth import shows
 from routeiq.core.counters import CounterTable
 from routeiq.core.snapshot import Deployment, Snapshot
 from routeiq.observe.metrics import ATTEMPTS, UNAVAILABLE
@@ -23,7 +23,7 @@ def health(snapshot: Snapshot, table: CounterTable, caller: Caller, model: str |
     healthy: list[dict[str, Any]] = []
     unhealthy: list[dict[str, Any]] = []
     for deployment in snapshot.deployments:
-        if not may_see(caller, deployment.group):
+        if not shows(caller, deployment):
             continue
         if model is not None and model not in (deployment.group, deployment.litellm_model):
             continue

@@ -76,6 +76,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     group: str
+    team: str = ""
+    """Whose keys alone may call it; empty for all."""
     provider: str
     model: str
     """The provider's model name; for a wildcard the pattern, whose `*` the requested suffix replaces."""
@@ -146,6 +148,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content_policy_fallbacks: tuple[str, ...] = ()
     hidden: bool = False
     """Reachable as a fallback or alias target but not listed by `/v1/models`."""
+    team: str = ""
+    """Whose keys alone reach it, by the name `public`; empty for all, who call it by its name."""
+    public: str = ""
 
 
 class Wildcard(msgspec.Struct, frozen=True):

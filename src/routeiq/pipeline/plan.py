@@ -200,10 +200,18 @@ class Plan:
         self.limits_more = counts_more(snapshot)
         """Whether requests may count for others than their key's owners."""
         self.groups: dict[str, LiveGroup] = {}
+        """All of them; requests find theirs by `resolve`, or in `team_models`."""
         self._resolved: dict[str, LiveGroup | None] = {}
         self._strategies = services.strategies.adopt(snapshot)
+        self._public: dict[str, LiveGroup] = {}
+        self.team_models: dict[tuple[str, str], LiveGroup] = {}
+        """By team and public name."""
         for group in snapshot.groups.values():
-            self.groups[group.name] = self._live(group)
+            live = self.groups[group.name] = self._live(group)
+            if group.team:
+                self.team_models[group.team, group.public] = live
+            else:
+                self._public[group.name] = live
         self.auto_models: dict[str, LiveAuto] = {}
         self.auto_models |= {
             name: LiveAuto(self, auto, self._strategies[f"auto:{name}"]) for name, auto in snapshot.auto_models.items()
@@ -211,7 +219,7 @@ class Plan:
 
     def resolve(self, model: str) -> LiveGroup | None:
         """The group that serves a requested name: by name, alias, or wildcard."""
-        group = self.groups.get(model)
+        group = self._public.get(model)
         if group is not None:
             return group
         if model in self._resolved:
@@ -220,7 +228,7 @@ class Plan:
         if (alias or model) in self.auto_models:
             group = None  # of which a wildcard may not know
         else:
-            group = self.groups.get(alias or model) or self._wildcard(alias or model)
+            group = self._public.get(alias or model) or self._wildcard(alias or model)
         if len(self._resolved) >= _RESOLVED:
             self._resolved.clear()
         self._resolved[model] = group
@@ -282,7 +290,7 @@ class Plan:
     def _wildcard(self, model: str) -> LiveGroup | None:
         for wildcard in self.snapshot.wildcards:
             if _captures(wildcard.prefix, wildcard.suffix, model):
-                return self.groups.get(wildcard.group)
+                return self._public.get(wildcard.group)
         return None
 
     def _match(self, model: str) -> str | None:

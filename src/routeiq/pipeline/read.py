@@ -34,7 +34,10 @@ def read(exchange: Exchange) -> bool:
     if exchange.stream and request.stream_options is not UNSET:
         openai.wants_usage(request)  # malformed options are refused before anything is reserved
     plan: Plan = exchange.plan
-    exchange.group = plan.resolve(model)
+    team_models = plan.team_models
+    exchange.group = team_models.get((caller.key.team_id, model)) if team_models else None
+    if exchange.group is None:
+        exchange.group = plan.resolve(model)
     if exchange.group is None:
         exchange.auto = plan.auto(model)
         if exchange.auto is None:

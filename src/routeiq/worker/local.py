@@ -139,7 +139,8 @@ def model_info(plan: Plan, caller: Caller, wanted: str) -> list[dict[str, object
     """Deployments in LiteLLM's shape, without credentials; only the one with the id `wanted`, where given."""
     out: list[dict[str, object]] = []
     for spec in plan.snapshot.deployments:
-        if not caller.may_use(spec.group) or (wanted and spec.id != wanted):
+        hidden = spec.team not in ("", caller.key.team_id) and not caller.key.admin
+        if hidden or not (spec.team or caller.may_use(spec.group)) or (wanted and spec.id != wanted):
             continue
         out.append(
             {"model_name": spec.group, "litellm_params": shown_params(spec), "model_info": msgspec.Raw(spec.info)}

@@ -34,6 +34,7 @@ def names(plan: Plan, caller: Caller) -> list[str]:
     found = []
     for name in plan.listed():
         found += plan.behind(name) if "*" in name else [name]
+    found += [public for team, public in plan.team_models if team == caller.key.team_id]
     return [name for name in dict.fromkeys(found) if plan.usable(caller, name)]
 
 
@@ -50,7 +51,9 @@ def listed(found: list[str], reader: str) -> dict[str, Any]:
 
 def one(plan: Plan, caller: Caller, name: str, reader: str) -> dict[str, Any]:
     """One model. Raises `UnknownModel` for what is not there or not this caller's."""
-    if (plan.resolve(name) is None and plan.auto(name) is None) or not plan.usable(caller, name):
+    own = (caller.key.team_id, name) in plan.team_models
+    there = own or plan.auto(name) is not None or plan.resolve(name) is not None
+    if not there or not plan.usable(caller, name):
         raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
     return _shown(name, reader)
 

@@ -130,6 +130,10 @@ class ModelInfo(PriceFields):
     blocked: Flag = False
     """Not called, though still shown."""
     access_groups: list[Name] = Field(default_factory=list)
+    team_id: Name | None = None
+    """Only keys of this team may call it."""
+    team_public_model_name: Name | None = None
+    """What they call it by, where that is not `model_name`."""
 
 
 class ModelEntry(Section):
@@ -138,3 +142,14 @@ class ModelEntry(Section):
     model_name: Name
     litellm_params: LitellmParams
     model_info: ModelInfo = ModelInfo()
+
+    @property
+    def public(self) -> str:
+        """What clients call it by."""
+        return self.model_info.team_public_model_name or self.model_name if self.model_info.team_id else self.model_name
+
+    @property
+    def group(self) -> str:
+        """The name of its group: a team's models are apart from those everybody may call, in LiteLLM's words."""
+        team = self.model_info.team_id
+        return f"model_name_{team}_{self.public}" if team else self.model_name

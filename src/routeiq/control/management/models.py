@@ -15,8 +15,9 @@ from fastapi import Query, Request, Response
 from routeiq.config.stored import moment
 from routeiq.control.access import Access, Caller
 from routeiq.control.answers import json_answer
-from routeiq.control.auth import may_see
+from routeiq.control.auth import may_see, shows
 from routeiq.control.management.bodies import Body, Id, Metadata
+from routeiq.control.management.desk import missing
 from routeiq.control.management.masks import masked_params
 from routeiq.control.model_groups import model_group
 from routeiq.control.routes import Route
@@ -75,11 +76,15 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         if _known(plane, shelf, id):
             raise BadRequest(f"There is a deployment with the id {id} already.", param="model_info.id")
         who = by(request.state.caller)
+        info = _checked_info(info)
+        _check_team(plane, info)
         made = StoredDeployment(
-            id=id, name=body.model_name, params=body.litellm_params, info=_checked_info(info), created_by=who,
+            id=id, name=body.model_name, params=body.litellm_params, info=info, created_by=who,
             updated_by=who,
         )  # fmt: skip
-        return _put(plane, shelf, made)
+        told = _put(plane, shelf, made)
+        _give_to_team(plane, made)
+        return told
 
     def update(request: Request, body: ModelUpdate) -> Response:
         """Change a deployment by its `model_info.id`."""
@@ -169,9 +174,32 @@ _OURS = ("id", "db_model", "created_at", "created_by", "updated_at", "updated_by
 
 
 def _checked_info(info: dict[str, Any]) -> dict[str, Any]:
-    if info.get("team_id"):
-        raise BadRequest("model_info.team_id: models of one team are not supported.", param="model_info.team_id")
+    for name in ("team_id", "team_public_model_name"):
+        if info.get(name) is not None and not isinstance(info[name], str):
+            raise BadRequest(f"model_info.{name}: must be text.", param=f"model_info.{name}")
     return {name: value for name, value in info.items() if name not in _OURS}
+
+
+def _check_team(plane: Plane, info: dict[str, Any]) -> None:
+    """Raises `UnknownPath` for a model of a team that is not there."""
+    team_id = info.get("team_id")
+    if team_id:
+        with plane.accounts.read() as db:
+            if db.teams.get(team_id) is None:
+                raise missing("team", team_id)
+
+
+def _give_to_team(plane: Plane, made: StoredDeployment) -> None:
+    """A team that may use some models only may use a new one of its own, too."""
+    team_id = made.info.get("team_id")
+    if not team_id:
+        return
+    public = made.info.get("team_public_model_name") or made.name
+    with plane.accounts.write() as db:
+        team = db.teams.lock(team_id)
+        if team is not None and team.models and public not in team.models:
+            db.teams.put(msgspec.structs.replace(team, models=(*team.models, public)))
+    plane.changes.publish(subjects=(f"team:{team_id}",))
 
 
 def _known(plane: Plane, shelf: Shelf, id: str) -> bool:
@@ -242,7 +270,7 @@ def _shown(item: StoredDeployment) -> dict[str, Any]:
 
 def _served(plane: Plane, caller: Caller) -> Iterable[dict[str, Any]]:
     for deployment in plane.current().deployments:
-        if may_see(caller, deployment.group):
+        if shows(caller, deployment):
             yield {
                 "id": deployment.id,
                 "model_name": deployment.group,
