@@ -577,8 +577,9 @@ def test_server_settings_prefer_the_environment(compiled: Compile) -> None:
         one(OPENAI, "routeiq: {port: 1, state_dir: /y}\n"), DATABASE_URL="postgresql://u:p@h/d", **environ
     )
     assert (result.server.port, result.server.state_dir, result.server.log_level) == (5000, "/home/someone/x", "debug")
-    messages = [warning.message for warning in result.warnings]
-    assert "REDIS_HOST is set, but Redis is not served yet; it has no effect" in messages
+    assert not any("REDIS" in warning.message for warning in result.warnings)
+    assert result.snapshot.shared is not None
+    assert result.snapshot.shared.url == "redis://r:6379/0"
     assert result.server.database_url == "postgresql://u:p@h/d"
 
 

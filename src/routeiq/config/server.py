@@ -20,7 +20,6 @@ DEFAULT_HOST = "127.0.0.1"
 HOST_ENV, PORT_ENV, STATE_ENV, DATABASE_ENV = "LITELLM_HOST", "LITELLM_PORT", "ROUTEIQ_STATE_DIR", "DATABASE_URL"
 SALT_ENV = "LITELLM_SALT_KEY"
 LOG_ENV, JSON_LOGS_ENV = "LITELLM_LOG", "JSON_LOGS"
-REDIS_ENV = ("REDIS_URL", "REDIS_HOST")
 LOG_LEVELS = {
     "debug": "debug",
     "info": "info",
@@ -35,9 +34,6 @@ def compile_server(ctx: Context, overrides: Overrides, cpus: int) -> ServerSetti
     """Where and how to listen and where to keep state. `cpus` is what `workers: auto` means."""
     own = ctx.config.routeiq
     state_dir = _state_dir(ctx, overrides)
-    for name in REDIS_ENV:
-        if ctx.environ.get(name):
-            ctx.report.warning(NOWHERE, (), f"{name} is set, but Redis is not served yet; it has no effect")
     for name in ("ssl_certfile", "ssl_keyfile"):
         file = getattr(own, name)
         if file is not None and not FilePath(file).is_file():
