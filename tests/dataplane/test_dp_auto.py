@@ -340,6 +340,45 @@ def test_a_class_of_ones_own(serve: Serve, upstream: Upstream, tmp_path: Path) -
     worker.wait_moved('routeiq_routing_failures_total{strategy="mine"}', 1)
 
 
+LEARNER = """
+from routeiq.routing.strategy import Ranking
+
+class Learner:
+    name = "learner"
+
+    def __init__(self):
+        self.seen = {}
+
+    def rank(self, query, candidates, state):
+        def worth(place):
+            return -self.seen.get(candidates[place].name, 0.0)
+        return Ranking(order=sorted(range(len(candidates)), key=worth), features={"seen": dict(self.seen)})
+
+    def update(self, feedback):
+        name = feedback.candidate.name
+        if feedback.quality == 0.0:
+            self.seen[name] = -1.0
+        else:
+            assert feedback.quality is None and feedback.cost > 0 and feedback.latency > 0
+            self.seen[name] = self.seen.get(name, 0.0) + 1.0
+"""
+
+
+def test_a_strategy_learns_what_became_of_its_choice(serve: Serve, upstream: Upstream, tmp_path: Path) -> None:
+    (tmp_path / "learner.py").write_text(LEARNER)
+    worker = serve(
+        config(upstream, "llmrouter-custom", args={"class": f"{tmp_path}/learner.py:Learner"}, session_ttl=0)
+    )
+    upstream.always(Script(status=400, body=error("no", code="context_length_exceeded")), model="small")
+    upstream.always(Script(status=401, body=error("no")), model="middle")
+    assert chosen(worker) == "large"
+    upstream.always(None, model="small")
+    upstream.requests.clear()
+    assert chosen(worker) == "large"
+    assert [request.model for request in upstream.requests] == ["large"]
+    assert json.loads(worker.wait_events(2)[1]["decision"])["features"]["seen"]["large"] == 1.0
+
+
 def test_rules_choose(serve: Serve, upstream: Upstream) -> None:
     rules = {"tags": {"gold": ["large"]}, "regex": {r"\bproof\b": ["middle"]}, "user_agents": {"cli/": ["large"]}}
     worker = serve(config(upstream, "llmrouter-tag-regex-ua", args=rules, session_ttl=0))

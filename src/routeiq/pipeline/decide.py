@@ -92,6 +92,8 @@ def next_fallback(exchange: Exchange, kind: str) -> bool:
         group = exchange.auto.group(name, exchange.query.wishes) if exchange.auto else plan.resolve(name)
         if group is None or group is exchange.group or group in (exchange.left or ()):
             continue
+        if exchange.auto is not None:
+            exchange.auto.learn(exchange, failed=True)
         exchange.left = [*(exchange.left or ()), exchange.group]
         plan.services.meters.pending[exchange.group.meters.fallbacks] += 1
         exchange.group = group

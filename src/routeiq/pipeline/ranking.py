@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from routeiq.core.decisions import Decision, Option, Timings
 from routeiq.core.exchange import Exchange
+from routeiq.core.money import NANO_PER_DOLLAR
 from routeiq.core.routing import AutoModel, Wishes
 from routeiq.observe import metrics
 from routeiq.pipeline.candidates import Filters, in_region, of_group, of_route
 from routeiq.pipeline.query import query_of
 from routeiq.routing.costs import expected
 from routeiq.routing.sessions import digest
-from routeiq.routing.strategy import Candidate, Query, Ranking, State, Strategy
+from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State, Strategy
 from routeiq.routing.target import Target
 
 if TYPE_CHECKING:
@@ -62,6 +63,27 @@ class LiveAuto:
                 self._narrowed.clear()
             found = self._narrowed[name, wishes.region] = group.of(routes)
         return found
+
+    def learn(self, exchange: Exchange, *, failed: bool = False) -> None:
+        """Tell the strategy what became of the model that was asked: its cost and how soon it answered, or that it
+        failed, which is an answer of no quality.
+        """
+        candidate = self.by_name.get(exchange.public_model)
+        if candidate is None or exchange.query is None:
+            return
+        cost, ttft = exchange.cost, exchange.first_byte
+        feedback = Feedback(
+            candidate=candidate,
+            query=exchange.query,
+            quality=0.0 if failed else None,
+            cost=cost / NANO_PER_DOLLAR if cost is not None and not failed else None,
+            latency=ttft - exchange.started if ttft and not failed else None,
+            at=self._plan.services.wall(),
+        )
+        try:
+            self.strategy.update(feedback)
+        except Exception:
+            log.exception("the strategy %s could not learn", self.strategy.name)
 
     def wider(self, names: list[str], failed: str) -> None:
         """For a prompt too long for one model: drop those known to take no more, in place."""

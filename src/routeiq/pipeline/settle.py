@@ -168,6 +168,8 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
     if exchange.held is not None:
         exchange.held.settle(0)  # the attempt it was for was not made
         exchange.held = None
+    if exchange.auto is not None and usage is not None and route is not None:
+        exchange.auto.learn(exchange)
     caller: Caller | None = exchange.key
     if caller is None:
         return
