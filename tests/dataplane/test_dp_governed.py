@@ -297,3 +297,22 @@ def test_an_export_is_written_when_it_is_asked_for(provider: Upstream, tmp_path:
         assert (shown["output"], shown["format"], shown["trouble"]) == (str(out), "jsonl", None)
         assert shown["last_run"]
         assert gateway.call("/api/v1/routeiq/exports", key=new_key(gateway))[0] == 403
+
+
+def test_tags_share_a_budget(gateway: Gateway) -> None:
+    tag, other, budget, key = name(), name(), name(), new_key(gateway)
+    assert gateway.call("/tag/new", {"name": tag, "budget_id": budget})[0] == 404
+    manage(gateway, "/budget/new", {"budget_id": budget, "max_budget": 0.02, "budget_duration": "1d"})
+    made = manage(gateway, "/tag/new", {"name": tag, "budget_id": budget})["tag"]
+    assert made["litellm_budget_table"]["max_budget"] == 0.02
+    manage(gateway, "/tag/new", {"name": other, "budget_id": budget, "max_budget": 0.01, "budget_duration": "1d"})
+    assert statuses(gateway, key, 3, headers={"x-litellm-tags": tag}) == [200, 200, 422]
+    assert statuses(gateway, key, 2, headers={"x-litellm-tags": other}) == [200, 422], "its own goes before"
+    manage(gateway, "/budget/update", {"budget_id": budget, "max_budget": 0.03})
+    assert statuses(gateway, key, 2, headers={"x-litellm-tags": tag}) == [200, 422]
+    assert manage(gateway, "/tag/info", {"names": [tag]})[tag]["litellm_budget_table"]["max_budget"] == 0.03
+    assert gateway.call("/budget/delete", {"id": budget})[0] == 400
+    for each in (tag, other):
+        manage(gateway, "/tag/update", {"name": each, "budget_id": None})
+    assert statuses(gateway, key, 2, headers={"x-litellm-tags": tag}) == [200, 200]
+    manage(gateway, "/budget/delete", {"id": budget})

@@ -197,8 +197,11 @@ def test_tags(gateway: Gateway) -> None:
     assert ask(gateway, "GET", "/tag/list") == [{**changed, "spend": 0.0}]
     ask(gateway, "POST", "/tag/update", {"name": "nobody"}, status=404)
     ask(gateway, "POST", "/tag/info", {"names": ["nobody"]}, status=404)
-    error = ask(gateway, "POST", "/tag/new", {"name": "x", "budget_id": "b"}, status=400)["error"]
-    assert (error["param"], error["message"]) == ("budget_id", "budget_id is not supported by this gateway")
+    error = ask(gateway, "POST", "/tag/new", {"name": "x", "model_max_budget": {"m": 1}}, status=400)["error"]
+    assert (error["param"], error["message"]) == (
+        "model_max_budget",
+        "model_max_budget is not supported by this gateway",
+    )
     assert ask(gateway, "POST", "/tag/delete", {"name": "nightly"})["message"] == "Tag nightly deleted successfully"
     ask(gateway, "POST", "/tag/delete", {"name": "nightly"}, status=404)
 

@@ -59,6 +59,8 @@ class StoredTag(msgspec.Struct, frozen=True, kw_only=True):
     rpm: int | None = None
     tpm: int | None = None
     max_parallel_requests: int | None = None
+    budget_id: str = ""
+    """A shared budget, which says what the tag itself does not."""
     created_at: float = 0.0
     created_by: str = ""
     updated_at: float = 0.0

@@ -41,6 +41,7 @@ from routeiq.store.tables_accounts import (
     users,
 )
 from routeiq.store.tables_governance import workspaces
+from routeiq.store.tables_models import tags
 from routeiq.store.virtual_keys import decode_key, key_columns
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ class Session:
             ),
             select(_tagged("end_user", end_users.c.user_id)).where(end_users.c.budget_id == budget_id),
             select(_tagged("user", team_memberships.c.user_id)).where(team_memberships.c.budget_id == budget_id),
+            select(_tagged("tag", tags.c.name)).where(tags.c.budget_id == budget_id),
         )
         return list(self.connection.execute(found).scalars())
 

@@ -12,7 +12,9 @@ from sqlalchemy import delete, select, update
 
 from routeiq.core.policies import UsagePolicy
 from routeiq.core.stored import Stored, StoredAccessGroup, StoredCredential, StoredDeployment, StoredTag
+from routeiq.store.accounts import BUDGETS
 from routeiq.store.database import insert_into
+from routeiq.store.rows import Rows
 from routeiq.store.tables_accounts import end_users
 from routeiq.store.tables_governance import usage_policies
 from routeiq.store.tables_models import access_groups, credentials, deployments, stored_revision, tags
@@ -21,9 +23,11 @@ from routeiq.store.vault import Damaged, Vault, key_id_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping, Table
 
+    from routeiq.store.records import Budget
+
 T = TypeVar("T", StoredDeployment, StoredCredential)
 S = TypeVar("S", StoredDeployment, StoredCredential, StoredTag, StoredAccessGroup, UsagePolicy)
-FIRST_SCHEMA = "0013"
+FIRST_SCHEMA = "0017"
 """The revision of the schema that has all these tables."""
 _policy = msgspec.json.Decoder(UsagePolicy).decode
 _json = msgspec.json.Encoder().encode
@@ -75,7 +79,7 @@ class StoredRepository:
             number = _revision(connection)
             models = _whole(connection, deployments, "created_at", self._deployment, damaged) if secrets else ()
             named = _whole(connection, credentials, "name", self._credential, damaged) if secrets else ()
-            marks = tuple(_tag(row) for row in _rows(connection, tags, "name"))
+            marks = _effective(connection, [_tag(row) for row in _rows(connection, tags, "name")])
             groups = tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
             usage = _policies(connection)
             limited = _end_users(connection)
@@ -101,12 +105,17 @@ class StoredRepository:
         return self._credential(row) if row is not None else None
 
     def tags(self) -> tuple[StoredTag, ...]:
-        """All, by name."""
+        """All, by name, as they were said."""
         with self._engine.connect() as connection:
             return tuple(_tag(row) for row in _rows(connection, tags, "name"))
 
+    def effective(self, found: Iterable[StoredTag]) -> tuple[StoredTag, ...]:
+        """Tags with the limits of their shared budgets where they have none themselves."""
+        with self._engine.connect() as connection:
+            return _effective(connection, list(found))
+
     def tag(self, name: str) -> StoredTag | None:
-        """One by its name."""
+        """One by its name, as it was said."""
         row = self._one(tags, "name", name)
         return _tag(row) if row is not None else None
 
@@ -163,7 +172,8 @@ class StoredRepository:
         values = {
             "description": item.description, "models": _json(item.models).decode(), "max_budget": item.max_budget,
             "soft_budget": item.soft_budget, "budget_duration": item.budget_duration, "rpm": item.rpm, "tpm": item.tpm,
-            "max_parallel_requests": item.max_parallel_requests, "created_at": item.created_at,
+            "max_parallel_requests": item.max_parallel_requests, "budget_id": item.budget_id or None,
+            "created_at": item.created_at,
             "created_by": item.created_by, "updated_at": item.updated_at, "updated_by": by,
         }  # fmt: skip
         self._put(tags, "name", item.name, values)
@@ -183,6 +193,11 @@ class StoredRepository:
     def remove_credential(self, name: str) -> bool:
         """Whether there was one."""
         return self._remove(credentials, "name", name)
+
+    def budget_changed(self) -> None:
+        """A budget that tags share is another one: what is served has to be built anew."""
+        with self._engine.begin() as connection:
+            _count_up(connection)
 
     def remove_tag(self, name: str) -> bool:
         """Whether there was one."""
@@ -306,9 +321,35 @@ def _tag(row: RowMapping) -> StoredTag:
     return StoredTag(
         name=row["name"], description=row["description"], models=_names(row["models"]), max_budget=row["max_budget"],
         soft_budget=row["soft_budget"], budget_duration=row["budget_duration"], rpm=row["rpm"], tpm=row["tpm"],
-        max_parallel_requests=row["max_parallel_requests"], created_at=row["created_at"], created_by=row["created_by"],
-        updated_at=row["updated_at"],
+        max_parallel_requests=row["max_parallel_requests"], budget_id=row["budget_id"] or "",
+        created_at=row["created_at"], created_by=row["created_by"], updated_at=row["updated_at"],
     )  # fmt: skip
+
+
+def _effective(connection: Connection, found: list[StoredTag]) -> tuple[StoredTag, ...]:
+    ids = {tag.budget_id for tag in found if tag.budget_id}
+    if not ids:
+        return tuple(found)
+    shared = Rows(connection, BUDGETS).many(ids)
+    return tuple(_with_budget(tag, shared.get(tag.budget_id)) for tag in found)
+
+
+def _with_budget(tag: StoredTag, budget: Budget | None) -> StoredTag:
+    if budget is None:
+        return tag
+    limits = budget.limits
+    own = tag.max_budget is not None
+    return msgspec.structs.replace(
+        tag,
+        max_budget=tag.max_budget if own else limits.max_budget,
+        budget_duration=tag.budget_duration if own else limits.budget_duration,
+        soft_budget=tag.soft_budget if tag.soft_budget is not None else limits.soft_budget,
+        rpm=tag.rpm if tag.rpm is not None else limits.rpm_limit,
+        tpm=tag.tpm if tag.tpm is not None else limits.tpm_limit,
+        max_parallel_requests=(
+            tag.max_parallel_requests if tag.max_parallel_requests is not None else limits.max_parallel_requests
+        ),
+    )
 
 
 def _access_group(row: RowMapping) -> StoredAccessGroup:

@@ -51,6 +51,7 @@ tags = Table(
     Column("tpm", BigInteger),
     Column("max_parallel_requests", BigInteger),
     *_when(),
+    Column("budget_id", Words, index=True, comment="budgets.budget_id"),
 )
 
 access_groups = Table(

@@ -17,6 +17,7 @@ from routeiq.control.management.described.common import BudgetField, BudgetInfo
 from routeiq.control.management.desk import Desk, answer, by, missing, taken
 from routeiq.control.management.limits import changed
 from routeiq.control.routes import Route
+from routeiq.control.shelf import serve
 from routeiq.core.errors import BadRequest
 from routeiq.store.records import Budget, Limits
 
@@ -101,6 +102,9 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             record = revised(db, request.state.caller, body.budget_id, body, desk.now())
             names = db.budget_users(record.budget_id)
         desk.published(subjects=names)
+        if any(name.startswith("tag:") for name in names):
+            plane.shelf.repository.budget_changed()
+            serve(plane)
         return answer(shown.budget(record))
 
     def info(body: BudgetIds) -> Response:

@@ -16,6 +16,7 @@ from routeiq.config.stored import moment
 from routeiq.control.access import Access
 from routeiq.control.answers import json_answer
 from routeiq.control.management.bodies import Body, BudgetDuration, Count, Dollars, Id, Names, Words, nano
+from routeiq.control.management.desk import missing
 from routeiq.control.routes import Route
 from routeiq.control.shelf import by, serve
 from routeiq.core.errors import BadRequest
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from routeiq.control.access import Caller
     from routeiq.control.plane import Plane
 
-_TEXTS = ("description", "budget_duration")
+_TEXTS = ("description", "budget_duration", "budget_id")
 
 
 class TagBody(Body):
     """`/tag/new` and `/tag/update`, which changes what is said; null takes a limit away."""
 
-    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(("budget_id", "model_max_budget"))
+    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset(("model_max_budget",))
 
     name: Id
     description: Words | None = None
@@ -46,6 +47,7 @@ class TagBody(Body):
     tpm_limit: Count | None = None
     rpm_limit: Count | None = None
     max_parallel_requests: Count | None = None
+    budget_id: Id | None = None
 
 
 class TagName(Body):
@@ -68,16 +70,28 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         if plane.shelf.repository.tag(body.name) is not None:
             raise BadRequest(f"There is a tag called {body.name} already.", param="name")
         who = by(request.state.caller)
+        _check_budget(plane, body)
         kept = plane.shelf.repository.put_tag(_changed(StoredTag(name=body.name, created_by=who), body), who)
         serve(plane)
-        return json_answer({"message": f"Tag {kept.name} created successfully", "tag": _shown(kept)})
+        return json_answer(
+            {
+                "message": f"Tag {kept.name} created successfully",
+                "tag": _shown(plane.shelf.repository.effective([kept])[0]),
+            }
+        )
 
     def update(request: Request, body: TagBody) -> Response:
         """Change a tag."""
+        _check_budget(plane, body)
         made = _changed(_existing(plane, body.name), body)
         kept = plane.shelf.repository.put_tag(made, by(request.state.caller))
         serve(plane)
-        return json_answer({"message": f"Tag {kept.name} updated successfully", "tag": _shown(kept)})
+        return json_answer(
+            {
+                "message": f"Tag {kept.name} updated successfully",
+                "tag": _shown(plane.shelf.repository.effective([kept])[0]),
+            }
+        )
 
     def delete(body: TagName) -> Response:
         """Forget a tag and its limits; requests may still have it."""
@@ -121,6 +135,14 @@ def _changed(tag: StoredTag, body: TagBody) -> StoredTag:
     return msgspec.structs.replace(tag, **new)
 
 
+def _check_budget(plane: Plane, body: TagBody) -> None:
+    """Raises `UnknownPath` for a budget that is not there."""
+    if body.budget_id:
+        with plane.accounts.read() as db:
+            if db.budgets.get(body.budget_id) is None:
+                raise missing("budget", body.budget_id)
+
+
 def _existing(plane: Plane, name: str) -> StoredTag:
     found = plane.shelf.repository.tag(name)
     if found is None:
@@ -141,6 +163,8 @@ def _shown(tag: StoredTag) -> dict[str, Any]:
         "rpm_limit": tag.rpm,
         "max_parallel_requests": tag.max_parallel_requests,
     }
+    if tag.budget_id:
+        budget["budget_id"] = tag.budget_id
     return {
         "name": tag.name,
         "description": tag.description or None,
@@ -148,13 +172,14 @@ def _shown(tag: StoredTag) -> dict[str, Any]:
         "created_at": moment(tag.created_at),
         "created_by": tag.created_by,
         "updated_at": moment(tag.updated_at),
+        "budget_id": tag.budget_id or None,
         "litellm_budget_table": budget,
     }
 
 
 def _with_spend(plane: Plane, caller: Caller, tags: Iterable[StoredTag]) -> list[dict[str, Any]]:
     """Tags with what they have spent in the period of their budget, for who may see everybody's spend."""
-    listed = list(tags)
+    listed = plane.shelf.repository.effective(tags)
     spent: dict[str, int] = {}
     if caller.sees_all:
         zone, now = plane.current().auth.timezone, time.time()
