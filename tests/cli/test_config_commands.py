@@ -39,12 +39,12 @@ def test_check_of_a_valid_file(file: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_check_prints_all_findings(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text(TEXT + "routr_settings: {}\nmcp_servers: {}\n" + "x" * 300 + ": 1\n")
+    file.write_text(TEXT + "routr_settings: {}\nprompts: {}\n" + "x" * 300 + ": 1\n")
     assert run("check", "--config", str(file)) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == ("c.yaml:7:1: error: routr_settings: is not a known setting (did you mean router_settings?)")
     assert lines[1].endswith("x: is not a known setting")
-    assert lines[2].startswith("c.yaml:8:1: warning: mcp_servers: LiteLLM setting mcp_servers is known but not served")
+    assert lines[2].startswith("c.yaml:8:1: warning: prompts: LiteLLM setting prompts is known but not served")
     assert lines[3] == "invalid: 2 errors, 1 warning"
 
 
