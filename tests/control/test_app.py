@@ -28,6 +28,7 @@ from routeiq.observe.metrics import series
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import connect, database_path, engine
 from routeiq.store.decisions import DecisionRepository
+from routeiq.store.feedback import FeedbackRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
 from routeiq.store.records import VirtualKey
@@ -96,6 +97,7 @@ def control(tmp_path: Path) -> Iterator[Fixture]:
         ResponseRepository(database),
         SpendRepository(database),
         DecisionRepository(database),
+        FeedbackRepository(database),
         snapshot(),
     )
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:

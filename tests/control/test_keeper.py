@@ -24,6 +24,7 @@ from routeiq.providers.signing.grant import Grant, SourceError
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import database_path, engine
 from routeiq.store.decisions import DecisionRepository
+from routeiq.store.feedback import FeedbackRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
 from routeiq.store.requests import RequestRepository
@@ -240,6 +241,7 @@ def control(tmp_path: Path) -> Iterator[tuple[TestClient, Source]]:
         ResponseRepository(database),
         SpendRepository(database),
         DecisionRepository(database),
+        FeedbackRepository(database),
         snapshot,
         credentials=Keeper(source, clock),
     )

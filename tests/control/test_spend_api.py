@@ -24,6 +24,7 @@ from routeiq.ledger.target import opener
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import engine
 from routeiq.store.decisions import DecisionRepository
+from routeiq.store.feedback import FeedbackRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import migrate
 from routeiq.store.records import Team, TeamMember, User, VirtualKey
@@ -124,7 +125,8 @@ def api(database: Database, tmp_path: Path) -> Iterator[Api]:
     )  # fmt: skip
     plane = Plane(
         CounterTable(state, column=0, columns=2), Lookup(opened), accounts, RequestRepository(opened),
-        ResponseRepository(opened), SpendRepository(opened), DecisionRepository(opened), snapshot,
+        ResponseRepository(opened), SpendRepository(opened), DecisionRepository(opened),
+        FeedbackRepository(opened), snapshot,
     )  # fmt: skip
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:
         yield Api(client)

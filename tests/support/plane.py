@@ -14,6 +14,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.snapshot import Snapshot
 from routeiq.store.accounts import Accounts
 from routeiq.store.decisions import DecisionRepository
+from routeiq.store.feedback import FeedbackRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -30,6 +31,7 @@ def make_plane(directory: Path, opened: Engine, snapshot: Snapshot, changes: Cha
         ResponseRepository(opened),
         SpendRepository(opened),
         DecisionRepository(opened),
+        FeedbackRepository(opened),
         snapshot,
         changes=changes,
         **more,

@@ -90,6 +90,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "budget:write": _ADMIN,
         "spend:read": _READ,
         "decision:read": _READ,
+        "decision:judge": _SELF | {TEAM, SERVICE},
         "model:read": _READ | {CUSTOMER},
         "model:write": _ADMIN,
         "credential:read": _ADMIN_VIEW,

@@ -47,6 +47,7 @@ from routeiq.store.alerts import AlertRepository
 from routeiq.store.compiled import Rules
 from routeiq.store.database import engine, handed_over
 from routeiq.store.decisions import DecisionRepository
+from routeiq.store.feedback import FeedbackRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.migrate import MigrationFailed, Unreachable, ensure_schema
 from routeiq.store.notices import NoticeRepository
@@ -103,6 +104,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         ResponseRepository(database),
         spend,
         DecisionRepository(database),
+        FeedbackRepository(database),
     )
     feed = Feed(args.feed, lambda encoded: _adopt(plane, encoded), lambda message: changes.received(message))
     journal = args.state / "journal"

@@ -17,6 +17,7 @@ from routeiq.core.messages import Message
 from routeiq.core.snapshot import Snapshot
 from routeiq.store.accounts import Accounts
 from routeiq.store.decisions import DecisionRepository
+from routeiq.store.feedback import FeedbackRepository
 from routeiq.store.lookup import Lookup
 from routeiq.store.requests import RequestRepository
 from routeiq.store.responses import ResponseRepository
@@ -60,6 +61,7 @@ class Plane:
     responses: ResponseRepository
     spend: SpendRepository
     decisions: DecisionRepository
+    feedback: FeedbackRepository
     snapshot: Snapshot | None = None
     database: DatabaseStatus = field(default_factory=DatabaseStatus)
     ingest: IngestStatus = field(default_factory=IngestStatus)

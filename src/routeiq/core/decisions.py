@@ -59,6 +59,10 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Characters of the prompt; its text is not kept."""
     tokens: int = 0
     """Of the prompt, estimated."""
+    user: str = ""
+    """Whose preferences counted."""
+    memento: str = ""
+    """What the strategy needs to learn from a judgement, base64: numbers, no text of the prompt."""
 
 
 encode = msgspec.json.Encoder().encode

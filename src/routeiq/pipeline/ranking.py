@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from base64 import b64encode
 from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -305,6 +306,8 @@ def _decision(
         features=ranking.features,
         query_length=len(query.prompt),
         tokens=query.tokens,
+        user=query.user,
+        memento=b64encode(ranking.memento).decode(),
     )
 
 

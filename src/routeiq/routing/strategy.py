@@ -127,6 +127,8 @@ class Ranking(msgspec.Struct, kw_only=True):
     """Why, in a few words."""
     features: dict[str, Any] = {}
     """What it was decided by, for people: small, and no text of the prompt."""
+    memento: bytes = b""
+    """What `update` needs of the query besides its user and size: numbers, no text. Kept with the decision."""
 
 
 class Feedback(msgspec.Struct, kw_only=True):
@@ -142,10 +144,15 @@ class Feedback(msgspec.Struct, kw_only=True):
     """Seconds to the first byte."""
     at: float = 0.0
     """Unix seconds."""
+    memento: bytes = b""
+    """Of the ranking, where somebody judged it later: the query then has a user and a size, and no prompt."""
 
 
 class Strategy(Protocol):
-    """A way to choose. Built once a revision from `routing_strategy_args`; belongs to one worker."""
+    """A way to choose. Built once a revision from `routing_strategy_args`; belongs to one worker.
+
+    One with `learns = True` is told what users thought of its choices, whichever worker made them.
+    """
 
     name: str
 

@@ -47,6 +47,8 @@ class Retention:
             reached = self._drop(connection, pruned, horizon) or self._delete(connection, pruned, horizon)
             for table in ("event_prompts", "event_decisions"):
                 connection.execute(text(f"DELETE FROM {table} WHERE seq <= :seq"), {"seq": reached})
+            kept = "SELECT 1 FROM event_decisions AS d WHERE d.decision_id = routing_feedback.decision_id"
+            connection.execute(text(f"DELETE FROM routing_feedback WHERE NOT EXISTS ({kept})"))
             connection.execute(text("UPDATE ledger_positions SET seq = :seq WHERE name = 'pruned'"), {"seq": reached})
             connection.commit()
         return reached - pruned

@@ -30,6 +30,7 @@ from routeiq.providers.dialects.responses import ResponsesRequest
 from routeiq.transport.pool import Origin
 from routeiq.worker import explain, local
 from routeiq.worker.engines import Engines
+from routeiq.worker.lessons import Lessons
 from routeiq.worker.relay import relay
 from routeiq.worker.responses import ResponseAnswer, matched
 from routeiq.worker.routes import HOT, LOCAL, deployment_route, gemini_route, with_query_key
@@ -82,6 +83,8 @@ class Worker:
         self._tidied = 0.0
         self._engines = Engines(services)
         self._engines.adopt(snapshot)
+        self._lessons = Lessons(services, control)
+        self._lessons.adopt(self.plan)
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Serve by a new Snapshot from the next request on. Raises, and changes nothing, when it can't be served."""
@@ -90,6 +93,7 @@ class Worker:
         self.timeouts = snapshot.timeouts
         self.heads.clear()
         self._engines.adopt(snapshot)
+        self._lessons.adopt(self.plan)
 
     # connections
 
@@ -251,6 +255,7 @@ class Worker:
             self.services.meters.set_gauge(metrics.CONNECTIONS, len(self.connections))
             self.services.tidy(now)
             self._engines.tick(now)
+            self._lessons.tick(now)
 
     async def drain(self, server: asyncio.Server, seconds: float, notice: float) -> bool:
         """Finish: readiness turns 503, then (after `notice` seconds) no new connections, then wait for the answers.

@@ -13,6 +13,7 @@ from routeiq.control.management import (
     customers,
     decisions,
     exports,
+    feedback,
     keys,
     models,
     organizations,
@@ -53,4 +54,5 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *activity_keys.routes(plane),
         *spend_owners.routes(plane),
         *decisions.routes(plane),
+        *feedback.routes(plane),
     )

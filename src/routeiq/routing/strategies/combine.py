@@ -23,6 +23,7 @@ class Ensemble:
         self._strategies = strategies
         self._weights = weights
         self._combine = combine
+        self.learns = any(getattr(one, "learns", False) for one in strategies)
 
     def rank(self, query: Query, candidates: Sequence[Candidate], state: State) -> Ranking:
         rankings = [strategy.rank(query, candidates, state) for strategy in self._strategies]
@@ -41,6 +42,7 @@ class Ensemble:
             confidence=_agreement(rankings),
             reason=f"{len(rankings)} strategies together: " + "; ".join(ranking.reason for ranking in rankings),
             features={one.name: made.features for one, made in zip(self._strategies, rankings, strict=True)},
+            memento=next((ranking.memento for ranking in rankings if ranking.memento), b""),
         )
 
     def update(self, feedback: Feedback) -> None:
@@ -65,6 +67,7 @@ class Pipeline:
     def __init__(self, strategies: Sequence[Strategy], least: float) -> None:
         self._strategies = strategies
         self._least = least
+        self.learns = any(getattr(one, "learns", False) for one in strategies)
 
     def rank(self, query: Query, candidates: Sequence[Candidate], state: State) -> Ranking:
         last: Ranking | None = None

@@ -13,6 +13,8 @@ from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking
 class Unlearning:
     """Base of strategies that learn nothing while they serve."""
 
+    learns = False
+
     def update(self, feedback: Feedback) -> None:
         """Nothing to learn."""
 

@@ -28,6 +28,7 @@ class CostAware:
         self._weight = weight
         self._threshold = threshold
         self._most = most
+        self.learns = getattr(inner, "learns", False)
 
     def rank(self, query: Query, candidates: Sequence[Candidate], state: State) -> Ranking:
         inner = self._inner.rank(query, candidates, state) if self._inner is not None else None
@@ -61,6 +62,7 @@ class CostAware:
             confidence=inner.confidence if inner is not None else math.nan,
             reason="the best trade of quality for cost" if inner is not None else "the cheapest",
             features=inner.features if inner is not None else {},
+            memento=inner.memento if inner is not None else b"",
         )
 
     def update(self, feedback: Feedback) -> None:
