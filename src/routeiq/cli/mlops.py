@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from cyclopts import App, Parameter
@@ -19,6 +19,8 @@ mlops_app.command("routeiq.cli.mlops_import:import_outcomes", name="import", hel
 mlops_app.command("routeiq.cli.mlops_report:report", name="report", help="Write a page on what an artifact reaches.")
 
 Data = Annotated[Path, Parameter(help="A Parquet file: prompt, split, and score:<model>, cost:<model> for each model.")]
+LEAST_MEASURED = 40
+"""Prompts left to measure after the events."""
 Trained = Annotated[Path, Parameter(help="A directory `routeiq mlops train` has written.")]
 
 
@@ -101,6 +103,74 @@ def evaluate(
         print(f"{name:>8}  {point['quality_pct']:7.2f} % of quality  {point['cost_pct']:7.2f} % of cost")
     print(f"aiq {result['aiq']}, perf_gain {result['perf_gain']} %, cost_save {result['cost_save']} %, ", end="")
     print(f"flip_rate {result['flip_rate']} %")
+    return 0
+
+
+@mlops_app.command
+def replay(
+    *,
+    data: Data,
+    artifact: Trained | None = None,
+    split: str = "test",
+    leave_out: Literal["task"] | None = None,
+    events: int = 300,
+    target: float = 0.98,
+    alpha: float = 0.05,
+    json: Json = False,
+) -> int:
+    """Play outcomes to LinUCB, warm-started from an artifact, as feedback; measure it on the prompts that follow.
+
+    Parameters
+    ----------
+    artifact
+        Of routeiq-ridge or llmrouter-linucb; not needed with --leave-out.
+    split
+        The split whose prompts are played.
+    leave_out
+        For each task, train on all others (their train and val), then play the task's own prompts.
+    events
+        Prompts with feedback.
+    target
+        Share of the best single model's quality.
+    alpha
+        How much LinUCB tries what it is unsure of.
+    """
+    from routeiq.mlops.dataset import BadData, read_dataset
+    from routeiq.mlops.replay import leave_out as each_task
+    from routeiq.mlops.replay import replay as play
+    from routeiq.mlops.train import train as learn
+    from routeiq.routing.learned.artifact import BadArtifact, read_artifact
+
+    if (artifact is None) == (leave_out is None):
+        return fail("give either --artifact or --leave-out task")
+    if events < 1 or not 0 < target <= 1 or not 0 <= alpha <= 10:
+        return fail("--events must be 1 or more, --target above 0 and up to 1, --alpha from 0 to 10")
+    try:
+        dataset = read_dataset(data)
+        if artifact is not None:
+            found = {split: play(read_artifact(artifact), dataset.split(split), events, target, {"alpha": alpha})}
+        else:
+            with progress(json) as tell:
+                found = each_task(
+                    dataset,
+                    lambda others, own: play(
+                        learn(others, "llmrouter-linucb", {}, tell), own, events, target, {"alpha": alpha}
+                    ),
+                    least=events + LEAST_MEASURED,
+                )
+            if not found:
+                return fail(
+                    f"no task of {data} has {events + LEAST_MEASURED} prompts: {events} to play and some to measure"
+                )
+    except (BadArtifact, BadData, ValueError) as error:
+        return fail(str(error))
+    if json:
+        print(msgspec.json.encode(found).decode())
+        return 0
+    for name, result in found.items():
+        for when in ("before", "after"):
+            point = result["reference"][when]
+            print(f"{name:>24} {when:>6}  {point['quality_pct']:7.2f} % of quality  {point['cost_pct']:7.2f} % of cost")
     return 0
 
 

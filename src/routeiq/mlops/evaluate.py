@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from routeiq.mlops.calibrate import choose
 from routeiq.mlops.dataset import BadData, Dataset, Matrix
 from routeiq.mlops.strategies import trainer_of
-from routeiq.mlops.train import encode
+from routeiq.mlops.train import encode, means_of
 from routeiq.routing.learned.artifact import Artifact
-from routeiq.routing.learned.batch import Batch, Scale, bounded
+from routeiq.routing.learned.batch import Batch, Scale, bounded, guarded
+from routeiq.routing.learned.familiar import Familiar
 
 STEPS = 120
 NOISED = 500
@@ -109,8 +110,9 @@ def evaluate(artifact: Artifact, data: Dataset, targets: Sequence[float]) -> dic
 def predict(artifact: Artifact, batch: Batch) -> tuple[Matrix, Matrix]:
     """Quality and cost as the artifact's strategy serves them."""
     predictor = trainer_of(artifact.router.strategy).predictor(artifact.tensors)
-    costs = np.array([model.cost for model in artifact.router.models], np.float32)
+    means, costs = means_of(artifact.router.models)
     quality, cost = bounded(*predictor.predict(batch), costs)
+    quality, cost = guarded(quality, cost, Familiar(artifact.tensors)(batch.x), means)
     return quality.astype(np.float64), cost.astype(np.float64)
 
 

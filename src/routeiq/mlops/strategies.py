@@ -14,8 +14,21 @@ from routeiq.routing.learned.tensors import Array
 
 DEFAULT = "routeiq-ridge"
 
+_FIT, _LEARNED = "routeiq.mlops.fit", "routeiq.routing.learned"
 TRAINED: dict[str, tuple[str, str]] = {
-    "routeiq-ridge": ("routeiq.mlops.fit.ridge:fit", "routeiq.routing.learned.ridge:Ridge"),
+    "routeiq-ridge": (f"{_FIT}.ridge:fit", f"{_LEARNED}.ridge:Ridge"),
+    "llmrouter-linucb": (f"{_FIT}.ridge:fit", f"{_LEARNED}.ridge:Ridge"),
+    "llmrouter-knn": (f"{_FIT}.simple:neighbours", f"{_LEARNED}.neighbours:Neighbours"),
+    "llmrouter-svm": (f"{_FIT}.simple:svm", f"{_LEARNED}.svm:Svm"),
+    "llmrouter-mlp": (f"{_FIT}.simple:mlp", f"{_LEARNED}.mlp:Mlp"),
+    "llmrouter-mf": (f"{_FIT}.simple:factors", f"{_LEARNED}.factors:Factors"),
+    "llmrouter-elo": (f"{_FIT}.simple:elo", f"{_LEARNED}.elo:Elo"),
+    "llmrouter-hybrid": (f"{_FIT}.simple:hybrid", f"{_LEARNED}.hybrid:Hybrid"),
+    "llmrouter-routerdc": (f"{_FIT}.structured:contrastive", f"{_LEARNED}.contrastive:Contrastive"),
+    "llmrouter-graph": (f"{_FIT}.structured:graph", f"{_LEARNED}.graph:Graph"),
+    "llmrouter-gmt": (f"{_FIT}.structured:graph", f"{_LEARNED}.graph:Graph"),
+    "llmrouter-causallm": (f"{_FIT}.structured:language", f"{_LEARNED}.language:Language"),
+    "llmrouter-nadirclaw-centroid": (f"{_FIT}.structured:centroids", f"{_LEARNED}.centroid:Centroids"),
 }
 """By name: what fits it, and what predicts."""
 

@@ -18,8 +18,10 @@ from routeiq.mlops.fit.rows import Rows
 from routeiq.mlops.signing import describe as describe_files
 from routeiq.mlops.strategies import Trainer, trainer_of
 from routeiq.routing.learned.artifact import FORMAT, ROUTER, TENSORS, Artifact, Model, Router
-from routeiq.routing.learned.batch import Scale, bounded, scale_of
-from routeiq.routing.learned.encoder import Encoding, load_encoder
+from routeiq.routing.learned.batch import Scale, bounded, guarded, scale_of
+from routeiq.routing.learned.encoder import Encoding, Floats, load_encoder
+from routeiq.routing.learned.familiar import familiar_of
+from routeiq.routing.learned.online import online_of
 from routeiq.routing.learned.tensors import Array, write_tensors
 
 MANY = 4000
@@ -48,7 +50,11 @@ def train(data: Dataset, strategy: str, origin: Mapping[str, Any], progress: Pro
     common = scale_of(encodings)
     rows = make_rows(learned, Scale(common), encodings)
     models = describe(learned)
-    outcomes = cross_validate(rows, trainer, models, lambda share: progress("cross-validate", 0.2 + 0.6 * share))
+    nearness, familiar = familiar_of(rows.batch.x, rows.segments)
+    common |= nearness | online_of(rows.batch.x)
+    outcomes = cross_validate(
+        rows, trainer, models, familiar, lambda share: progress("cross-validate", 0.2 + 0.6 * share)
+    )
     curve = measure(outcomes)
     places = calibrate(curve)
     progress("fit", 0.8)
@@ -140,12 +146,21 @@ def describe(data: Dataset) -> tuple[Model, ...]:
     return tuple(models)
 
 
+def means_of(models: tuple[Model, ...]) -> tuple[Floats, Floats]:
+    """Mean quality and cost of each."""
+    return np.array([model.quality for model in models], np.float32), np.array([m.cost for m in models], np.float32)
+
+
 def cross_validate(
-    rows: Rows, trainer: Trainer, models: tuple[Model, ...], progress: Callable[[float], None]
+    rows: Rows,
+    trainer: Trainer,
+    models: tuple[Model, ...],
+    familiar: NDArray[np.bool_],
+    progress: Callable[[float], None],
 ) -> list[Outcome]:
     """What the strategy would have predicted for prompts it has not seen."""
     repeats, folds = (1, 10) if len(rows) >= MANY else (3, 5)
-    costs = np.array([model.cost for model in models], np.float32)
+    means, costs = means_of(models)
     done = 0
 
     def fit_predict(learned: NDArray[np.int64], held: NDArray[np.int64]) -> tuple[Any, Any]:
@@ -153,7 +168,8 @@ def cross_validate(
         predictor = trainer.predictor(trainer.fit(rows.take(learned)))
         done += 1
         progress(done / (repeats * folds))
-        return bounded(*predictor.predict(rows.batch.take(held)), costs)
+        quality, cost = bounded(*predictor.predict(rows.batch.take(held)), costs)
+        return guarded(quality, cost, familiar[held], means)
 
     outcomes = []
     for seed in range(repeats):

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from routeiq.mlops.fit.forest import grow
-from routeiq.mlops.fit.rows import Doubles, Rows, means, outcomes_of, ridge
+from routeiq.mlops.fit.rows import COST_ALPHA, Doubles, Rows, means, outcomes_of, ridge
 from routeiq.routing.learned.encoder import Integers
 from routeiq.routing.learned.ridge import SEEN, seen
 from routeiq.routing.learned.tensors import Array
@@ -22,7 +22,6 @@ COMPONENTS = 256
 """Of the singular value decomposition of the terms."""
 ALPHA = 60.0
 """Cross-validated on train and val of six public sets: 40 to 80 are alike."""
-COST_ALPHA = 10.0
 SEGMENT_PRIOR = 5.0
 """Rows of the whole mean that a segment's own are mixed with."""
 SEGMENT_STRENGTH = 10.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from routeiq.mlops.dataset import Matrix
 from routeiq.routing.learned.batch import Batch
+from routeiq.routing.learned.tensors import Array
 
 Doubles = NDArray[np.float64]
 
@@ -73,6 +74,32 @@ def means(y: Matrix, segments: NDArray[np.int64], count: int, prior: float) -> D
         known = (~np.isnan(own)).sum(axis=0)
         table[segment] = (np.nansum(own, axis=0) + prior * whole) / (known + prior)
     return table
+
+
+COST_ALPHA = 10.0
+QUALITY_ALPHA = 30.0
+"""Of regressions on embedding and counts."""
+
+
+def fit_costs(rows: Rows) -> dict[str, Array]:
+    """The arrays of `Costs`."""
+    weights, bias = ridge(rows.batch.x.astype(np.float64), rows.cost, COST_ALPHA)
+    return {"cost/weights": weights.astype(np.float32), "cost/bias": bias.astype(np.float32)}
+
+
+def filled(rows: Rows, prior: float = 5.0) -> Doubles:
+    """Quality, with the mean of a prompt's segment where a model was not run."""
+    used, segment = np.unique(rows.segments, return_inverse=True)
+    table = means(rows.quality, segment, len(used), prior)
+    return np.where(np.isnan(rows.quality), table[segment], rows.quality)
+
+
+def calibrated(scores: Doubles, quality: Doubles) -> tuple[Doubles, Doubles]:
+    """Slope and bias by column that make scores of any unit expected quality; no slope is negative."""
+    middle, mean = scores.mean(axis=0), quality.mean(axis=0)
+    spread = np.maximum(((scores - middle) ** 2).sum(axis=0), 1e-12)
+    slope = np.maximum(((scores - middle) * (quality - mean)).sum(axis=0) / spread, 0.0)
+    return slope, mean - slope * middle
 
 
 def outcomes_of(rows: Rows) -> tuple[Doubles, Doubles]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from routeiq.routing.learned.encoder import Encoding, Floats, Integers
 from routeiq.routing.learned.tensors import Array
@@ -42,6 +43,12 @@ class Predictor(Protocol):
 def bounded(quality: Floats, cost: Floats, mean_cost: Floats) -> tuple[Floats, Floats]:
     """Predictions as they may be: quality from 0 to 1, cost no lower than a twentieth of the model's mean."""
     return np.clip(quality, 0.0, 1.0), np.maximum(cost, mean_cost / 20)
+
+
+def guarded(quality: Floats, cost: Floats, familiar: NDArray[np.bool_], mean_quality: Floats) -> tuple[Floats, Floats]:
+    """Predictions that make every λ choose the best model on average where a prompt is not familiar."""
+    unlike = ~familiar[:, None]
+    return np.where(unlike, mean_quality, quality), np.where(unlike, np.float32(0), cost)
 
 
 class Scale:

@@ -13,7 +13,8 @@ from routeiq.routing.arguments import Arguments
 from routeiq.routing.costs import EXPECTED_OUTPUT
 from routeiq.routing.learned.artifact import Artifact, Model
 from routeiq.routing.learned.batch import Batch, Predictor, Scale, bounded
-from routeiq.routing.learned.encoder import COUNTED, Encoding, load_encoder
+from routeiq.routing.learned.encoder import COUNTED, Encoding, Floats, load_encoder
+from routeiq.routing.learned.familiar import Familiar
 from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State
 
 TARGET = 0.98
@@ -50,11 +51,13 @@ class LearnedStrategy:
         self.target = given.number("target_quality", TARGET, 0.0, 1.0)
         given.done()
         self._scale = Scale(artifact.tensors)
+        self._familiar = Familiar(artifact.tensors)
         self._encoder = load_encoder()
         self._columns = columns_of([model.name for model in artifact.router.models])
         self._known: dict[str, Known] = {}
         models = artifact.router.models
         self._costs = np.array([model.cost for model in models], np.float32)
+        self._means = np.array([model.quality for model in models], np.float32)
         self._prior = sum(model.quality for model in models) / len(models)
         answers = [model.output_tokens for model in models if model.output_tokens is not None]
         self._answer = sum(answers) / len(answers) if answers else EXPECTED_OUTPUT
@@ -63,22 +66,33 @@ class LearnedStrategy:
         """See `Strategy`."""
         encoding = encoded(query, self._encoder)
         batch = self._scale.one(encoding)
-        quality, cost, known = self.expect(batch, encoding, candidates)
-        price = self.price_of_quality(query, known)
-        return ranked(query, quality, cost, price, self._features(encoding, price))
+        known = [self.known(candidate) for candidate in candidates]
+        familiar = bool(self._familiar(batch.x)[0])
+        quality, cost = self.expect(query, batch, encoding, known, familiar)
+        asked = query.wishes.willingness_to_pay is not None or query.wishes.profile == "free"
+        price = self.price_of_quality(query, known) if familiar or asked else 0.0
+        ranking = ranked(query, quality, cost, price, self._features(encoding, price, familiar))
+        if not familiar:
+            ranking.reason = "unlike the training data: by mean quality"
+            ranking.confidence /= 2
+        return ranking
 
     def update(self, feedback: Feedback) -> None:
         """It does not learn while it serves."""
 
+    def predict(self, query: Query, batch: Batch, familiar: bool) -> tuple[Floats, Floats]:
+        """Quality and cost by the artifact's columns; the mean quality where the prompt is like no other."""
+        quality, cost = bounded(*self.predictor.predict(batch), self._costs)
+        return (quality[0] if familiar else self._means), cost[0]
+
     def expect(
-        self, batch: Batch, encoding: Encoding, candidates: Sequence[Candidate]
-    ) -> tuple[list[float], list[float], list[Known]]:
-        """Quality and cost of each candidate at the configured prices, and what is known of each."""
-        predicted = bounded(*self.predictor.predict(batch), self._costs)
-        qualities, costs = predicted[0][0].tolist(), predicted[1][0].tolist()
+        self, query: Query, batch: Batch, encoding: Encoding, known: Sequence[Known], familiar: bool
+    ) -> tuple[list[float], list[float]]:
+        """Quality and cost of each candidate at the configured prices."""
+        predicted = self.predict(query, batch, familiar)
+        qualities, costs = predicted[0].tolist(), predicted[1].tolist()
         quality: list[float] = []
         cost: list[float] = []
-        known = [self.known(candidate) for candidate in candidates]
         for one in known:
             if one.column is None or one.model is None:
                 quality.append(self._prior)
@@ -90,7 +104,7 @@ class LearnedStrategy:
                 answer = max(expected - encoding.size * one.model.input_price, 0.0) / one.model.output_price
                 expected = encoding.size * one.input_price + answer * one.output_price
             cost.append(expected)
-        return quality, cost, known
+        return quality, cost
 
     def price_of_quality(self, query: Query, known: Sequence[Known]) -> float:
         """λ for what is wished for, at the configured prices."""
@@ -127,9 +141,9 @@ class LearnedStrategy:
         priced = model is None or (model.output_tokens is not None and model.output_price > 0)
         return Known(column, model, prices.input / PICO_PER_DOLLAR, prices.output / PICO_PER_DOLLAR, priced)
 
-    def _features(self, encoding: Encoding, price: float) -> dict[str, Any]:
+    def _features(self, encoding: Encoding, price: float, familiar: bool) -> dict[str, Any]:
         counted = dict(zip(COUNTED, (round(float(value), 4) for value in encoding.counts), strict=True))
-        return {"tokens": encoding.size, "lambda": price, **counted}
+        return {"tokens": encoding.size, "lambda": price, "familiar": familiar, **counted}
 
 
 def _quality(known: Known) -> float:
@@ -151,7 +165,15 @@ def ranked(query: Query, quality: list[float], cost: list[float], price: float, 
     order = sorted(
         range(len(scores)), key=lambda place: (most is not None and cost[place] > most, -scores[place], place)
     )
-    return Ranking(order=order, scores=scores, quality=quality, cost=cost, reason=f"λ {price:.4g}", features=features)
+    return Ranking(
+        order=order,
+        scores=scores,
+        quality=quality,
+        cost=cost,
+        confidence=quality[order[0]],
+        reason=f"λ {price:.4g}",
+        features=features,
+    )
 
 
 def columns_of(names: Sequence[str]) -> dict[str, int]:
@@ -175,10 +197,10 @@ def _last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def needed(artifact: Artifact | None, strategy: str) -> Artifact:
-    """The artifact. Raises `ValueError` where there is none, or it was made by another strategy."""
+def needed(artifact: Artifact | None, strategy: str, *others: str) -> Artifact:
+    """The artifact. Raises `ValueError` where there is none, or it was made by another strategy than these."""
     if artifact is None:
         raise ValueError(f"{strategy} needs `model_path`: an artifact made by `routeiq mlops train`")
-    if artifact.router.strategy != strategy:
+    if artifact.router.strategy not in (strategy, *others):
         raise ValueError(f"the artifact is one of {artifact.router.strategy}, not of {strategy}")
     return artifact
