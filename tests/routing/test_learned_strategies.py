@@ -127,6 +127,18 @@ def test_feedback_corrects(name: str, trained: Callable[[str], Artifact]) -> Non
     assert first(strategy, ask("law")) == SMALL
 
 
+@pytest.mark.parametrize("name", ["llmrouter-linucb", "llmrouter-gmt"])
+def test_feedback_comes_later_without_the_prompt(name: str, trained: Callable[[str], Artifact]) -> None:
+    strategy = build(name, trained(name))
+    for seed in range(100, 160):
+        memento = strategy.rank(ask("law", seed), CANDIDATES, state()).memento
+        later = Query(prompt="", user="u")
+        strategy.update(Feedback(candidate=CANDIDATES[2], query=later, quality=0.0, memento=memento))
+        strategy.update(Feedback(candidate=CANDIDATES[0], query=later, quality=1.0, memento=memento))
+        strategy.update(Feedback(candidate=CANDIDATES[2], query=later, quality=1.0, memento=memento[:-2]))
+    assert first(strategy, ask("law")) == SMALL
+
+
 def test_gmt_learns_of_one_user_for_that_user(trained: Callable[[str], Artifact]) -> None:
     strategy = build("llmrouter-gmt", trained("llmrouter-graph"))
     for seed in range(100, 130):

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from routeiq.routing.learned.encoder import Encoding, Floats, Integers
+from routeiq.routing.learned.encoder import DIMENSION, Encoding, Floats, Integers
 from routeiq.routing.learned.tensors import Array
 
 FARTHEST = 4.0
@@ -56,6 +56,7 @@ class Scale:
 
     def __init__(self, tensors: Mapping[str, Array]) -> None:
         self._mean = tensors["counts/mean"]
+        self.width = DIMENSION + len(self._mean)
         self._factor = COUNTS_WEIGHT / tensors["counts/deviation"]
 
     def one(self, encoding: Encoding) -> Batch:

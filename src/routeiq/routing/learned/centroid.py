@@ -57,6 +57,7 @@ class Tiers:
     """Ranks by price: the cheapest first for simple prompts, the dearest for complex ones."""
 
     name = NAME
+    learns = False
 
     def __init__(self, args: Mapping[str, Any]) -> None:
         given = Arguments(args)

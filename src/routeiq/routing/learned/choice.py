@@ -42,6 +42,8 @@ class Known(msgspec.Struct, frozen=True):
 class LearnedStrategy:
     """Ranks candidates by what a predictor expects of each."""
 
+    learns = False
+
     def __init__(self, name: str, artifact: Artifact, predictor: Predictor, args: Mapping[str, Any]) -> None:
         """Args: `target_quality`, from 0 to 1. Raises `ValueError`."""
         given = Arguments(args)
@@ -68,10 +70,13 @@ class LearnedStrategy:
         batch = self._scale.one(encoding)
         known = [self.known(candidate) for candidate in candidates]
         familiar = bool(self._familiar(batch.x)[0])
-        quality, cost = self.expect(query, batch, encoding, known, familiar)
+        trained = self.trained(batch, familiar)
+        quality, cost = self.expect(self.predict(query, batch, trained), encoding, known)
         asked = query.wishes.willingness_to_pay is not None or query.wishes.profile == "free"
         price = self.price_of_quality(query, known) if familiar or asked else 0.0
         ranking = ranked(query, quality, cost, price, self._features(encoding, price, familiar))
+        if self.learns:
+            ranking.memento = np.concatenate((batch.x[0], trained[0])).astype(np.float16).tobytes()
         if not familiar:
             ranking.reason = "unlike the training data: by mean quality"
             ranking.confidence /= 2
@@ -80,16 +85,32 @@ class LearnedStrategy:
     def update(self, feedback: Feedback) -> None:
         """It does not learn while it serves."""
 
-    def predict(self, query: Query, batch: Batch, familiar: bool) -> tuple[Floats, Floats]:
+    def trained(self, batch: Batch, familiar: bool) -> tuple[Floats, Floats]:
         """Quality and cost by the artifact's columns; the mean quality where the prompt is like no other."""
         quality, cost = bounded(*self.predictor.predict(batch), self._costs)
         return (quality[0] if familiar else self._means), cost[0]
 
+    def predict(self, query: Query, batch: Batch, trained: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+        """What was trained, with what was learned since."""
+        return trained
+
+    def recall(self, feedback: Feedback) -> tuple[int, Floats, Floats] | None:
+        """The chosen column, the prompt's row and the trained quality of a decision; `None` where they are unknown."""
+        column = self.known(feedback.candidate).column
+        if column is None:
+            return None
+        if feedback.memento:
+            numbers = np.frombuffer(feedback.memento, np.float16).astype(np.float32)
+            row = self._scale.width
+            # Of another artifact, with other models: it says nothing about these.
+            return (column, numbers[:row], numbers[row:]) if len(numbers) == row + len(self._means) else None
+        batch = self._scale.one(encoded(feedback.query, self._encoder))
+        return column, batch.x[0], self.trained(batch, bool(self._familiar(batch.x)[0]))[0]
+
     def expect(
-        self, query: Query, batch: Batch, encoding: Encoding, known: Sequence[Known], familiar: bool
+        self, predicted: tuple[Floats, Floats], encoding: Encoding, known: Sequence[Known]
     ) -> tuple[list[float], list[float]]:
         """Quality and cost of each candidate at the configured prices."""
-        predicted = self.predict(query, batch, familiar)
         qualities, costs = predicted[0].tolist(), predicted[1].tolist()
         quality: list[float] = []
         cost: list[float] = []

@@ -64,6 +64,8 @@ class Encoder:
         self._words = WordPiece((directory / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1])
         self._table = np.load(directory / "table.npy", mmap_mode="r")
         self._scales = np.load(directory / "scales.npy")
+        # Every page once, now: not at the first prompts.
+        self._table[:: 4096 // DIMENSION].max()
 
     def encode(self, prompt: str) -> Encoding:
         """Read a prompt."""
@@ -88,14 +90,19 @@ class Encoder:
 
 
 def counts(text: str, length: int) -> Floats:
-    """What `COUNTED` names, of a text that is part of one of `length` characters. Ratios are per character or word."""
-    size = len(text) or 1
-    words = text.count(" ") + text.count("\n") + 1
+    """What `COUNTED` names, of a text that is part of one of `length` characters. Ratios are per character or word.
+
+    White space counts as one character, however wide it is.
+    """
+    parts = text.split()
+    words = len(parts) or 1
+    size = len(" ".join(parts)) or 1
     lines = text.count("\n")
+    share = length / (len(text) or 1)
     return np.array(
         (
-            math.log1p(length),
-            math.log1p(words * length / size),
+            math.log1p(size * share),
+            math.log1p(words * share),
             size / words,
             lines / words,
             sum(map(text.count, "0123456789")) / size,

@@ -10,8 +10,8 @@ import numpy as np
 from routeiq.routing.arguments import Arguments
 from routeiq.routing.learned.artifact import Artifact
 from routeiq.routing.learned.batch import Batch
-from routeiq.routing.learned.choice import LearnedStrategy, encoded, needed
-from routeiq.routing.learned.encoder import Floats, load_encoder
+from routeiq.routing.learned.choice import LearnedStrategy, needed
+from routeiq.routing.learned.encoder import Floats
 from routeiq.routing.learned.online import Arms
 from routeiq.routing.learned.ridge import Ridge
 from routeiq.routing.strategy import Feedback, Query
@@ -24,6 +24,8 @@ ALPHA = 0.05
 class LinUCB(LearnedStrategy):
     """Args: `alpha`, 0 to 10: how much is tried; and those of `LearnedStrategy`."""
 
+    learns = True
+
     def __init__(self, artifact: Artifact, args: Mapping[str, Any]) -> None:
         own = dict(args)
         alpha = Arguments({"alpha": own.pop("alpha", ALPHA)}).number("alpha", ALPHA, 0.0, 10.0)
@@ -31,21 +33,18 @@ class LinUCB(LearnedStrategy):
         self._alpha = alpha
         self._arms = Arms(artifact.tensors["online/inverse"], len(artifact.router.models))
 
-    def predict(self, query: Query, batch: Batch, familiar: bool) -> tuple[Floats, Floats]:
+    def predict(self, query: Query, batch: Batch, trained: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
         """The trained prediction, corrected, with what is unsure in its favour."""
-        quality, cost = super().predict(query, batch, familiar)
+        quality, cost = trained
         correction, unsure = self._arms.correct(batch.x[0])
         return np.clip(quality + correction + self._alpha * unsure, 0.0, 1.0), cost
 
     def update(self, feedback: Feedback) -> None:
         """Learn from a judged answer."""
-        column = self.known(feedback.candidate).column
-        if feedback.quality is None or column is None:
-            return
-        batch = self._scale.one(encoded(feedback.query, load_encoder()))
-        familiar = bool(self._familiar(batch.x)[0])
-        quality, _ = super().predict(feedback.query, batch, familiar)
-        self._arms.learn(column, batch.x[0], feedback.quality - float(quality[column]))
+        recalled = self.recall(feedback)
+        if feedback.quality is not None and recalled is not None:
+            column, x, quality = recalled
+            self._arms.learn(column, x, feedback.quality - float(quality[column]))
 
 
 def build(args: Mapping[str, Any], artifact: Artifact | None) -> LearnedStrategy:

@@ -38,6 +38,7 @@ class Personalized:
     """Args: `learning_rate`, `decay` (a day)."""
 
     name = NAME
+    learns = True
 
     def __init__(self, args: Mapping[str, Any], artifact: Artifact | None) -> None:
         given = Arguments(args)

@@ -36,6 +36,7 @@ class Thompson:
     """Args: `reward_profile`, `w_quality`, `w_cost`, `w_latency`, `decay_gamma` (a day), `cold_start_kappa`."""
 
     name = NAME
+    learns = True
 
     def __init__(self, args: Mapping[str, Any], artifact: Artifact | None) -> None:
         given = Arguments(args)
