@@ -1,4 +1,4 @@
-"""What users thought of the models that were chosen for them. Version 0016 goes on with this, and takes none."""
+"""What users thought of the models that were chosen for them. Version 0017 goes on with this, and takes none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from alembic import op
 
 from routeiq.store.migrations.versions.r0001_ledger import NUMBER
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
