@@ -108,6 +108,15 @@ def test_sign_promote_rollback(artifact: Path, tmp_path: Path) -> None:
     assert told("rollback", "--to", place)["version"] == other["version"]
 
 
+def test_replay(artifact: Path, data: Path) -> None:
+    found = told("replay", "--artifact", artifact, "--data", data, "--split", "test", "--events", "60")["test"]
+    assert found["events"] == 60
+    assert found["reference"]["after"]["quality_pct"] > 80
+    shown = run("replay", "--artifact", artifact, "--data", data, "--events", "60").stdout
+    assert "before" in shown
+    assert "after" in shown
+
+
 def test_hmac(artifact: Path, tmp_path: Path) -> None:
     out = another(artifact, tmp_path / "a")
     assert (
@@ -156,6 +165,10 @@ def test_promote_replaces_no_directory(artifact: Path, tmp_path: Path) -> None:
         (("sign", "--artifact", "{artifact}", "--key", __file__), "no private key"),
         (("sign", "--artifact", "{artifact}", "--key", "nowhere"), "No such file"),
         (("rollback", "--to", "nowhere"), "no version before"),
+        (("replay", "--data", "{data}"), "give either --artifact or --leave-out"),
+        (("replay", "--data", "{data}", "--artifact", "{artifact}", "--events", "0"), "--events must be 1 or more"),
+        (("replay", "--data", "{data}", "--artifact", "{artifact}", "--events", "900"), "leave none to measure"),
+        (("replay", "--data", "{data}", "--leave-out", "task", "--events", "900"), "no task of"),
     ],
 )
 def test_mistakes_are_told(

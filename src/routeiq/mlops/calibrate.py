@@ -46,20 +46,26 @@ def choose(quality: Matrix, cost: Matrix, price: float, available: NDArray[np.bo
 
 
 def measure(outcomes: Sequence[Outcome]) -> Curve:
-    """The mean of the outcomes' curves: repeated cross-validations of the same data."""
+    """The mean of the outcomes' curves: repeated cross-validations of the same data.
+
+    What a model that was not run on a prompt would have answered is taken to be as good as was predicted.
+    """
     first = outcomes[0]
-    best = int(np.nanargmax(np.nanmean(first.quality, axis=0)))
-    good, dear = float(np.nanmean(first.quality[:, best])), float(np.nanmean(first.cost[:, best]))
+    mean, spent = np.nanmean(first.quality, axis=0), np.nanmean(first.cost, axis=0)
+    best = int(np.argmax(mean))
+    good, dear = float(mean[best]), float(spent[best])
     prices = np.concatenate(([0.0], np.geomspace(1e-3, 20.0, STEPS))) / dear
-    available = ~np.isnan(first.quality) & ~np.isnan(first.cost)
-    rows = np.arange(len(first.quality))
+    everyone = np.ones(first.quality.shape, bool)
+    cost = np.where(np.isnan(first.cost), spent, first.cost)
+    rows = np.arange(len(cost))
     points = np.zeros((2, len(prices)))
     for outcome in outcomes:
+        quality = np.where(np.isnan(first.quality), outcome.predicted_quality, first.quality)
         for place, price in enumerate(prices):
-            chosen = choose(outcome.predicted_quality, outcome.predicted_cost, price, available)
-            points[:, place] += first.quality[rows, chosen].mean() / good, first.cost[rows, chosen].mean() / dear
-    quality, cost = points / len(outcomes)
-    return Curve(prices, _smooth(quality), _smooth(cost))
+            chosen = choose(outcome.predicted_quality, outcome.predicted_cost, price, everyone)
+            points[:, place] += quality[rows, chosen].mean() / good, cost[rows, chosen].mean() / dear
+    qualities, costs = points / len(outcomes)
+    return Curve(prices, _smooth(qualities), _smooth(costs))
 
 
 def _smooth(values: Doubles) -> Doubles:
