@@ -6,10 +6,12 @@ offers is used once, and whatever it asks is answered.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sys
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from support.mcp_agents import AgentsProcess
 from support.mcp_client import McpClient, Message
@@ -107,16 +109,73 @@ def legacy(client: McpClient) -> None:
     client.http("DELETE", headers=client.fields)
 
 
+def authorize(agents: AgentsProcess, url: str) -> None:
+    """What a user's browser does: agree, and go where it is sent."""
+    at = McpClient(agents, None, target(url))
+    assert at.http("GET").status == 200
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    at.path = "/v1/mcp/oauth/consent"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    agreed = at.http("POST", urlencode({"state": state}).encode(), form)
+    cookie = agreed.headers["set-cookie"].partition(";")[0]
+    location = agreed.headers["location"]
+    for _ in range(5):
+        parts = urlsplit(location)
+        if parts.path == "/v1/mcp/oauth/callback":
+            at.path = target(location)
+            at.http("GET", headers={"Cookie": cookie})
+            return
+        browser = http.client.HTTPConnection(str(parts.hostname), parts.port or 80, timeout=10)
+        browser.request("GET", target(location))
+        location = urljoin(location, browser.getresponse().getheader("Location") or "/nowhere")
+
+
+def target(url: str) -> str:
+    """Path and query."""
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def authorized(agents: AgentsProcess, client: McpClient) -> None:
+    """Use the server as a user would who is asked to log in when it is needed."""
+    place = McpClient(agents, None, "/v1/mcp/server/oauth/server/authorize")
+    tools: list[Message] = []
+    for _ in range(4):
+        tools = client.ask("tools/list").get("result", {}).get("tools", [])
+        if tools:
+            break
+        answer = place.http("GET")
+        told = next(answer.messages())
+        if answer.status != 200:
+            return
+        authorize(agents, told["authorization_url"])
+    for tool in tools:
+        for _ in range(6):
+            message = client.ask("tools/call", {"name": tool["name"], "arguments": arguments_of(tool, {})})
+            asked = ((message.get("error") or {}).get("data") or {}).get("elicitations")
+            if not asked:
+                break
+            authorize(agents, asked[0]["url"])
+
+
 def main() -> int:
     """One scenario."""
     url = sys.argv[-1]
     version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", "2026-07-28")
     context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
     server: Message = {"url": url, "protocol_version": version if version != "2025-11-25" else "auto", "timeout": 20}
-    config = {"mcp_servers": {"server": server}, "routeiq": {"mcp": {"tool_calls": True}}}
+    scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+    own: Message = {"tool_calls": True}
+    if scenario.startswith("auth/"):
+        server["auth_type"] = "oauth2"
+        server |= {name: context[name] for name in ("client_id", "client_secret") if context.get(name)}
+        own["client_metadata_url"] = "https://conformance-test.local/client-metadata.json"
+    config = {"mcp_servers": {"server": server}, "routeiq": {"mcp": own}}
     with AgentsProcess(config) as agents:
         client = McpClient(agents, None, "/mcp/server")
-        if version == "2026-07-28":
+        if scenario.startswith("auth/"):
+            authorized(agents, client)
+        elif version == "2026-07-28":
             modern(client, context)
         else:
             legacy(client)

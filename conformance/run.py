@@ -3,7 +3,7 @@
     run.py            the required server scenarios of both frozen revisions, at one server's place and over all servers
     run.py bridged    the same in front of a server that speaks only one of the two
     run.py direct     the same without the gateway: what the server it stands in front of can do
-    run.py client     what servers see of the gateway: the client scenarios of both revisions that need no OAuth
+    run.py client     what servers see of the gateway: the required client scenarios of both revisions
 
 The gateway has on what users have on: keys, grants, the ledger. The suite can't send a key, so a listener in between
 adds one, and leaves Host and Origin as they are. Exits with 1 when a required scenario fails that is not in REASONED.
@@ -40,14 +40,28 @@ REASONED = {
 }
 """Of a server that speaks one revision, what a client of the other can't have."""
 
+_OAUTH = (
+    "metadata-default", "metadata-var1", "metadata-var2", "metadata-var3", "basic-cimd", "scope-from-www-authenticate",
+    "scope-from-scopes-supported", "scope-omitted-when-undefined", "scope-step-up", "scope-retry-limit",
+    "token-endpoint-auth-basic", "token-endpoint-auth-post", "token-endpoint-auth-none", "pre-registration",
+)  # fmt: skip
+_OAUTH_MODERN = (
+    "resource-mismatch", "offline-access-scope", "offline-access-not-supported", "authorization-server-migration",
+    "iss-supported", "iss-not-advertised", "iss-supported-missing", "iss-wrong-issuer", "iss-unexpected",
+    "iss-normalized", "metadata-issuer-mismatch",
+)  # fmt: skip
 CLIENT = {
-    "2025-11-25": ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"),
+    "2025-11-25": (
+        "initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry",
+        *(f"auth/{name}" for name in _OAUTH),
+    ),
     "2026-07-28": (
         "tools_call", "request-metadata", "sep-2322-client-request-state", "http-standard-headers",
         "http-custom-headers", "http-invalid-tool-headers", "json-schema-ref-no-deref",
+        *(f"auth/{name}" for name in (*_OAUTH, *_OAUTH_MODERN)),
     ),
 }  # fmt: skip
-"""Required scenarios of clients; those of `auth/` need OAuth at servers, which is not served yet."""
+"""Required scenarios of clients: 18 and 32."""
 
 Found = dict[str, tuple[int, int]]
 

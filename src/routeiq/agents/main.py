@@ -13,11 +13,13 @@ from pathlib import Path
 import uvloop
 
 from routeiq.agents.mcp_face import McpFace
+from routeiq.agents.mcp_oauth import OAuthFace
 from routeiq.agents.mcp_rest import RestFace
 from routeiq.agents.server import Agents, Face
 from routeiq.core import snapshot as snapshots
 from routeiq.core.counters import CounterTable
 from routeiq.core.messages import Invalidate, Message, Ready, Refused
+from routeiq.core.settings import SECRETS_KEY_ENV
 from routeiq.core.slots import SlotTable
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.reserving import Turns
@@ -111,13 +113,13 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         loop, table, journal, snapshot, worker=args.column, sources=sources, slots=slots,
         turns=Turns(args.state / "limits.lock", args.columns - 1),
     )  # fmt: skip
-    return Agents(services, snapshot, args.state, faces)
+    return Agents(services, snapshot, args.state, os.environ.get(SECRETS_KEY_ENV, ""), faces)
 
 
 def faces(agents: Agents) -> list[Face]:
     """What the process serves; the first that knows a path answers."""
     mcp = McpFace(agents)
-    return [RestFace(agents, mcp.gateway, mcp.sessions), mcp]
+    return [OAuthFace(agents, mcp.gateway), RestFace(agents, mcp.gateway, mcp.sessions), mcp]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

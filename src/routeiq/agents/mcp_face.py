@@ -21,6 +21,7 @@ from routeiq.core.mcp import SSE, STDIO, WEBSOCKET, Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.mcp import wire
 from routeiq.mcp.gateway import Gateway
+from routeiq.mcp.oauth.vault import Vault
 from routeiq.mcp.pins import Pins
 from routeiq.mcp.sessions import Sessions
 from routeiq.mcp.upstream import sse, websocket
@@ -47,7 +48,9 @@ class McpFace:
         mcp = snapshot.mcp or Mcp()
         self._agents = agents
         self._processes = Processes()
-        self.gateway = Gateway(agents.services, snapshot, mcp, self._open, Pins(agents.state / "mcp-pins.json", mcp))
+        pins = Pins(agents.state / "mcp-pins.json", mcp)
+        vault = Vault(agents.state / "mcp-tokens.sealed", agents.secret)
+        self.gateway = Gateway(agents.services, snapshot, mcp, self._open, pins, vault)
         self.sessions = Sessions(self.gateway)
         self._stateful = Stateful(self.sessions)
         self._stateless = Stateless(self.gateway)

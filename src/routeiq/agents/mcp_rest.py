@@ -155,10 +155,10 @@ class RestFace:
     async def _health(self, asked: _Asked) -> Any:
         wanted = {word for word in asked.query("server_ids").split(",") if word}
         found = [one for one in self._granted(asked.caller) if not wanted or one.server.id in wanted]
-        return await asyncio.gather(*(self._probed(one) for one in found))
+        return await asyncio.gather(*(self._probed(asked.caller, one) for one in found))
 
     async def _one_health(self, asked: _Asked) -> Any:
-        return await self._probed(self._one(asked.caller, asked.words[0]))
+        return await self._probed(asked.caller, self._one(asked.caller, asked.words[0]))
 
     async def _groups(self, asked: _Asked) -> Any:
         groups = {group for one in self._granted(asked.caller) for group in one.server.access_groups}
@@ -183,9 +183,9 @@ class RestFace:
             )  # fmt: skip
         return {"servers": servers}
 
-    async def _probed(self, upstream: Upstream) -> Message:
+    async def _probed(self, caller: Caller, upstream: Upstream) -> Message:
         """A server that was asked just now."""
-        access = upstream.access({})
+        access = upstream.access({}, caller.key.id)
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
                 await access.read(wait=True)
@@ -311,7 +311,7 @@ class RestFace:
 
     async def _pins(self, asked: _Asked) -> Any:
         upstream = self._administered(asked)
-        await upstream.access({}).read(wait=True)
+        await upstream.access({}, asked.caller.key.id).read(wait=True)
         return {"server_id": upstream.server.id, "differences": self._gateway.pins.differences(upstream.server)}
 
     async def _pin(self, asked: _Asked) -> Any:
@@ -319,17 +319,17 @@ class RestFace:
         tools = asked.body().get("tools") if asked.has_body else None
         if tools is not None and not (isinstance(tools, list) and all(isinstance(name, str) for name in tools)):
             raise BadRequest("tools must be a list of names.", param="tools")
-        await upstream.access({}).read(wait=True)
+        await upstream.access({}, asked.caller.key.id).read(wait=True)
         self._gateway.pins.approve(upstream.server, tools)
-        return await self._read_again(upstream)
+        return await self._read_again(asked, upstream)
 
     async def _unpin(self, asked: _Asked) -> Any:
         upstream = self._administered(asked)
         self._gateway.pins.forget(upstream.server)
-        return await self._read_again(upstream)
+        return await self._read_again(asked, upstream)
 
-    async def _read_again(self, upstream: Upstream) -> Message:
-        await upstream.access({}).read(wait=True)
+    async def _read_again(self, asked: _Asked, upstream: Upstream) -> Message:
+        await upstream.access({}, asked.caller.key.id).read(wait=True)
         return {"server_id": upstream.server.id, "differences": self._gateway.pins.differences(upstream.server)}
 
     def _administered(self, asked: _Asked) -> Upstream:

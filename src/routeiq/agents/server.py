@@ -43,12 +43,13 @@ class Agents:
     """State of the process; `process.http.Host` of its connections, which are the workers'."""
 
     def __init__(
-        self, services: Services, snapshot: Snapshot, state: Path, faces: Callable[[Agents], list[Face]]
+        self, services: Services, snapshot: Snapshot, state: Path, secret: str, faces: Callable[[Agents], list[Face]]
     ) -> None:
-        """`state` is the state directory."""
+        """`state` is the state directory, `secret` what secrets are kept under in it."""
         self.services = services
         self.snapshot = snapshot
         self.state = state
+        self.secret = secret
         self.outbox = services.outbox
         self.heads = Heads()
         self.draining = False

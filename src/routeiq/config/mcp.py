@@ -16,7 +16,7 @@ from routeiq.config.context import Context
 from routeiq.config.report import NOWHERE, Path, did_you_mean
 from routeiq.config.schema.mcp import McpCost, McpServerSettings
 from routeiq.core import mcp
-from routeiq.core.mcp import Mcp, McpServer
+from routeiq.core.mcp import Mcp, McpServer, OAuth
 from routeiq.core.money import nano
 
 ENABLED_ENV = "MCP_GATEWAY_ENABLED"
@@ -28,7 +28,7 @@ _TAKEN = frozenset(("sse", "messages", "oauth", "proxy"))
 """Names under `/mcp/` that are no server's."""
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _TOKENS = {"bearer_token": "Bearer ", "token": "token ", "authorization": ""}
-_SERVED = ("none", "api_key", "basic", *_TOKENS)
+_SERVED = ("oauth2", "none", "api_key", "basic", *_TOKENS)
 _WEBSOCKET = {"ws": "http", "wss": "https"}
 
 
@@ -57,7 +57,7 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
     if hosts is None:
         hosts = list(_LOCAL) if is_loopback(host) else []
     names = ("prefix", "separator", "max_result", "page", "catalog_seconds", "session_seconds", "max_sessions",
-             "pinning", "scan", "search_over")  # fmt: skip
+             "pinning", "scan", "search_over", "public_url")  # fmt: skip
     return Mcp(
         servers=tuple(servers),
         calls=calls,
@@ -165,6 +165,7 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
         transport=transport,
         version=settings.protocol_version,
         headers=_headers(ctx, settings, path),
+        oauth=_oauth(ctx, settings, path) if settings.auth_type == "oauth2" else None,
         forward=tuple(header.lower() for header in settings.extra_headers),
         description=settings.description or str(settings.mcp_info.get("description", "")),
         instructions=settings.instructions or "",
@@ -226,7 +227,7 @@ def _headers(ctx: Context, settings: McpServerSettings, path: Path) -> dict[str,
     headers = dict(settings.static_headers)
     token = settings.authentication_token
     kind = settings.auth_type
-    if kind != "none" and token is None:
+    if kind not in ("none", "oauth2") and token is None:
         if not ctx.broken((*path, "authentication_token")):
             ctx.error((*path, "authentication_token"), f"is required for auth_type {kind}")
     elif token is not None:
@@ -242,6 +243,36 @@ def _headers(ctx: Context, settings: McpServerSettings, path: Path) -> dict[str,
         elif any((c < " " and c != "\t") or c == "\x7f" for c in value) or not value.isascii():
             ctx.error((*path, "static_headers", name), "holds characters that can't be in a header")
     return headers
+
+
+def _oauth(ctx: Context, settings: McpServerSettings, path: Path) -> OAuth:
+    """What is known of the authorization server; the rest is found out when the server asks for a token."""
+    flow = settings.oauth2_flow or "authorization_code"
+    if flow == "client_credentials" and not (settings.client_id and settings.client_secret):
+        ctx.error((*path, "client_id"), "and client_secret are required for client_credentials")
+    if settings.transport not in ("http", "streamable_http"):
+        ctx.error((*path, "auth_type"), "oauth2 is for servers over streamable HTTP")
+    for name in ("issuer", "authorization_url", "token_url", "registration_url"):
+        url = getattr(settings, name)
+        try:
+            if url is not None:
+                parse_base(url.partition("?")[0])
+        except ValueError as error:
+            ctx.error((*path, name), str(error))
+    resource = settings.upstream_resource
+    return OAuth(
+        flow=flow,
+        client_id=settings.client_id or "",
+        client_secret=settings.client_secret or "",
+        auth_method=settings.token_endpoint_auth_method or "",
+        scopes=tuple(settings.scopes),
+        issuer=settings.issuer or "",
+        authorization_url=settings.authorization_url or "",
+        token_url=settings.token_url or "",
+        registration_url=settings.registration_url or "",
+        resource="auto" if resource is None else resource,
+        metadata_url=ctx.config.routeiq.mcp.client_metadata_url or "",
+    )
 
 
 def _cost(ctx: Context, settings: McpServerSettings, path: Path) -> McpCost:

@@ -24,6 +24,30 @@ BLOCK = "block"
 """What becomes of a definition that is not as it should be: nothing, a line in the log, or it is held back too."""
 
 
+class OAuth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a server's tokens are got. May hold a secret."""
+
+    flow: str = "authorization_code"
+    """Or `client_credentials`: one token for all."""
+    client_id: str = ""
+    client_secret: str = ""
+    auth_method: str = ""
+    """`client_secret_basic` or `client_secret_post`; empty is what the server supports."""
+    scopes: tuple[str, ...] = ()
+    issuer: str = ""
+    authorization_url: str = ""
+    token_url: str = ""
+    registration_url: str = ""
+    """Empty ones are found out."""
+    resource: str = "auto"
+    """Of RFC 8707: `auto` is the server's own URL, empty sends none."""
+    metadata_url: str = ""
+    """Of the gateway's client ID metadata document."""
+
+    def __repr__(self) -> str:
+        return f"OAuth(flow={self.flow!r}, client_id={self.client_id!r})"
+
+
 class McpServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One server. `headers`, `env` and `args` may hold secrets."""
 
@@ -47,6 +71,7 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ca_file: str | None = None
     headers: dict[str, str] = {}
     """Sent with every request: credentials, static headers."""
+    oauth: OAuth | None = None
     forward: tuple[str, ...] = ()
     """Names (lower case) of the client's headers that are passed on."""
     command: str = ""
@@ -107,6 +132,8 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_seconds: float = 3600.0
     """How long a session without requests is kept."""
     max_sessions: int = 10_000
+    public_url: str = ""
+    """How browsers reach the gateway; empty is as the request did."""
     pinning: str = OFF
     """Of tools that change, or come to a server that is known."""
     scan: str = WARN

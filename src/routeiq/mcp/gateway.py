@@ -8,20 +8,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from routeiq.core.errors import GatewayError, LimitExceeded
-from routeiq.core.mcp import Mcp
+from routeiq.core.mcp import Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import Caller
 from routeiq.mcp import search, wire
 from routeiq.mcp.accounting import CANCELLED, Account, Books, Refused, refused
 from routeiq.mcp.catalog import Tool
 from routeiq.mcp.headers import Params, check_params
+from routeiq.mcp.oauth.client import AuthorizationNeeded, OAuthClient
+from routeiq.mcp.oauth.fetch import Fetcher
+from routeiq.mcp.oauth.vault import Vault
 from routeiq.mcp.pins import Pins
 from routeiq.mcp.pool import SessionPool
 from routeiq.mcp.registry import Registry
 from routeiq.mcp.turn import ModernTurn, SessionTurn, Turn
-from routeiq.mcp.upstream.channel import Unreachable
+from routeiq.mcp.upstream.channel import Headers, Unreachable
 from routeiq.mcp.upstream.link import Link, answered
 from routeiq.mcp.upstream.server import NEW_SECONDS, Open, Upstream
 from routeiq.mcp.view import Shown, View
@@ -34,7 +38,9 @@ log = logging.getLogger("routeiq.mcp")
 class Gateway:
     """State of the gateway, whatever clients speak to it in."""
 
-    def __init__(self, services: Services, snapshot: Snapshot, mcp: Mcp, open_channel: Open, pins: Pins) -> None:
+    def __init__(
+        self, services: Services, snapshot: Snapshot, mcp: Mcp, open_channel: Open, pins: Pins, vault: Vault
+    ) -> None:
         self.services = services
         self.mcp = mcp
         self.open = snapshot.auth.open
@@ -42,7 +48,8 @@ class Gateway:
         self.watchers: set[Any] = set()
         """Told with `changed(upstream, kinds)` when a server's lists have changed."""
         self.pins = pins
-        self.registry = Registry(mcp, open_channel, self._changed, pins.review)
+        self._vault = vault
+        self.registry = Registry(mcp, open_channel, self._changed, pins.review, self._oauth)
         self.pool = SessionPool(mcp.session_seconds)
 
     def adopt(self, snapshot: Snapshot, mcp: Mcp) -> None:
@@ -67,7 +74,7 @@ class Gateway:
 
     async def view_of(self, caller: Caller, turn: Turn) -> View:
         grants = self.registry.grants(caller.key, everything=self.open)
-        return await self.registry.view(grants, turn.place, turn.fields, self.services.now())
+        return await self.registry.view(grants, turn.place, turn.fields, caller.key.id, self.services.now())
 
     # requests
 
@@ -232,7 +239,8 @@ class Gateway:
 
     async def link(self, turn: Turn, upstream: Upstream) -> Link:
         """A server for who asks: in the client's revision where it speaks that, else in its own. Raises `McpError`."""
-        shared = await upstream.shared(turn)
+        access = upstream.access(upstream.forwarded(turn.fields), turn.caller.key.id)
+        shared = await upstream.shared(access)
         if isinstance(turn, SessionTurn) and (shared is None or upstream.sessions):
             try:
                 return await turn.session.link(upstream, turn.headers)
@@ -251,12 +259,21 @@ class Gateway:
         self, turn: Turn, upstream: Upstream, method: str, params: Message, repeat: Params | None = None
     ) -> Message:
         turn.aim(upstream)
-        try:
+
+        async def ask(headers: Headers) -> Message:
+            turn.headers = headers
             link = await self.link(turn, upstream)
             if link.modern and not turn.modern:
-                result = await answered(link, method, params, turn, repeat)
-            else:
-                result = await link.request(method, params, turn, repeat)
+                return await answered(link, method, params, turn, repeat)
+            return await link.request(method, params, turn, repeat)
+
+        try:
+            owner = upstream.oauth.owner(turn.caller.key.id) if upstream.oauth is not None else ""
+            return await upstream.authorized(owner, turn.headers, ask)
+        except AuthorizationNeeded as error:
+            url = await self.authorize_url(upstream, turn.caller.key.id, turn.fields)
+            told = {"mode": "url", "elicitationId": url.rpartition("=")[2], "url": url, "message": error.message}
+            raise McpError(error.code, error.message, {"elicitations": [told]}) from None
         except Unavailable as error:
             await self._lost(turn, upstream)
             log.warning("MCP server %s: %s", upstream.server.name, error.message)
@@ -265,7 +282,18 @@ class Gateway:
             if error.code == wire.RESOURCE_NOT_FOUND and turn.modern and method == "resources/read":
                 raise McpError(INVALID_PARAMS, error.message, error.data or {"uri": params.get("uri")}) from None
             raise
-        return result
+
+    async def authorize_url(self, upstream: Upstream, caller: str, fields: dict[bytes, bytes]) -> str:
+        """Where a user begins to let a server be used in their name. Raises `McpError`."""
+        client = upstream.oauth
+        if client is None or client.for_all:
+            raise McpError(GATEWAY_ERROR, "This MCP server wants no authorization by users.", {"code": "mcp_error"})
+        base = self.mcp.public_url.rstrip("/")
+        if not base:
+            scheme = "https" if fields.get(b"x-forwarded-proto") == b"https" else "http"
+            base = f"{scheme}://{fields.get(b'host', b'localhost').decode('latin-1')}"
+        state = await client.begin(client.owner(caller), f"{base}/v1/mcp/oauth/callback")
+        return f"{base}/v1/mcp/oauth/consent?state={state}"
 
     async def _lost(self, turn: Turn, upstream: Upstream) -> None:
         """A session with a server that failed is not used again."""
@@ -294,6 +322,17 @@ class Gateway:
             raise refused(failure) from None
         finally:
             account.settle(status, error)
+
+    def _oauth(self, server: McpServer) -> OAuthClient | None:
+        if server.oauth is None:
+            return None
+        settings = server.oauth
+        urls = (settings.issuer, settings.authorization_url, settings.token_url, settings.registration_url)
+        named = {(urlsplit(url).hostname or "").lower() for url in urls if url}
+        if server.trusted:
+            named.add(server.host)
+        fetcher = Fetcher(self.services.pool, frozenset(named))
+        return OAuthClient(server, settings, fetcher, self._vault.tokens(server.id), self._vault.save)
 
     def _changed(self, upstream: Upstream, kinds: set[str]) -> None:
         for watcher in list(self.watchers):

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Mapping
 
 from routeiq.core.keys import Key
-from routeiq.core.mcp import Mcp
+from routeiq.core.mcp import Mcp, McpServer
 from routeiq.mcp.grants import Grants, grants_of, within, words
+from routeiq.mcp.oauth.client import OAuthClient
 from routeiq.mcp.upstream.channel import Headers
 from routeiq.mcp.upstream.server import Open, Review, Upstream
 from routeiq.mcp.view import Place, Shown, View, prefix_of
@@ -19,18 +20,21 @@ MOST_VIEWS = 2000
 
 log = logging.getLogger("routeiq.mcp")
 
+Oauth = Callable[[McpServer], OAuthClient | None]
+"""Makes the client of a server that wants tokens."""
 Watched = Callable[[Upstream, set[str]], None]
 
 
 class Registry:
     """The servers of the configuration. `watched` is told whose lists have changed, and how."""
 
-    def __init__(self, mcp: Mcp, open_channel: Open, watched: Watched, review: Review) -> None:
+    def __init__(self, mcp: Mcp, open_channel: Open, watched: Watched, review: Review, oauth: Oauth) -> None:
         self.mcp = mcp
         self.upstreams: dict[str, Upstream] = {}
         self._open = open_channel
         self._watched = watched
         self._review = review
+        self._oauth = oauth
         self._views: dict[tuple[object, ...], View] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.adopt(mcp)
@@ -48,7 +52,7 @@ class Registry:
                 if known is not None:
                     before[server.id] = known
                 self.upstreams[server.id] = Upstream(
-                    server, self._open, self._watched, self._review, mcp.catalog_seconds
+                    server, self._open, self._watched, self._review, self._oauth(server), mcp.catalog_seconds
                 )
         self._views.clear()
         for gone in before.values():
@@ -71,9 +75,9 @@ class Registry:
                 return None
         return Place(path, words_asked)
 
-    async def view(self, grants: Grants, place: Place, fields: Mapping[bytes, bytes], now: float) -> View:
+    async def view(self, grants: Grants, place: Place, fields: Mapping[bytes, bytes], caller: str, now: float) -> View:
         """What is seen with these grants. Lists that are not there yet are waited for, dead servers left out."""
-        shown = self._shown(grants, place, dict(fields))
+        shown = self._shown(grants, place, dict(fields), caller)
         if any(not one.access.fresh(now) for one in shown):
             missing = [one.access.read() for one in shown if not one.access.fresh(now)]
             await asyncio.wait([asyncio.ensure_future(one) for one in missing], timeout=FIRST_SECONDS)
@@ -87,7 +91,7 @@ class Registry:
                 log.warning("MCP: more than one server offers %s; the first of them is shown", name)
         return view
 
-    def _shown(self, grants: Grants, place: Place, fields: dict[bytes, bytes]) -> list[Shown]:
+    def _shown(self, grants: Grants, place: Place, fields: dict[bytes, bytes], caller: str) -> list[Shown]:
         found = []
         for ident, tools in grants:
             upstream = self.upstreams.get(ident)
@@ -96,7 +100,7 @@ class Registry:
             if upstream is None or not self.is_at(upstream, place):
                 continue
             headers: Headers = upstream.forwarded(fields)
-            found.append(Shown(upstream, upstream.access(headers), tools, ""))
+            found.append(Shown(upstream, upstream.access(headers, caller), tools, ""))
         for one in found:
             one.prefix = prefix_of(self.mcp, one.upstream, place, len(found))
         return found

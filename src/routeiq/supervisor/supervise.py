@@ -163,6 +163,8 @@ class Supervisor:
             BUILD_ENV: json.dumps(self._options.builder_arguments()),
         }
 
+        sealing = {**environment, SECRETS_KEY_ENV: server.secrets_key}
+
         def control(feed: int) -> tuple[str, ...]:
             return (*self._programs.control, "--feed", str(feed), *shared, "--socket", str(state.control_socket))
 
@@ -200,7 +202,7 @@ class Supervisor:
         ]
         if server.agents:
             self._agents = Child(
-                "agents", agents, environment=environment, changed=self._changed.set, relay=self._invalidate
+                "agents", agents, environment=sealing, changed=self._changed.set, relay=self._invalidate
             )
         self._longtail = longtail
         if self._serving.longtail:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.connection import UpstreamConnection
 from routeiq.transport.dns import Resolver
+from routeiq.transport.guard import is_public
 from routeiq.transport.outbox import Outbox
 
 PATIENCE_STEP = 0.1
@@ -33,6 +34,8 @@ class Address:
     verify: bool = True
     ca_file: str | None = None
     path: str | None = None
+    guarded: bool = False
+    """Whether only addresses of the open network are connected to: somebody else has chosen the host."""
     bound: bool = True
     """Whether `PoolLimits.per_host` holds: not where streams are open for as long as clients like."""
     patience: float = 0.0
@@ -183,6 +186,10 @@ class Origin:
         if address.scheme == "https" and self._tls is None:
             self._tls = tls_context(address)
         addresses = await self._resolver.resolve(address.host, address.port)
+        if address.guarded:
+            addresses = [ip for ip in addresses if is_public(ip)]
+            if not addresses:
+                raise UpstreamBroken("refused", f"{address.host} is not on the open network")
         for position, ip in enumerate(addresses):
             try:
                 await loop.create_connection(

@@ -54,6 +54,16 @@ class McpServerSettings(Section):
     rpm: Positive | None = None
     allow_sampling: Flag = True
     allow_elicitation: Flag = True
+    oauth2_flow: Literal["authorization_code", "client_credentials"] | None = None
+    client_id: Text | None = None
+    client_secret: Text | None = None
+    scopes: list[Text] = Field(default_factory=list)
+    issuer: Text | None = None
+    authorization_url: Text | None = None
+    token_url: Text | None = None
+    registration_url: Text | None = None
+    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post"] | None = None
+    upstream_resource: str | None = None
 
 
 class McpSettings(Section):
@@ -70,6 +80,8 @@ class McpSettings(Section):
     catalog_seconds: PositiveSeconds | None = None
     session_seconds: PositiveSeconds | None = None
     max_sessions: Positive | None = None
+    public_url: Text | None = None
+    client_metadata_url: Text | None = None
     stdio_commands: list[Text] = Field(default_factory=list)
     pinning: Literal["off", "warn", "block"] | None = None
     scan: Literal["off", "warn", "block"] | None = None

@@ -254,6 +254,9 @@ class Exchange(Call):
         if self._events is not None:
             self.answer.set_result(None)
             return
+        if self.challenge and self._status in (401, 403):
+            self._fail(Answered(self._status, self.challenge))  # whatever its body says
+            return
         body = b"".join(self._chunks)
         if body and self._ident is not None and not 300 <= self._status < 400:
             self._take(body)

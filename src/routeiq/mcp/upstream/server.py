@@ -7,12 +7,13 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from routeiq.core.mcp import McpServer
 from routeiq.mcp import catalog, wire
 from routeiq.mcp.catalog import Catalog
+from routeiq.mcp.oauth.client import AuthorizationNeeded, OAuthClient
 from routeiq.mcp.upstream.channel import Answered, Channel, Headers, Unreachable
 from routeiq.mcp.upstream.link import Asker, Itself, LegacyLink, Link, ModernLink
 from routeiq.mcp.wire import McpError, Message
@@ -27,6 +28,7 @@ NEW_SECONDS = 1.0
 MOST_ACCESSES = 1000
 MINUTE = 60.0
 
+T = TypeVar("T")
 Open = Callable[[McpServer], Channel]
 Review = Callable[[McpServer, Catalog], None]
 """Takes out of a catalog what may not be shown."""
@@ -38,8 +40,10 @@ log = logging.getLogger("routeiq.mcp")
 class Access:
     """A server as those see it who send it the same headers: most servers have one for all."""
 
-    def __init__(self, upstream: Upstream, headers: Headers) -> None:
+    def __init__(self, upstream: Upstream, headers: Headers, owner: str) -> None:
         self.headers = headers
+        self.owner = owner
+        """Whose token it takes, where the server wants one."""
         self.catalog: Catalog | None = None
         self.error = ""
         self.asked = 0.0
@@ -86,15 +90,18 @@ class Access:
             return max(found.ttl / 1000, NEW_SECONDS)
         return upstream.catalog_seconds
 
+    async def _catalog(self, headers: Headers) -> Catalog:
+        if self.link is None:
+            self.link = await self._upstream.connect(Watcher(self._upstream, headers))
+        return await catalog.read(self._upstream.server, self.link, Itself(headers))
+
     async def _read(self) -> None:
         upstream = self._upstream
         try:
             while True:
                 self._noticed = False
                 async with asyncio.timeout(upstream.server.timeout):
-                    if self.link is None:
-                        self.link = await upstream.connect(Watcher(upstream, self))
-                    found = await catalog.read(upstream.server, self.link, Itself(self.headers))
+                    found = await upstream.authorized(self.owner, self.headers, self._catalog)
                 upstream.review(upstream.server, found)
                 before, self.catalog, self.error = self.catalog, found, ""
                 if before is not None and upstream.first(self) is self and (kinds := found.differs(before)):
@@ -102,6 +109,8 @@ class Access:
                 self._stale = self._noticed
                 if not self._stale:
                     break
+        except AuthorizationNeeded as error:
+            self.error = error.message
         except (McpError, TimeoutError) as error:
             self.error = str(error) or "The server did not answer in time."
             log.warning("MCP server %s: its lists can't be read: %s", upstream.server.name, self.error)
@@ -119,8 +128,8 @@ class Access:
 class Watcher(Itself):
     """The gateway, which wants to know what changes."""
 
-    def __init__(self, upstream: Upstream, access: Access) -> None:
-        super().__init__(access.headers)
+    def __init__(self, upstream: Upstream, headers: Headers) -> None:
+        super().__init__(headers)
         self._upstream = upstream
 
     def tell(self, message: Message) -> None:
@@ -132,11 +141,19 @@ class Upstream:
     """State of one server."""
 
     def __init__(
-        self, server: McpServer, open_channel: Open, changed: Changed, review: Review, catalog_seconds: float
+        self,
+        server: McpServer,
+        open_channel: Open,
+        changed: Changed,
+        review: Review,
+        oauth: OAuthClient | None,
+        catalog_seconds: float,
     ) -> None:
         self.server = server
         self.changed = changed
         self.review = review
+        self.oauth = oauth
+        """Where the server wants tokens."""
         self.catalog_seconds = catalog_seconds
         self.watching = False
         self.modern: bool | None = None if server.version == "auto" else server.version == wire.MODERN
@@ -147,19 +164,20 @@ class Upstream:
         """When it was called in the last minute."""
         self._open = open_channel
         self._shared: ModernLink | None = None
-        self._accesses: dict[tuple[tuple[str, str], ...], Access] = {}
+        self._accesses: dict[tuple[str, tuple[tuple[str, str], ...]], Access] = {}
         self._watch: asyncio.Task[None] | None = None
         self._finding = asyncio.Lock()
 
-    def access(self, headers: Headers) -> Access:
-        """The server for those who send these headers."""
-        key = tuple(sorted(headers.items())) if headers else ()
+    def access(self, headers: Headers, caller: str) -> Access:
+        """The server for those who send these headers; where it wants tokens, for a caller (its key's id)."""
+        owner = self.oauth.owner(caller) if self.oauth is not None else ""
+        key = owner, tuple(sorted(headers.items())) if headers else ()
         found = self._accesses.get(key)
         if found is None:
             while len(self._accesses) >= MOST_ACCESSES:
                 oldest = self._accesses.pop(next(iter(self._accesses)))
                 asyncio.ensure_future(oldest.close())  # noqa: RUF006 - it has nothing to tell
-            found = self._accesses[key] = Access(self, headers)
+            found = self._accesses[key] = Access(self, headers, owner)
         return found
 
     def first(self, among: Access) -> Access:
@@ -169,8 +187,8 @@ class Upstream:
     @property
     def health(self) -> tuple[str, str]:
         """`healthy`, `unhealthy` or `unknown`, and why."""
-        found = self._accesses.get(())
-        if found is None or not found.asked:
+        found = next((access for access in self._accesses.values() if access.asked), None)
+        if found is None:
             return "unknown", ""
         return ("unhealthy", found.error) if found.error else ("healthy", "")
 
@@ -222,11 +240,30 @@ class Upstream:
             link.channel.follow()
         return link
 
-    async def shared(self, asker: Asker) -> ModernLink | None:
+    async def shared(self, access: Access) -> ModernLink | None:
         """The link all callers share; `None` when the server has sessions."""
-        if self._shared is None:
-            await self.access(asker.headers).read()
+        if self._shared is None and self.modern is not False:
+            await access.read(wait=True)
         return self._shared
+
+    async def authorized(self, owner: str, headers: Headers, work: Callable[[Headers], Awaitable[T]]) -> T:
+        """What comes of `work`, which is given headers with a token where the server wants one. Raises `McpError`."""
+        oauth = self.oauth
+        if oauth is None:
+            return await work(headers)
+        renewed = False
+        while True:
+            token = await oauth.headers(owner)
+            try:
+                result = await work({**headers, **token})
+            except Answered as error:
+                if error.http_status not in (401, 403):
+                    raise
+                await oauth.refused(owner, error, token, renewed=renewed)
+                renewed = error.http_status == 401
+            else:
+                oauth.succeeded(owner)
+                return result
 
     async def lost(self, link: Link) -> None:
         """A link is of no use any more: the server may have become another."""
@@ -241,6 +278,13 @@ class Upstream:
         """A notification: where it tells of changes, the lists are read again."""
         if message.get("method") in wire.CHANGED.values():
             for access in self._accesses.values():
+                access.forget()
+
+    def renew(self, owner: str) -> None:
+        """Somebody has a token now: what they see is read again."""
+        for access in self._accesses.values():
+            if access.owner == owner:
+                access.error, access.asked = "", 0.0
                 access.forget()
 
     async def close(self) -> None:

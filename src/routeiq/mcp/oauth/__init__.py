@@ -1,0 +1,1 @@
+"""The gateway as a client of servers that ask for OAuth 2.1 tokens."""
