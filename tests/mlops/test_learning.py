@@ -120,7 +120,7 @@ def test_more_quality_is_worth_more(seed: int) -> None:
     prices = [curve.price[places[target]] for target in sorted(places)]
     assert prices == sorted(prices, reverse=True)
     for target, place in places.items():
-        assert curve.quality[place] >= min(target, curve.quality.max() - 0.003)
+        assert curve.quality[place] >= min(target, curve.quality.max()) - 0.003
 
 
 def test_targets_in_between_lie_in_between() -> None:
