@@ -26,14 +26,14 @@ class Familiar:
 
     def __init__(self, tensors: Mapping[str, Array]) -> None:
         self._whiten, self._centres = tensors["familiar/whiten"], tensors["familiar/centres"]
+        self._squares = (self._centres * self._centres).sum(axis=1)
         self._limit = float(tensors["familiar/limit"][0])
 
     def distance(self, x: Floats) -> Floats:
         """Squared, shape (n,)."""
         white = x @ self._whiten
-        nearest: Floats = np.full(len(x), np.inf, np.float32)
-        for centre in self._centres:
-            np.minimum(nearest, ((white - centre) ** 2).sum(axis=1), out=nearest)
+        squares = (white * white).sum(axis=1, keepdims=True) + self._squares - 2 * (white @ self._centres.T)
+        nearest: Floats = squares.min(axis=1)
         return nearest
 
     def __call__(self, x: Floats) -> NDArray[np.bool_]:
