@@ -43,7 +43,7 @@ demo: $(STAMP) ## Start a gateway with an embedded provider and talk to it (ARGS
 	$(BIN)/routeiq demo $(ARGS)
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/pytest -n 4 $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 4 $(ARGS)
 
 lint: $(STAMP) ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

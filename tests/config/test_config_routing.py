@@ -37,7 +37,7 @@ routeiq:
     assert not found.errors
     autos = found.snapshot.auto_models
     assert autos["all"].models == ("gpt-small", "llama")
-    assert autos["all"].choosing == Choosing(strategy="llmrouter-cost-aware")
+    assert autos["all"].choosing == Choosing(strategy="llmrouter-nadirclaw-centroid")
     assert autos["all"].session_ttl == 1800
     assert autos["some"].models == ("gpt-small", "llama")
     assert autos["some"].wishes == Wishes(target_quality=0.9, excluded=("x",), latency=0.5)

@@ -356,7 +356,7 @@ class Learner:
 
     def update(self, feedback):
         name = feedback.candidate.name
-        if feedback.quality == 0.0:
+        if feedback.failed:
             self.seen[name] = -1.0
         else:
             assert feedback.quality is None and feedback.cost > 0 and feedback.latency > 0

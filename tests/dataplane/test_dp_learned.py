@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -18,12 +19,17 @@ import pytest
 from routeiq.config.artifacts import trust_of
 from routeiq.mlops.promote import promote, rollback
 from routeiq.mlops.signing import new_key, sign
+from routeiq.mlops.strategies import TRAINED
 from routeiq.mlops.train import save, train
+from routeiq.routing.learned import LEARNED
+from support.answers import error
 from support.gateway import ROUTEIQ, Gateway, config_for, deployment
 from support.outcomes import CODER, LARGE, SMALL, outcomes, prompt
-from support.upstream import Upstream
+from support.upstream import Script, Upstream
 
 TRUST = trust_of({})
+RIDGES = ("routeiq-ridge", "llmrouter-linucb")
+"""They are of the same artifact, which takes longest to train."""
 
 
 def names_of(path: str) -> str:
@@ -177,3 +183,93 @@ def test_signatures_may_be_asked_for(gateway: Gateway, artifacts: dict[str, Path
     other = {**enforced, "LLMROUTER_MODEL_PUBLIC_KEY_B64": new_key()[1]}
     assert "not by the key that is trusted" in check(gateway, tmp_path, copy, **other)
     assert "can't be read" in check(gateway, tmp_path, tmp_path / "nothing")
+
+
+@pytest.fixture(scope="module")
+def every(
+    provider: Upstream, artifacts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway with an auto model for each learned strategy, called like it."""
+    place, data = tmp_path_factory.mktemp("every"), outcomes(90)
+    autos: dict[str, Any] = {"default": {"session_ttl": 0}}
+    for name in LEARNED:
+        args: dict[str, str] = {}
+        if name in RIDGES:
+            args["model_path"] = str(artifacts["first"])
+        elif name in TRAINED:
+            save(train(data, name, {}), place / name)
+            args["model_path"] = str(place / name)
+        autos[name] = {"strategy": name, "args": args, "session_ttl": 0}
+    models = []
+    for name, price in ((SMALL, 1e-7), (CODER, 1e-6), (LARGE, 1e-5)):
+        entry = deployment(provider, names_of(name))
+        entry["model_info"] = {"input_cost_per_token": price, "output_cost_per_token": price}
+        models.append(entry)
+    config = config_for(provider, routeiq={"auto_models": autos})
+    with Gateway({**config, "model_list": models}) as running:
+        yield running
+
+
+def by(gateway: Gateway, strategy: str, kind: str = "law", user: str = "ada", **headers: str) -> dict[str, str]:
+    text = prompt(kind, random.Random(7))
+    body = {"model": strategy, "user": user, "messages": [{"role": "user", "content": text}]}
+    status, head, answer = gateway.call("/v1/chat/completions", body, headers=headers)
+    assert status == 200, answer
+    return head
+
+
+@pytest.mark.parametrize("name", list(TRAINED))
+def test_every_trained_strategy_serves(every: Gateway, name: str) -> None:
+    cheap = by(every, name, **{"x-routeiq-willingness-to-pay": "0.00001"})
+    dear = by(every, name, **{"x-routeiq-willingness-to-pay": "1000"})
+    assert (cheap["x-routeiq-selected-model"], cheap["x-routeiq-strategy"]) == ("small", name)
+    assert dear["x-routeiq-selected-model"] != "small"
+
+
+def test_an_auto_model_needs_nothing(every: Gateway) -> None:
+    assert by(every, "default")["x-routeiq-strategy"] == "llmrouter-nadirclaw-centroid"
+    chosen = []
+    for text in ("What is the capital of France?", "Prove that there are infinitely many primes, step by step."):
+        body = {"model": "default", "messages": [{"role": "user", "content": text}]}
+        chosen.append(every.call("/v1/chat/completions", body)[1]["x-routeiq-selected-model"])
+    assert chosen == ["small", "large"]
+
+
+def judge(gateway: Gateway, head: dict[str, str], score: float) -> None:
+    body = {"decision_id": head["x-routeiq-decision-id"], "score": score}
+    until(lambda: gateway.call("/v1/routing/feedback", body)[0] == 200)
+
+
+def test_preferences_of_users_are_learned(every: Gateway) -> None:
+    before = by(every, "personalized", user="grace")
+    for _ in range(4):
+        judge(every, by(every, "personalized", user="grace"), 0.0)
+    until(
+        lambda: (
+            by(every, "personalized", user="grace")["x-routeiq-selected-model"] != before["x-routeiq-selected-model"]
+        )
+    )
+    assert by(every, "personalized", user="alan")["x-routeiq-selected-model"] == before["x-routeiq-selected-model"]
+
+
+def test_linucb_is_corrected_by_judgements(every: Gateway) -> None:
+    wish = {"x-routeiq-willingness-to-pay": "0.02"}
+    first = by(every, "llmrouter-linucb", "chat", **wish)["x-routeiq-selected-model"]
+    for _ in range(30):
+        head = by(every, "llmrouter-linucb", "chat", **wish)
+        if head["x-routeiq-selected-model"] != first:
+            break
+        judge(every, head, 0.0)
+        time.sleep(0.3)
+    until(lambda: by(every, "llmrouter-linucb", "chat", **wish)["x-routeiq-selected-model"] != first)
+
+
+def test_thompson_learns_from_what_comes(every: Gateway, upstream: Upstream) -> None:
+    name = "routeiq-kumaraswamy-thompson"
+    for model in ("coder", "large"):
+        upstream.always(Script(status=500, body=error("no")), model=model)
+    for _ in range(40):
+        by(every, name)
+    upstream.reset()
+    chosen = Counter(by(every, name)["x-routeiq-selected-model"] for _ in range(30))
+    assert chosen["small"] > 20

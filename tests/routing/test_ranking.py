@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from routeiq.core.money import Prices
 from routeiq.core.routing import BALANCING, RANKING, Choosing, Wishes
+from routeiq.routing.learned import LEARNED
 from routeiq.routing.registry import COMBINED, PLAIN, make
 from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State, Strategy
 
@@ -58,7 +59,7 @@ THREE = [candidate("middle", 2, 70.0), candidate("small", 1, 8.0), candidate("la
 def test_every_name_is_one_strategy() -> None:
     assert set(PLAIN).isdisjoint(COMBINED)
     assert set(RANKING).isdisjoint(BALANCING)
-    assert {*PLAIN, *COMBINED} <= set(RANKING)
+    assert {*PLAIN, *COMBINED, *LEARNED} == set(RANKING)
 
 
 def test_size_then_price() -> None:

@@ -14,7 +14,7 @@ from routeiq.config.strategies import compile_choosing
 from routeiq.core.routing import RANKING, AutoModel, Choosing, Wishes
 from routeiq.core.snapshot import CHAT, Deployment, Group
 
-DEFAULT = "llmrouter-cost-aware"
+DEFAULT = "llmrouter-nadirclaw-centroid"
 """Of an auto model that names no strategy where the router's own ranks nothing: it needs no training."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 import routeiq
 from routeiq.mlops.calibrate import Outcome, calibrate, measure, out_of_fold
@@ -42,6 +43,11 @@ def silent(what: str, done: float) -> None:
 
 def train(data: Dataset, strategy: str, origin: Mapping[str, Any], progress: Progress = silent) -> Artifact:
     """Train on the splits train and val. Raises `BadData`, `ValueError` for an unknown strategy."""
+    with threadpool_limits(limits=1):  # the matrices are small: threads wait for each other ten times as long
+        return _train(data, strategy, origin, progress)
+
+
+def _train(data: Dataset, strategy: str, origin: Mapping[str, Any], progress: Progress) -> Artifact:
     trainer = trainer_of(strategy)
     learned = data.split(*LEARNED)
     if len(learned) < LEAST_ROWS:

@@ -67,7 +67,7 @@ class LiveAuto:
 
     def learn(self, exchange: Exchange, *, failed: bool = False) -> None:
         """Tell the strategy what became of the model that was asked: its cost and how soon it answered, or that it
-        failed, which is an answer of no quality.
+        failed.
         """
         candidate = self.by_name.get(exchange.public_model)
         if candidate is None or exchange.query is None:
@@ -76,9 +76,9 @@ class LiveAuto:
         feedback = Feedback(
             candidate=candidate,
             query=exchange.query,
-            quality=0.0 if failed else None,
             cost=cost / NANO_PER_DOLLAR if cost is not None and not failed else None,
             latency=ttft - exchange.started if ttft and not failed else None,
+            failed=failed,
             at=self._plan.services.wall(),
         )
         try:

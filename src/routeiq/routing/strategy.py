@@ -142,6 +142,8 @@ class Feedback(msgspec.Struct, kw_only=True):
     """US dollars."""
     latency: float | None = None
     """Seconds to the first byte."""
+    failed: bool = False
+    """Whether it gave no answer at all."""
     at: float = 0.0
     """Unix seconds."""
     memento: bytes = b""

@@ -153,6 +153,9 @@ class Supervisor:
             # prompt: an eighth of the time such a request takes. These keep some megabytes instead.
             "MALLOC_TRIM_THRESHOLD_": str(MALLOC_KEEP_BYTES),
             "MALLOC_MMAP_THRESHOLD_": str(MALLOC_KEEP_BYTES),
+            # A process has one core: threads of linear algebra would only wait for each other, and spin while they do.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
         }
         shared = ("--columns", columns, "--state", str(state.path))
         # Never on a command line, which everybody may read; and no business of the others.

@@ -19,7 +19,6 @@ from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State
 
 TARGET = 0.98
 """Share of the best model's quality that is reached where nothing else is asked."""
-TARGETS_OF_PROFILES = {"eco": 0.9, "premium": 1.0, "reasoning": 1.0}
 MOST = 1e12
 """λ of who pays for no quality at all."""
 ENCODING = "encoding"
@@ -134,9 +133,7 @@ class LearnedStrategy:
             return 1 / wishes.willingness_to_pay if wishes.willingness_to_pay > 1 / MOST else MOST
         if wishes.profile == "free":
             return MOST
-        target = wishes.target_quality
-        if target is None:
-            target = TARGETS_OF_PROFILES.get(wishes.profile, self.target)
+        target = self.target if wishes.target_quality is None else wishes.target_quality
         price = self.artifact.price_of_quality(target)
         best = max((one for one in known if one.model is not None), key=_quality, default=None)
         if best is None or best.model is None or not best.priced:

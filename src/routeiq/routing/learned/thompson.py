@@ -87,7 +87,9 @@ class Thompson:
         self._seen[key] = (right + worth, wrong + 1 - worth, feedback.at)
 
     def _worth(self, feedback: Feedback) -> float | None:
-        """0 to 1, of what is known; `None` where nothing is."""
+        """0 to 1, of what is known; `None` where nothing is. Who gives no answer is worth nothing."""
+        if feedback.failed:
+            return 0.0
         parts = (
             feedback.quality,
             None if feedback.cost is None else CHEAP / (CHEAP + max(feedback.cost, 0.0)),
