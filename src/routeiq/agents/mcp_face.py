@@ -17,7 +17,7 @@ from routeiq.agents.responder import Responder
 from routeiq.agents.stateful import KEEP_ALIVE_SECONDS, SESSION, Stateful
 from routeiq.agents.stateless import Stateless
 from routeiq.core.errors import GatewayError, UnknownPath
-from routeiq.core.mcp import SSE, STDIO, WEBSOCKET, Mcp, McpServer
+from routeiq.core.mcp import OPENAPI, SSE, STDIO, WEBSOCKET, Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.mcp import wire
 from routeiq.mcp.gateway import Gateway
@@ -27,6 +27,7 @@ from routeiq.mcp.sessions import Sessions
 from routeiq.mcp.upstream import sse, websocket
 from routeiq.mcp.upstream.channel import Channel
 from routeiq.mcp.upstream.http import HttpChannel
+from routeiq.mcp.upstream.openapi import OpenApiChannel
 from routeiq.mcp.upstream.stdio import Processes
 from routeiq.mcp.view import Place
 from routeiq.mcp.wire import GATEWAY_ERROR, McpError, encode
@@ -93,6 +94,8 @@ class McpFace:
             return websocket.channel(server, limit)
         address = Address(server.scheme, server.host, server.port, server.verify_tls, server.ca_file, bound=False)
         origin = self._agents.services.pool.origin(address)
+        if server.transport == OPENAPI:
+            return OpenApiChannel(server, origin, limit)
         return sse.channel(server, origin, limit) if server.transport == SSE else HttpChannel(server, origin, limit)
 
     async def _streamable(self, request: Request, responder: Responder) -> None:

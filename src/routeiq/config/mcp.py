@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from routeiq.config import openapi
 from routeiq.config.address import Address, is_loopback, parse_base
 from routeiq.config.context import Context
 from routeiq.config.report import NOWHERE, Path, did_you_mean
@@ -131,9 +132,14 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
     alias = settings.alias or next((alias for alias, target in aliases.items() if target == name), None)
     transport = mcp.HTTP if settings.transport == "streamable_http" else settings.transport
     where: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     if settings.spec_path is not None:
-        ctx.warning((*path, "spec_path"), "OpenAPI documents are not served yet; the server is left out")
-        return None
+        transport = mcp.OPENAPI
+        try:
+            document = openapi.read(settings.spec_path)
+        except ValueError as error:
+            ctx.error((*path, "spec_path"), str(error))
+            return None
     if settings.auth_type not in _SERVED:
         ctx.warning((*path, "auth_type"), f"{settings.auth_type} is not served yet; the server is left out")
         return None
@@ -144,10 +150,11 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
             return None
         where = {"command": settings.command, "args": tuple(settings.args), "env": settings.env}
     else:
-        address = _address(ctx, settings, path)
+        url = settings.url or openapi.base_of(document)
+        address = _address(ctx, settings, url, path)
         if address is None:
             return None
-        target, _, query = (settings.url or "").partition("?")
+        target, _, query = (url or "").partition("?")
         where = {
             "scheme": address.scheme,
             "host": address.host,
@@ -165,6 +172,7 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
         transport=transport,
         version=settings.protocol_version,
         headers=_headers(ctx, settings, path),
+        operations=openapi.operations(document),
         oauth=_oauth(ctx, settings, path) if settings.auth_type == "oauth2" else None,
         forward=tuple(header.lower() for header in settings.extra_headers),
         description=settings.description or str(settings.mcp_info.get("description", "")),
@@ -200,12 +208,12 @@ def _command(ctx: Context, settings: McpServerSettings, path: Path) -> bool:
     return True
 
 
-def _address(ctx: Context, settings: McpServerSettings, path: Path) -> Address | None:
-    if settings.url is None:
+def _address(ctx: Context, settings: McpServerSettings, told: str | None, path: Path) -> Address | None:
+    if told is None:
         if not ctx.broken((*path, "url")):
             ctx.error((*path, "url"), "is required")
         return None
-    url = settings.url.partition("?")[0]
+    url = told.partition("?")[0]
     scheme, _, rest = url.partition("://")
     if settings.transport == "websocket":
         url = f"{_WEBSOCKET.get(scheme, '-')}://{rest}"

@@ -24,6 +24,22 @@ BLOCK = "block"
 """What becomes of a definition that is not as it should be: nothing, a line in the log, or it is held back too."""
 
 
+class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request an HTTP API takes, offered as a tool. Names of parameters by the place they stand in."""
+
+    name: str
+    description: str
+    method: str
+    path: str
+    in_path: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    body: bool = False
+    """Whether the argument `body` is sent as JSON."""
+    schema: bytes = b"{}"
+    """Of its arguments, JSON."""
+
+
 class OAuth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a server's tokens are got. May hold a secret."""
 
@@ -72,6 +88,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     headers: dict[str, str] = {}
     """Sent with every request: credentials, static headers."""
     oauth: OAuth | None = None
+    operations: tuple[Operation, ...] = ()
+    """Of an HTTP API."""
     forward: tuple[str, ...] = ()
     """Names (lower case) of the client's headers that are passed on."""
     command: str = ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlsplit
 
 import msgspec
 
-from routeiq.core.exchange import Header
+from routeiq.mcp.fetch import fetch
 from routeiq.mcp.wire import Message, Unavailable
-from routeiq.transport.call import Call, UpstreamBroken
 from routeiq.transport.pool import Address, Pool
 
 SECONDS = 10.0
@@ -52,53 +50,15 @@ class Fetcher:
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         if method == "POST":
             head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-        call = _Document((f"{head}\r\n".encode("latin-1"), body), answer)
-        call.size = len(body)
-        self._pool.origin(address).send(call)
-        try:
-            async with asyncio.timeout(SECONDS):
-                status, data = await answer
-        except TimeoutError:
-            raise Unavailable("The authorization server did not answer in time.") from None
-        finally:
-            if not answer.done() or answer.cancelled():
-                call.cancel()
+        status, _, data = await fetch(
+            self._pool.origin(address),
+            (f"{head}\r\n".encode("latin-1"), body),
+            seconds=SECONDS,
+            limit=MOST,
+            who="The authorization server",
+        )
         try:
             found = msgspec.json.decode(data) if data else {}
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = {}
         return status, found if isinstance(found, dict) else {}
-
-
-class _Document(Call):
-    __slots__ = ("_answer", "_chunks", "_size", "_status")
-
-    def __init__(self, payload: tuple[bytes, ...], answer: asyncio.Future[tuple[int, bytes]]) -> None:
-        super().__init__(payload)
-        self._answer = answer
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._status = 0
-
-    def on_head(self, status: int, headers: list[Header]) -> None:
-        self._status = status
-
-    def on_data(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > MOST:
-            self._fail("its answer is too long")
-            self.cancel()
-        else:
-            self._chunks.append(data)
-
-    def on_done(self) -> None:
-        if not self._answer.done():
-            self._answer.set_result((self._status, b"".join(self._chunks)))
-
-    def on_failure(self, failure: UpstreamBroken) -> None:
-        self._fail(str(failure))
-
-    def _fail(self, why: str) -> None:
-        if not self._answer.done():
-            self._answer.set_exception(Unavailable(f"The authorization server can't be asked: {why}"))
