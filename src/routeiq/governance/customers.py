@@ -9,7 +9,7 @@ from routeiq.core.keys import EndUser
 from routeiq.governance.accounts import LimitBook, Parties
 from routeiq.governance.asked import Asked
 from routeiq.governance.directory import Directory
-from routeiq.governance.keys import allows
+from routeiq.governance.keys import allows_through
 
 
 class Customer:
@@ -21,13 +21,13 @@ class Customer:
         self.end_user = end_user
         self.parties = Parties(book.account(subject) for subject in end_user.subjects if subject.limited)
 
-    def check(self, model: str) -> None:
-        """Raise when it is blocked, or may not use this public model."""
+    def check(self, model: str, auto: str = "") -> None:
+        """Raise when it is blocked, or may not use this public model, which an auto model may have chosen."""
         end_user = self.end_user
         if end_user.blocked:
             raise Forbidden(f"The end user '{end_user.id[:100]}' is blocked.", code="end_user_blocked")
         for rule in end_user.rules:
-            if not allows(rule, model):
+            if not allows_through((rule,), model, auto or model):
                 raise Forbidden(
                     f"The end user '{end_user.id[:100]}' may not use the model '{model[:200]}'.",
                     type="customer_model_access_denied",

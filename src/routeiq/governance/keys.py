@@ -30,6 +30,15 @@ def allows(rule: ModelRule, model: str) -> bool:
     return _fits(model, rule.models)
 
 
+def allows_through(rules: Iterable[ModelRule], model: str, auto: str) -> bool:
+    """Whether all rules allow this public name or the auto model that chooses it, and deny neither."""
+    return all(
+        (_fits(model, rule.models) or _fits(auto, rule.models))
+        and not (rule.denied and (_fits(model, rule.denied) or _fits(auto, rule.denied)))
+        for rule in rules
+    )
+
+
 def _fits(model: str, patterns: tuple[str, ...]) -> bool:
     return any(pattern == model or ("*" in pattern and fnmatchcase(model, pattern)) for pattern in patterns)
 
@@ -87,12 +96,8 @@ class Caller:
         return not self.key.rules or self.forbidding(model) is None
 
     def may_use_through(self, model: str, auto: str) -> bool:
-        """Whether an auto model may choose this public name: all rules allow the one or the other, and deny neither."""
-        if self.may_use(model):
-            return True
-        return all(
-            allows(rule, model) or (allows(rule, auto) and not _fits(model, rule.denied)) for rule in self.key.rules
-        )
+        """Whether an auto model may choose this public name: `allows_through`."""
+        return not self.key.rules or allows_through(self.key.rules, model, auto)
 
     def forbidding(self, model: str) -> ModelRule | None:
         """The first rule that does not allow this public name."""

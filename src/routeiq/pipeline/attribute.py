@@ -18,10 +18,12 @@ from routeiq.core.snapshot import Snapshot
 from routeiq.governance.accounts import Account
 from routeiq.governance.asked import Asked
 from routeiq.governance.customers import Customer
-from routeiq.governance.keys import Caller
+from routeiq.governance.keys import Caller, allows_through
 from routeiq.governance.policies import PolicyAccount
 from routeiq.governance.runs import RunAccount
 from routeiq.pipeline.plan import Plan, Stage, counts_more
+from routeiq.pipeline.query import decoded
+from routeiq.pipeline.ranking import LiveAuto
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.waiting import wait
 from routeiq.providers.dialects.splice import replace_members
@@ -134,7 +136,9 @@ def _accounts(exchange: Exchange, plan: Plan, found: list[Customer | Account | N
         accounts += [plan.tags[tag] for tag in named if tag in plan.tags]
     for one in found:
         if isinstance(one, Customer):
-            one.check(exchange.public_model)
+            if exchange.auto is not None:
+                _leave_out(exchange, exchange.auto, one)
+            one.check(exchange.public_model, exchange.auto.spec.name if exchange.auto is not None else "")
             accounts += one.parties.of_model(exchange.public_model)
         elif one is not None:
             if isinstance(one, RunAccount):
@@ -144,12 +148,25 @@ def _accounts(exchange: Exchange, plan: Plan, found: list[Customer | Account | N
     return tuple(accounts)
 
 
+def _leave_out(exchange: Exchange, auto: LiveAuto, customer: Customer) -> None:
+    """Take what an end user may not use out of an auto model's ranking, unless that is all."""
+    ranked = [exchange.public_model, *(exchange.pending_fallbacks or ())]
+    names = [name for name in ranked if allows_through(customer.end_user.rules, name, auto.spec.name)]
+    if not names:
+        return
+    exchange.pending_fallbacks = names[1:]
+    if names[0] != exchange.public_model:
+        exchange.group = auto.group(names[0], exchange.query.wishes)
+        exchange.public_model = exchange.decision.selected = names[0]
+
+
 def _attributes(exchange: Exchange) -> dict[str, tuple[str, ...]]:
     """What policies look at: `core.policies.ATTRIBUTES`."""
     key = exchange.key.key
+    auto = (exchange.auto.spec.name,) if exchange.auto is not None else ()
     tags = tuple(tag for tag in dict.fromkeys((*key.tags, *exchange.request_tags)) if not tag.startswith(RESERVED))
     return {
-        "model": tuple(dict.fromkeys((exchange.public_model, exchange.model))),
+        "model": tuple(dict.fromkeys((exchange.public_model, exchange.model, *auto))),
         "key": (key.id,),
         "key_alias": (key.name,),
         "user_id": (key.user_id,),
@@ -178,7 +195,7 @@ def _read_metadata(exchange: Exchange) -> None:
             changes[member] = None
         if b'"tags"' not in bytes(raw):
             continue
-        found = _decoded(raw, member)
+        found = decoded(raw, member)
         if not isinstance(found, dict) or not isinstance(found.get("tags"), list):
             continue
         tags = found.pop("tags")
@@ -190,13 +207,6 @@ def _read_metadata(exchange: Exchange) -> None:
     if changes:
         exchange.body = replace_members(exchange.body, changes)
         exchange.peek = exchange.face.peek(exchange.body)
-
-
-def _decoded(raw: Raw, member: str) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        raise BadRequest("is nested too deeply", param=member, code="invalid_parameter") from None
 
 
 def _names(before: tuple[str, ...], more: list[str]) -> tuple[str, ...]:

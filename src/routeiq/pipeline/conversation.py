@@ -22,12 +22,16 @@ from routeiq.core.snapshot import RESPONSES
 from routeiq.pipeline import background
 from routeiq.pipeline.keeping import Keeping
 from routeiq.pipeline.plan import LiveGroup, Plan, Route
+from routeiq.pipeline.ranking import LiveAuto
 from routeiq.pipeline.services import ResponseStore, Services
 from routeiq.pipeline.waiting import wait
 from routeiq.providers.dialects.responses import ResponsesRequest, decode_recalled
 from routeiq.providers.translate.chat import Thread
 from routeiq.providers.translate.responses.answer import PREFIX
 from routeiq.providers.translate.responses.kept import INPUT, REFERENCE, references, resolved, with_items
+
+_NEVER = ("not_allowed", "not_asked_for", "excluded")
+"""Why a candidate may not even go on with what it began; where it only should not be chosen, it may."""
 
 
 def begin(exchange: Exchange) -> bool:
@@ -76,7 +80,8 @@ async def _recall(exchange: Exchange, store: ResponseStore) -> bool:
         await _resolve(exchange, store)
     if exchange.settled:
         return False
-    if thread.background and not narrow(exchange, _is_native):
+    plays = exchange.auto is not None and exchange.auto.player is not None
+    if thread.background and (plays or not narrow(exchange, _is_native)):
         await background.run(exchange, store, body)
         return False
     if thread.stored:
@@ -137,15 +142,14 @@ def _put_body(exchange: Exchange, body: bytes) -> None:
 def _pin(exchange: Exchange, deployment: str, previous: str) -> None:
     plan: Plan = exchange.plan
     home = plan.find(deployment)
-    if home is not None and exchange.decision is not None:
-        exchange.group = plan.groups[home.target.spec.group]  # an auto model goes on where it was
-        exchange.public_model = home.target.spec.group
     if home is None:
         raise BadRequest(
             f"The response '{previous}' is kept by the deployment '{deployment}', which is not configured any more.",
             param="previous_response_id",
             code="previous_response_not_found",
         )
+    if exchange.auto is not None:
+        _go_home(exchange, home)
     if not narrow(exchange, lambda route: _shares_account(route, home)):
         raise BadRequest(
             f"The response '{previous}' is kept by the provider of '{home.target.spec.group}', and the model "
@@ -153,6 +157,17 @@ def _pin(exchange: Exchange, deployment: str, previous: str) -> None:
             param="previous_response_id",
             code="previous_response_elsewhere",
         )
+
+
+def _go_home(exchange: Exchange, home: Route) -> None:
+    """Let an auto model go on where it was, as far as it may choose that for this request."""
+    auto: LiveAuto = exchange.auto
+    for candidate, option in zip(auto.candidates, exchange.decision.candidates, strict=True):
+        group = auto.group(candidate.name, exchange.query.wishes)
+        if option.removed not in _NEVER and group is not None and home in group.routes:
+            exchange.group = group
+            exchange.public_model = exchange.decision.selected = candidate.name
+            return
 
 
 def _shares_account(route: Route, home: Route) -> bool:
@@ -178,4 +193,6 @@ def narrow(exchange: Exchange, serves: Callable[[Route], bool]) -> bool:
         return False
     spec = msgspec.structs.replace(group.spec, fallbacks=(), context_window_fallbacks=(), content_policy_fallbacks=())
     exchange.group = group.of(routes, spec)
+    if exchange.auto is not None:
+        exchange.pending_fallbacks = []
     return True

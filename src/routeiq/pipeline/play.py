@@ -182,14 +182,16 @@ def stage(snapshot: Snapshot) -> Stage | None:
 def play(exchange: Exchange) -> bool:
     """Let the strategy answer, where it is one that asks models itself."""
     auto: LiveAuto | None = exchange.auto
-    if auto is None or exchange.endpoint not in CHAT_CLIENTS or not isinstance(auto.strategy, Player):
+    if auto is None or exchange.endpoint not in CHAT_CLIENTS or auto.player is None:
         return False
+    if exchange.thread is not None and exchange.peek.previous_response_id:
+        return False  # a provider has what was said before, and only it can go on
     if exchange.asked is None:
         exchange.asked = CHAT_CLIENTS[exchange.endpoint].read(exchange.body)
     considered: Considered = exchange.considered
     services: Services = exchange.plan.services
     performance = exchange.attempt = Performance(exchange, auto, considered.candidates, exchange.asked)
-    performance.task = services.start(_perform(exchange, performance, auto.strategy, considered))
+    performance.task = services.start(_perform(exchange, performance, auto.player, considered))
     return True
 
 

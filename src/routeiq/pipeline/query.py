@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
@@ -24,6 +24,8 @@ FIRST = 2_000
 """Characters of the first message that tell one conversation from another."""
 LONGEST = 256
 """Characters of a header that are looked at in names."""
+MOST = 256
+"""Names a request may ask for, or leave out: each is a pattern."""
 _NEEDS = {"image": "vision", "audio": "audio", "document": "documents"}
 _TARGETS = {"eco": 0.95, "premium": 1.0, "reasoning": 1.0}
 """What profiles mean to strategies that aim at a quality, where no other target is given."""
@@ -61,12 +63,13 @@ def _query(exchange: Exchange, wishes: Wishes) -> Query:
             exchange.asked = exchange.asked or client.read(exchange.body)
         except BadRequest:
             return query  # it holds what only one provider understands: its size is all that can be told
-        _read(query, exchange.asked, who)
+        owner = query.tenant or caller.key.user_id or caller.key.id
+        _read(query, exchange.asked, owner, who)
     return query
 
 
-def _read(query: Query, chat: Chat, who: str) -> None:
-    """Put in what the conversation tells."""
+def _read(query: Query, chat: Chat, owner: str, who: str) -> None:
+    """Put in what the conversation tells. `who` is the client's word, and means something to its `owner` alone."""
     said: list[str] = []
     system: list[str] = []
     needs: set[str] = set()
@@ -94,7 +97,7 @@ def _read(query: Query, chat: Chat, who: str) -> None:
     query.tools = len(chat.tools)
     query.needs = frozenset(needs)
     first = said[0] if said else ""
-    opening = f"{who}\0{query.system[:FIRST]}\0{first[:FIRST]}".encode("utf-8", "surrogatepass")
+    opening = f"{owner}\0{who}\0{query.system[:FIRST]}\0{first[:FIRST]}".encode("utf-8", "surrogatepass")
     query.conversation = blake2b(opening, digest_size=16).hexdigest()
 
 
@@ -128,12 +131,25 @@ def _latest(said: list[str]) -> str:
 def _metadata(exchange: Exchange) -> Mapping[str, Any]:
     """The body's, LiteLLM's own over OpenAI's."""
     found: dict[str, Any] = {}
-    for raw in (exchange.peek.metadata, exchange.peek.litellm_metadata):
+    for member in ("metadata", "litellm_metadata"):
+        raw = getattr(exchange.peek, member)
         if raw is not UNSET:
-            value = msgspec.json.decode(raw)
+            value = decoded(raw, member)
             if isinstance(value, dict):
                 found |= value
     return found
+
+
+def decoded(raw: Raw, member: str) -> Any:
+    """A member of the body that was passed over before. Raises `BadRequest` for what can't be read."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(
+            f"{member} can't be read: it holds what is not UTF-8, a number out of range, or too many levels.",
+            param=member,
+            code="invalid_parameter",
+        ) from None
 
 
 def _with_target(wishes: Wishes) -> Wishes:
@@ -165,7 +181,7 @@ class _Headers:
             return
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1.0
         if isinstance(value, bool) or not 0 <= number <= most or number == float("inf"):
             bound = f"a number from 0 to {most:g}" if most < float("inf") else "a number, 0 or more"
@@ -178,8 +194,10 @@ class _Headers:
             value = [part.strip() for part in value.split(",")]
         if value is None:
             return
-        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-            raise BadRequest(f"{where} must be a list of model names.", param=where, code="invalid_parameter")
+        if not isinstance(value, list) or len(value) > MOST or not all(isinstance(part, str) for part in value):
+            raise BadRequest(
+                f"{where} must be a list of model names, {MOST} at most.", param=where, code="invalid_parameter"
+            )
         self.given[field] = tuple(filter(None, value))
 
     def word(self, name: str, field: str, words: tuple[str, ...] = ()) -> None:

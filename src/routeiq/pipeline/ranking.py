@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from routeiq.core.decisions import Decision, Option, Timings
 from routeiq.core.exchange import Exchange
 from routeiq.core.money import NANO_PER_DOLLAR
@@ -18,7 +20,7 @@ from routeiq.pipeline.candidates import Filters, in_region, of_group, of_route
 from routeiq.pipeline.query import query_of
 from routeiq.routing.costs import expected
 from routeiq.routing.sessions import digest
-from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State, Strategy
+from routeiq.routing.strategy import Candidate, Feedback, Player, Query, Ranking, State, Strategy
 from routeiq.routing.target import Target
 
 if TYPE_CHECKING:
@@ -34,11 +36,12 @@ _REGIONS = 64
 class LiveAuto:
     """An auto model of one plan: its candidates with their groups, and the strategy that ranks them."""
 
-    __slots__ = ("_narrowed", "_plan", "by_name", "candidates", "groups", "spec", "strategy")
+    __slots__ = ("_narrowed", "_plan", "by_name", "candidates", "groups", "player", "spec", "strategy")
 
     def __init__(self, plan: Plan, spec: AutoModel, strategy: Strategy) -> None:
         self.spec = spec
         self.strategy = strategy
+        self.player = strategy if isinstance(strategy, Player) else None
         self.groups: list[LiveGroup] = []
         self.candidates: list[Candidate] = []
         self._plan = plan
@@ -195,8 +198,7 @@ def rank(strategy: Strategy, query: Query, candidates: Sequence[Candidate], serv
     """The strategy's ranking; the order of the configuration where it fails, which must not fail the request."""
     try:
         ranking = strategy.rank(query, candidates, State(now=services.wall(), rng=services.rng))
-        order = ranking.order
-        if order and len(set(order)) == len(order) and all(0 <= place < len(candidates) for place in order):
+        if _usable(ranking, len(candidates)):
             return ranking
         why = "gave no order"
     except Exception as error:
@@ -206,6 +208,22 @@ def rank(strategy: Strategy, query: Query, candidates: Sequence[Candidate], serv
     return Ranking(
         order=list(range(len(candidates))), reason=f"{strategy.name} {why}; in the order of the configuration"
     )
+
+
+def _usable(ranking: Ranking, count: int) -> bool:
+    """Whether `count` candidates can be ordered by it, and it can be told. Raises for what is not of its types: a class
+    of one's own may return anything.
+    """
+    order = ranking.order
+    told = isinstance(ranking.reason, str) and isinstance(ranking.features, dict) and isinstance(ranking.memento, bytes)
+    if not told or not math.isfinite(ranking.propensity) or math.isinf(ranking.confidence):
+        return False
+    msgspec.json.encode(ranking.features)
+    for values in (ranking.scores, ranking.quality, ranking.cost):
+        if values and len(values) != count:
+            return False
+        list(map(math.isfinite, values))
+    return bool(order) and len(set(order)) == len(order) and all(0 <= place < count for place in order)
 
 
 def _spare(removed: list[str]) -> None:
@@ -252,7 +270,7 @@ def _stick(
 ) -> bool:
     """Put the conversation's model first, where it has one and that comes into question; note which it is."""
     seconds = auto.spec.session_ttl
-    if not seconds or not query.conversation:
+    if not seconds or not query.conversation or auto.player is not None:
         return False
     now = services.wall()
     conversation = digest(f"{auto.spec.name}\0{query.conversation}")

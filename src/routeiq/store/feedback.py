@@ -38,7 +38,7 @@ class FeedbackRepository:
     def lessons(self, after: int, limit: int = MOST) -> list[Lesson]:
         """Those with higher numbers, in their order, as long as their decisions are kept."""
         query = (
-            select(routing_feedback, event_decisions.c.decision, events.c.group)
+            select(routing_feedback, event_decisions.c.decision, events.c.group, events.c.fallbacks)
             .join(event_decisions, event_decisions.c.decision_id == routing_feedback.c.decision_id)
             .join(events, events.c.seq == event_decisions.c.seq)
             .where(routing_feedback.c.seq > after)
@@ -52,7 +52,8 @@ class FeedbackRepository:
                 lesson = Lesson(
                     seq=row["seq"],
                     auto=decision.model,
-                    model=row["group"],
+                    # A candidate's own name; behind an alias or a wildcard the group has another.
+                    model=row["group"] if row["fallbacks"] else decision.selected,
                     score=row["score"],
                     at=row["at"] / 1e6,
                     user=decision.user,

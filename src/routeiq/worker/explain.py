@@ -12,6 +12,7 @@ from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import CHAT
 from routeiq.governance.keys import Caller
 from routeiq.pipeline import attribute, read
+from routeiq.pipeline.admit import not_allowed
 from routeiq.pipeline.ranking import explain
 from routeiq.worker.local import HEAD, Answer
 
@@ -24,6 +25,9 @@ class Explanation(Answer):
     def _answer(self, name: str, caller: Caller) -> None:
         exchange = self._exchange(_as_chat(self._request.body), caller)
         read.read(exchange)
+        rule = caller.forbidding(exchange.model) if exchange.auto is None else None
+        if rule is not None:
+            raise not_allowed(rule, exchange.model)
         attribute.attribute(exchange)
         self._send(HEAD, msgspec.json.encode(explain(exchange)))
 

@@ -54,6 +54,7 @@ class Lessons:
         self._control = control
         self._pupils: dict[str, Pupil] = {}
         self._autos: dict[str, LiveAuto] = {}
+        self._aliases: dict[str, str] = {}
         self._asked_at = 0.0
         self._asking: asyncio.Task[None] | None = None
 
@@ -65,6 +66,7 @@ class Lessons:
             before = self._pupils.get(name)
             pupils[name] = before if before is not None and before.strategy is auto.strategy else Pupil(auto.strategy)
         self._autos, self._pupils = learning, pupils
+        self._aliases = plan.snapshot.aliases
 
     def tick(self, now: float) -> None:
         """Ask when it is time; `now` is monotonic."""
@@ -91,7 +93,7 @@ class Lessons:
         auto = self._autos[name]
         for lesson in new:
             candidate = auto.by_name.get(lesson.model)
-            if lesson.auto != name or candidate is None:
+            if self._aliases.get(lesson.auto, lesson.auto) != name or candidate is None:
                 continue
             try:
                 memento = b64decode(lesson.memento)

@@ -58,7 +58,7 @@ class Cascade:
             self._inner.update(feedback)
 
     async def play(self, ask: Ask, query: Query, candidates: Sequence[Candidate], ranking: Ranking) -> Played:
-        ladder = ranking.order[: len(ranking.order) - ranking.features["rung"]]
+        ladder = ranking.order[: len(ranking.order) - ranking.features.get("rung", 0)]
         steps: list[dict[str, Any]] = []
         trouble: GatewayError | None = None
         said: Said | None = None

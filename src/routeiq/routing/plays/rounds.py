@@ -4,6 +4,7 @@ together. After LLMRouter's `knnmultiroundrouter` and `llmmultiroundrouter` (htt
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from routeiq.routing.arguments import Arguments
 from routeiq.routing.strategies.common import by_cost, costs_of
 from routeiq.routing.strategy import Ask, Candidate, Feedback, Played, Query, Ranking, Said, State, Strategy
 
+log = logging.getLogger("routeiq.routing")
 TAKE_APART = (
     "Take the user's request apart into at most {most} questions that can be answered one by one and together answer "
     'it. Reply with JSON only: {{"questions": [{{"question": "..."{choice}}}]}}. A request that is one question stays '
@@ -86,7 +88,11 @@ class MultiRound:
         if self._inner is not None:
             own = msgspec.structs.replace(query, prompt=part.question, tokens=len(part.question) // 4, cache={})
             rng = random.Random(part.question)  # noqa: S311 - a choice, not a secret
-            return self._inner.rank(own, candidates, State(now=0.0, rng=rng)).order[0]
+            try:
+                return self._inner.rank(own, candidates, State(now=0.0, rng=rng)).order[0]
+            except Exception:
+                log.exception("the strategy %s failed", self._inner.name)
+                return ranking.order[0]
         names = [candidate.name for candidate in candidates]
         return names.index(part.model) if part.model in names else ranking.order[0]
 
