@@ -100,11 +100,30 @@ def test_sizes_in_names(name: str, size: float | None) -> None:
             "routeiq.auto_models.auto.args.strategies[0]",
             "must name a strategy",
         ),
+        (
+            "auto: {strategy: routeiq-ensemble, args: {strategies: 5}}",
+            "routeiq.auto_models.auto.args.strategies",
+            "must be a list of strategies",
+        ),
+        (
+            "auto: {strategy: llmrouter-cost-cascade, args: {max_rungs: 100000000000000000000}}",
+            "routeiq.auto_models.auto.args.max_rungs",
+            "can't be given to workers",
+        ),
     ],
 )
 def test_mistakes(settings: str, path: str, message: str) -> None:
     found = compile_text(f"{MODELS}\nrouteiq: {{auto_models: {{{settings}}}}}")
     assert message in found.error(path).message
+
+
+@pytest.mark.parametrize(
+    "address", ["http://h:99999/metrics", "http://[::1/metrics", "http://h/a\\r\\nb: c", "ftp://h"]
+)
+def test_addresses_of_engines(address: str) -> None:
+    model = "model_list:\n  - model_name: m\n    litellm_params: {model: openai/gpt-4o, api_key: k}\n"
+    found = compile_text(f'{model}    model_info: {{engine_metrics_url: "{address}"}}\n')
+    assert "engine_metrics_url" in found.error("model_list[0].model_info").message
 
 
 def test_strategies_that_play_need_an_auto_model() -> None:

@@ -41,8 +41,11 @@ def gateway(provider: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file = tmp_path_factory.mktemp("strategy") / "liked.py"
     file.write_text(STRATEGY)
     auto = {"strategy": "llmrouter-custom", "args": {"class": f"{file}:Liked"}, "session_ttl": 0}
-    config = config_for(provider, routeiq={"auto_models": {"auto": auto}, "keys": KEYS})
+    autos = {"auto": {**auto, "models": ["first", "second"]}, "wide": {**auto, "models": ["wide/first", "second"]}}
+    config = config_for(provider, routeiq={"auto_models": autos, "keys": KEYS})
+    config["router_settings"] = {"model_group_alias": {"renamed": "auto"}}
     models = [deployment(provider, name) for name in ("first", "second")]
+    models.append(deployment(provider, "wide/*", "*"))
     with Gateway({**config, "model_list": models}, workers=2) as running:
         yield running
 
@@ -52,8 +55,8 @@ def obedient(upstream: Upstream) -> None:
     """The provider forgets what other tests have told it."""
 
 
-def ask(gateway: Gateway, user: str, key: str = "sk-one") -> dict[str, str]:
-    body = {"model": "auto", "user": user, "messages": [{"role": "user", "content": "Hi"}]}
+def ask(gateway: Gateway, user: str, key: str = "sk-one", model: str = "auto") -> dict[str, str]:
+    body = {"model": model, "user": user, "messages": [{"role": "user", "content": "Hi"}]}
     status, head, answer = gateway.call("/v1/chat/completions", body, key=key)
     assert status == 200, answer
     return head
@@ -95,6 +98,14 @@ def test_every_worker_learns_and_relearns(gateway: Gateway) -> None:
         if "routeiq.worker" in process.cmdline():
             process.kill()
     until(lambda: chosen(gateway, "ada") == {"second"})
+
+
+@pytest.mark.parametrize(("model", "first"), [("renamed", "first"), ("wide", "wide/first")])
+def test_aliases_and_wildcards_are_learned_of_too(gateway: Gateway, model: str, first: str) -> None:
+    head = ask(gateway, model, model=model)
+    assert head["x-routeiq-selected-model"] == first
+    assert judge(gateway, head["x-routeiq-decision-id"], 0.1)[0] == 200
+    until(lambda: ask(gateway, model, model=model)["x-routeiq-selected-model"] == "second")
 
 
 def test_others_may_not_judge(gateway: Gateway) -> None:

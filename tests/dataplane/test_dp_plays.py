@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.upstream import Script, Upstream
 from support.worker import Worker
 
 Serve = Callable[[dict[str, Any]], Worker]
+MESSAGES = [{"role": "user", "content": "What is 2+2?"}]
 PRICES = {"small": 1e-7, "middle": 1e-6, "large": 1e-5}
 KEYS = [{"name": "few", "key": "sk-few", "rpm": 2}, {"name": "auto", "key": "sk-auto", "models": ["auto"]}]
 
@@ -219,3 +221,14 @@ def test_router_r1_ends_by_its_rounds(serve: Serve, upstream: Upstream) -> None:
     assert answer["choices"][0]["message"]["content"] == "enough"
     decision = next(json.loads(e["decision"]) for e in worker.wait_events(6) if e["model"] == "auto")
     assert decision["reason"].startswith("stopped by max_iterations")
+
+
+def test_a_play_ends_when_the_time_for_a_request_is_over(serve: Serve, upstream: Upstream) -> None:
+    built = config(upstream, "llmrouter-cost-cascade")
+    built["routeiq"]["timeouts"] = {"total": 1}
+    worker = serve(built)
+    upstream.script(*(Script(delay=0.7) for _ in range(4)))
+    began = time.monotonic()
+    status, _, answer = worker.call("/v1/chat/completions", {"model": "auto", "messages": MESSAGES})
+    assert (status, json.loads(answer)["error"]["type"]) == (504, "timeout_error")
+    assert time.monotonic() - began < 2

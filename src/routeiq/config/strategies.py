@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
+import msgspec
+
 from routeiq.config.artifacts import Untrusted, trust_of, verify
 from routeiq.config.context import Context
 from routeiq.config.report import Path, did_you_mean
@@ -45,7 +47,11 @@ def compile_choosing(ctx: Context, name: str, args: Mapping[str, Any], where: Pa
         known = (*RANKING, *BALANCING)
         ctx.error(where, f"no routing strategy is called {name}", did_you_mean(name, known) or _list(known))
     within = []
-    for index, entry in enumerate(args.get(WITHIN) or ()):
+    named = args.get(WITHIN) or []
+    if not isinstance(named, list):
+        ctx.error((*arguments, WITHIN), "must be a list of strategies")
+        named = []
+    for index, entry in enumerate(named):
         place: Path = (*arguments, WITHIN, index)
         entry = {"strategy": entry} if isinstance(entry, str) else entry
         if not isinstance(entry, dict) or not isinstance(entry.get("strategy"), str):
@@ -57,6 +63,12 @@ def compile_choosing(ctx: Context, name: str, args: Mapping[str, Any], where: Pa
             continue
         within.append(compile_choosing(ctx, entry["strategy"], own, (*place, "strategy"), (*place, "args")))
     artifact, rest = _artifact(ctx, args, arguments)
+    for argument, value in rest.items():
+        try:
+            msgspec.msgpack.encode(value)
+        except (OverflowError, TypeError, RecursionError) as error:
+            ctx.error((*arguments, argument), f"can't be given to workers: {error}")
+            return Choosing(strategy=name)
     return Choosing(strategy=name, args=rest, artifact=artifact, within=tuple(within))
 
 

@@ -47,7 +47,7 @@ def find_traits(
         ctx.error((*where, "size"), "must be billions of parameters, such as 7B")
     region = more.get("region") or params.aws_region_name or params.region_name or params.vertex_location or ""
     url = params.engine_metrics_url or more.get("engine_metrics_url") or ""
-    if url and (not isinstance(url, str) or not url.startswith(("http://", "https://")) or not urlsplit(url).hostname):
+    if url and not _is_address(url):
         ctx.error(where, "engine_metrics_url must be an http:// or https:// address")
     return Traits(
         context_window=window or ctx.prices.context_window(spec.price_provider, info.base_model or model),
@@ -56,6 +56,16 @@ def find_traits(
         region=str(region),
         metrics_url=str(url),
     )
+
+
+def _is_address(url: Any) -> bool:
+    if not isinstance(url, str) or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _billions(text: str) -> float | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from routeiq.core.decisions import Decision
-from routeiq.core.errors import UpstreamError
+from routeiq.core.errors import UpstreamError, UpstreamTimeout
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import CHAT, Snapshot
 from routeiq.core.usage import Usage
@@ -197,8 +197,11 @@ def play(exchange: Exchange) -> bool:
 
 async def _perform(exchange: Exchange, performance: Performance, player: Player, considered: Considered) -> None:
     decision: Decision = exchange.decision
+    snapshot = exchange.plan.snapshot
+    seconds = snapshot.timeouts.total
     try:
-        played = await player.play(performance.ask, exchange.query, considered.candidates, considered.ranking)
+        async with asyncio.timeout(seconds):
+            played = await player.play(performance.ask, exchange.query, considered.candidates, considered.ranking)
         if exchange.settled:
             return
         decision.reason = played.reason or decision.reason
@@ -206,6 +209,14 @@ async def _perform(exchange: Exchange, performance: Performance, player: Player,
         exchange.public_model = decision.selected = played.said.model
         exchange.group = performance.auto.group(played.said.model, exchange.query.wishes)
         _answer(exchange, performance, played.said.answer)
+    except TimeoutError:
+        if not exchange.settled:
+            settle.refuse(
+                exchange,
+                UpstreamTimeout(
+                    f"'{exchange.model}' had no answer after {seconds:g} seconds.", status=snapshot.timeout_status
+                ),
+            )
     except Exception as error:
         if not exchange.settled:
             settle.refuse(exchange, failure(exchange, error))
