@@ -19,6 +19,7 @@ from routeiq.mlops.replay import leave_out, replay
 from routeiq.mlops.train import describe, encode, segments_of, train
 from routeiq.routing.learned.artifact import Artifact
 from routeiq.routing.learned.batch import Scale
+from routeiq.routing.learned.familiar import Familiar
 from routeiq.routing.learned.ridge import build
 from routeiq.routing.strategy import Query, State
 from support.outcomes import COSTS, LARGE, SMALL, candidate, outcomes
@@ -71,6 +72,15 @@ def test_prompts_unlike_all_others_go_to_the_best() -> None:
     ]
     assert sum(ranking.features["familiar"] for ranking in familiar) >= 54
     assert any(candidates[ranking.order[0]].name == SMALL for ranking in familiar)
+
+
+def test_the_way_it_is_written_does_not_make_a_prompt_strange() -> None:
+    asked = tuple(f"{prompt}\nA. yes\nB. no" for prompt in outcomes(200).prompts)
+    data = msgspec.structs.replace(outcomes(200), prompts=asked)
+    artifact = train(data, FAST, {})
+    scale, familiar = Scale(artifact.tensors), Familiar(artifact.tensors)
+    for noise in (str.lower, lambda prompt: prompt.replace(" ", "   "), lambda prompt: f"Please: {prompt}"):
+        assert familiar(scale.many(encode([noise(prompt) for prompt in asked])).x).mean() > 0.95
 
 
 def test_sparse_outcomes_are_enough(data: Dataset) -> None:

@@ -92,12 +92,13 @@ class Encoder:
 def counts(text: str, length: int) -> Floats:
     """What `COUNTED` names, of a text that is part of one of `length` characters. Ratios are per character or word.
 
-    White space counts as one character, however wide it is.
+    White space counts as one character, however wide it is, and case makes no difference.
     """
     parts = text.split()
     words = len(parts) or 1
     size = len(" ".join(parts)) or 1
     lines = text.count("\n")
+    low = text.lower()
     share = length / (len(text) or 1)
     return np.array(
         (
@@ -107,10 +108,10 @@ def counts(text: str, length: int) -> Floats:
             lines / words,
             sum(map(text.count, "0123456789")) / size,
             min(text.count("?"), 5),
-            "```" in text or "def " in text,
+            "```" in text or "def " in low,
             sum(map(text.count, "+-*/=^\\")) / size,
             sum(map(text.count, "{}[]();")) / size,
-            ("A." in text and "B." in text) or ("A)" in text and "B)" in text),
+            ("\na." in low and "\nb." in low) or ("\na)" in low and "\nb)" in low),
             min(lines, 100),
             sum(map(text.count, "$\\")) / size,
             math.log1p(text.count("_")),
