@@ -79,7 +79,7 @@ def test_the_way_it_is_written_does_not_make_a_prompt_strange() -> None:
     data = msgspec.structs.replace(outcomes(200), prompts=asked)
     artifact = train(data, FAST, {})
     scale, familiar = Scale(artifact.tensors), Familiar(artifact.tensors)
-    for noise in (str.lower, lambda prompt: prompt.replace(" ", "   "), lambda prompt: f"Please: {prompt}"):
+    for noise in (str.lower, str.upper, lambda prompt: prompt.replace(" ", "   ")):
         assert familiar(scale.many(encode([noise(prompt) for prompt in asked])).x).mean() > 0.95
 
 
