@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from routeiq.core.keys import ModelRule
+from routeiq.governance.keys import allows_through
 from support.gateway import Gateway, config_for, deployment
 from support.managed import manage, new_key, wait_managed
 from support.upstream import Script, Upstream
@@ -130,6 +132,13 @@ def test_explaining_tells_nothing_of_models_a_key_may_not_use(serve: Serve, upst
         assert call(worker, {"model": model, "prompt": "Hi"}, "sk-small", "/v1/routing/explain")[0] == status
 
 
+def test_who_is_denied_the_auto_model_or_a_candidate_gets_neither() -> None:
+    rule = ModelRule(kind="key", models=("*",), denied=("auto",))
+    assert not allows_through((rule,), "small", "auto")
+    rule = ModelRule(kind="key", models=("auto",), denied=("large",))
+    assert [allows_through((rule,), model, "auto") for model in ("small", "large")] == [True, False]
+
+
 def test_end_users_of_one_name_have_conversations_of_their_own(serve: Serve, upstream: Upstream) -> None:
     worker = serve(config(upstream, "llmrouter-largest"))
     body = {"model": "auto", "messages": MESSAGES, "user": "1"}
@@ -209,6 +218,16 @@ def test_a_play_leaves_what_a_provider_keeps_to_it(gateway: Gateway, provider: U
     assert respond(gateway, "large")[0] == 200
     assert respond(gateway, "plays", "resp_c1")[0] == 200
     assert provider.requests[1].json["previous_response_id"] == "resp_c1"
+
+
+def test_a_play_in_the_background(gateway: Gateway, provider: Upstream) -> None:
+    status, answer = respond(gateway, "plays", background=True)
+    assert (status, answer["status"]) == (200, "queued")
+    end = time.monotonic() + 10
+    while (found := json.loads(gateway.get(f"/v1/responses/{answer['id']}")[2]))["status"] != "completed":
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+    assert found["output"][0]["content"][0]["text"]
 
 
 def test_end_users_get_what_they_may_use(gateway: Gateway, provider: Upstream) -> None:

@@ -86,7 +86,7 @@ async def run(exchange: Exchange, store: ResponseStore, asked: bytes) -> None:
             return
         if exchange.asked is None:
             exchange.asked = CHAT_CLIENTS[RESPONSES].read(exchange.body)
-            exchange.asked.thread = thread
+        exchange.asked.thread = thread
         chat: Chat = exchange.asked
         created = exchange.at // 1_000_000
         kept = KeptResponse(
