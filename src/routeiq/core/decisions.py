@@ -65,5 +65,15 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the strategy needs to learn from a judgement, base64: numbers, no text of the prompt."""
 
 
+NOT_ALLOWED = "not_allowed"
+"""`Option.removed` of what the key may not use."""
+
+
+def for_its_key(decision: Decision) -> Decision:
+    """The same without candidates the key may not use, of which it need not know."""
+    allowed = [option for option in decision.candidates if option.removed != NOT_ALLOWED]
+    return msgspec.structs.replace(decision, candidates=allowed)
+
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Decision).decode

@@ -75,8 +75,10 @@ async def run(exchange: Exchange, store: ResponseStore, asked: bytes) -> None:
     _check(exchange)
     client = exchange.client
     exchange.body = detached(exchange.body)
-    exchange.asked = None
     exchange.peek = decode_recalled(exchange.body)
+    # Before the client is another: what can't be read is the client's to know.
+    exchange.asked = CHAT_CLIENTS[RESPONSES].read(exchange.body)
+    exchange.asked.thread = thread
     exchange.stream = False
     running = exchange.client = services.background[thread.id] = Running(exchange)
     try:
@@ -84,9 +86,6 @@ async def run(exchange: Exchange, store: ResponseStore, asked: bytes) -> None:
         if exchange.error is not None:
             client.respond(exchange, running.head, running.body)
             return
-        if exchange.asked is None:
-            exchange.asked = CHAT_CLIENTS[RESPONSES].read(exchange.body)
-        exchange.asked.thread = thread
         chat: Chat = exchange.asked
         created = exchange.at // 1_000_000
         kept = KeptResponse(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from routeiq.core.decisions import NOT_ALLOWED
 from routeiq.core.routing import Traits, Wishes
 from routeiq.governance.keys import Caller
 from routeiq.routing.strategy import Candidate, Query
@@ -122,7 +123,7 @@ class Filters:
         query, wishes = self._query, self._wishes
         name = candidate.name
         if not self._caller.may_use_through(name, self._auto):
-            return "not_allowed"
+            return NOT_ALLOWED
         if wishes.models and not _named(candidate, wishes.models):
             return "not_asked_for"
         if wishes.excluded and _named(candidate, wishes.excluded):

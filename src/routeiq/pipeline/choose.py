@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routeiq.core.decisions import Decision
+from routeiq.core.decisions import Decision, for_its_key
 from routeiq.core.errors import BadRequest, Forbidden, GatewayError
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
@@ -50,8 +50,9 @@ def choose(exchange: Exchange) -> bool:
 
 def none_left(decision: Decision) -> GatewayError:
     """The error when no candidate may serve a request: it tells why each may not."""
-    why = ", ".join(f"{option.model} ({option.removed})" for option in decision.candidates[:_LISTED])
-    if all(option.removed == "not_allowed" for option in decision.candidates):
+    allowed = for_its_key(decision).candidates
+    why = ", ".join(f"{option.model} ({option.removed})" for option in allowed[:_LISTED])
+    if not allowed:
         return Forbidden(
             f"This key may use no model that '{decision.model}' chooses from.",
             type="key_model_access_denied",

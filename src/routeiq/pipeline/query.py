@@ -45,14 +45,17 @@ def _query(exchange: Exchange, wishes: Wishes) -> Query:
     if caller.routing is not None and caller.routing.wishes is not None:
         wishes = over(caller.routing.wishes, wishes)
     wished = _with_target(_wished(exchange.headers, metadata, wishes))
-    who = exchange.end_user or exchange.peek.user or caller.key.user_id or caller.key.id
+    key = caller.key
+    owner = key.team_id or key.organization_id or key.user_id or key.id
+    # What the client says means something to the owner of its key alone: two tenants may have a user 1.
+    named = exchange.end_user or exchange.peek.user
     query = Query(
         prompt="",
         tokens=len(exchange.body) // BYTES_PER_TOKEN,
         tags=(*caller.key.tags, *exchange.request_tags),
         user_agent=exchange.headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST],
-        user=who,
-        tenant=caller.key.team_id or caller.key.organization_id,
+        user=f"{owner}/{named}" if named else key.user_id or key.id,
+        tenant=key.team_id or key.organization_id,
         metadata=metadata,
         wishes=wished,
         cache={},
@@ -63,13 +66,12 @@ def _query(exchange: Exchange, wishes: Wishes) -> Query:
             exchange.asked = exchange.asked or client.read(exchange.body)
         except BadRequest:
             return query  # it holds what only one provider understands: its size is all that can be told
-        owner = query.tenant or caller.key.user_id or caller.key.id
-        _read(query, exchange.asked, owner, who)
+        _read(query, exchange.asked)
     return query
 
 
-def _read(query: Query, chat: Chat, owner: str, who: str) -> None:
-    """Put in what the conversation tells. `who` is the client's word, and means something to its `owner` alone."""
+def _read(query: Query, chat: Chat) -> None:
+    """Put in what the conversation tells."""
     said: list[str] = []
     system: list[str] = []
     needs: set[str] = set()
@@ -97,7 +99,7 @@ def _read(query: Query, chat: Chat, owner: str, who: str) -> None:
     query.tools = len(chat.tools)
     query.needs = frozenset(needs)
     first = said[0] if said else ""
-    opening = f"{owner}\0{who}\0{query.system[:FIRST]}\0{first[:FIRST]}".encode("utf-8", "surrogatepass")
+    opening = f"{query.user}\0{query.system[:FIRST]}\0{first[:FIRST]}".encode("utf-8", "surrogatepass")
     query.conversation = blake2b(opening, digest_size=16).hexdigest()
 
 

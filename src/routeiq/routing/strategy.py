@@ -42,7 +42,7 @@ class Query(msgspec.Struct, kw_only=True):
     tags: tuple[str, ...] = ()
     user_agent: str = ""
     user: str = ""
-    """Whose preferences count: end user, else user of the key, else its key."""
+    """Whose preferences count: the end user, with whose end user it is; else the user of the key, else its key."""
     tenant: str = ""
     conversation: str = ""
     """The same for all requests of one conversation: a digest of its first messages and its caller."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from routeiq.core.decisions import encode, for_its_key
 from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import CHAT
@@ -29,7 +30,8 @@ class Explanation(Answer):
         if rule is not None:
             raise not_allowed(rule, exchange.model)
         attribute.attribute(exchange)
-        self._send(HEAD, msgspec.json.encode(explain(exchange)))
+        decision = explain(exchange)
+        self._send(HEAD, encode(decision if caller.key.admin else for_its_key(decision)))
 
     def _exchange(self, body: bytes, caller: Caller) -> Exchange:
         """A request that goes no further than to its decision: nothing is counted for it."""

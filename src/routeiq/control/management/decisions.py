@@ -10,6 +10,7 @@ from fastapi import Query, Request, Response
 from routeiq.control.access import Access
 from routeiq.control.management.spend_common import answer, seen_by
 from routeiq.control.routes import Route
+from routeiq.core.decisions import for_its_key
 from routeiq.core.errors import UnknownPath
 from routeiq.ledger.contract import router_decision
 from routeiq.store.decisions import Decided
@@ -35,7 +36,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
                 "second after its request has ended.",
                 code="not_found",
             )
-        return answer(_shown(found))
+        return answer(_shown(found, caller))
 
     def get_decisions(
         request: Request,
@@ -47,7 +48,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         caller: Caller = request.state.caller
         found = plane.decisions.page(limit=limit, before=before, model=model, seen=seen_by(caller))
         more = found[-1].event["seq"] if len(found) == limit else None
-        return answer({"data": [_shown(one) for one in found], "next": more})
+        return answer({"data": [_shown(one, caller) for one in found], "next": more})
 
     return (
         Route("GET", "/v1/routing/decisions", Access.MANAGE, get_decisions, "decision:read"),
@@ -55,8 +56,10 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     )
 
 
-def _shown(found: Decided) -> dict[str, Any]:
+def _shown(found: Decided, caller: Caller) -> dict[str, Any]:
     decision, event = found
+    if not caller.sees_all:
+        decision = for_its_key(decision)
     cost = event["cost"]
     return {
         **msgspec.to_builtins(decision),

@@ -35,6 +35,7 @@ class Cascade:
         self._rungs = rungs
         self._samples = samples
         self._how = how
+        self.learns = getattr(inner, "learns", False)
 
     def rank(self, query: Query, candidates: Sequence[Candidate], state: State) -> Ranking:
         """The ladder: cheapest to dearest, or as the inner strategy ranks. `metadata.cascade_rung` begins higher up."""

@@ -47,6 +47,7 @@ class MultiRound:
         self._inner = inner
         self._most = most
         self._base = base
+        self.learns = getattr(inner, "learns", False)
 
     def rank(self, query: Query, candidates: Sequence[Candidate], state: State) -> Ranking:
         if self._inner is not None:
