@@ -7,17 +7,19 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 
 from routeiq.config.artifacts import Untrusted, read_manifest
 from routeiq.config.context import Context
 from routeiq.config.strategies import WITHIN, local_directory, model_path
-from routeiq.control.plane import Plane
 from routeiq.core.routing import ArtifactFiles, Choosing
 from routeiq.core.snapshot import Snapshot
 from routeiq.store.objects import Prefix, Unfetched, fetch, is_remote, newest_copy, version_of
+
+if TYPE_CHECKING:
+    from routeiq.control.plane import Plane  # it brings the database along, which a build has no use for
 
 LOOK_SECONDS = 1.0
 log = logging.getLogger("routeiq.control")
