@@ -15,7 +15,7 @@ from routeiq.core.mcp import Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import Caller
 from routeiq.mcp import search, wire
-from routeiq.mcp.accounting import CANCELLED, Account, Books, Refused, refused
+from routeiq.mcp.accounting import CANCELLED, ENDPOINT, Refused, refused
 from routeiq.mcp.catalog import Tool
 from routeiq.mcp.headers import Params, check_params
 from routeiq.mcp.oauth.client import AuthorizationNeeded, OAuthClient
@@ -30,6 +30,7 @@ from routeiq.mcp.upstream.link import Link, answered
 from routeiq.mcp.upstream.server import NEW_SECONDS, Open, Upstream
 from routeiq.mcp.view import Shown, View
 from routeiq.mcp.wire import GATEWAY_ERROR, INVALID_PARAMS, McpError, Message, Unavailable
+from routeiq.pipeline.books import Account, Books
 from routeiq.pipeline.services import Services
 
 log = logging.getLogger("routeiq.mcp")
@@ -44,7 +45,7 @@ class Gateway:
         self.services = services
         self.mcp = mcp
         self.open = snapshot.auth.open
-        self.books = Books(services, snapshot)
+        self.books = Books(services, snapshot, ENDPOINT)
         self.watchers: set[Any] = set()
         """Told with `changed(upstream, kinds)` when a server's lists have changed."""
         self.pins = pins
@@ -101,7 +102,7 @@ class Gateway:
             view = await self.view(turn)
             if self._is_large(view, turn):
                 return await self._search(turn, view, asked, params.get("arguments") or {}, params)
-        account = self.books.open(turn.caller, asked)
+        account = self.books.open(turn.caller, asked, turn.fields)
         return await self._accounted(account, self._call(turn, params, asked, account))
 
     async def _search(self, turn: Turn, view: View, asked: str, arguments: Any, params: Message) -> Message:
@@ -173,7 +174,7 @@ class Gateway:
         name = params.get("name")
         if not isinstance(name, str):
             raise McpError(INVALID_PARAMS, "params.name must be a string.")
-        account = self.books.open(turn.caller, name)
+        account = self.books.open(turn.caller, name, turn.fields)
         return await self._accounted(account, self._prompt(turn, params, name, account))
 
     async def _prompt(self, turn: Turn, params: Message, name: str, account: Account) -> Message:
@@ -193,7 +194,7 @@ class Gateway:
         uri = params.get("uri")
         if not isinstance(uri, str):
             raise McpError(INVALID_PARAMS, "params.uri must be a string.")
-        account = self.books.open(turn.caller, uri)
+        account = self.books.open(turn.caller, uri, turn.fields)
         return await self._accounted(account, self._resource(turn, params, uri, account))
 
     async def _resource(self, turn: Turn, params: Message, uri: str, account: Account) -> Message:
