@@ -4,6 +4,7 @@ provider   one obedient upstream for the whole run of this process
 upstream   the same, its scripts and its record wiped before each test
 gateway    one gateway a module, started with `gateway_config`
 start      starts further gateways, which end with the test
+trained    the directory of a strategy's artifact, trained once a run
 postgres   one PostgreSQL server for the whole run of this process
 database   an empty database of each kind in turn: a file, and one on that server
 """
@@ -20,6 +21,7 @@ import pytest
 from routeiq.core.database import Database, parse_database
 from support.gateway import Gateway, config_for
 from support.postgres import PostgresServer
+from support.trained import Trained, trained_in
 from support.upstream import Upstream
 
 
@@ -55,6 +57,13 @@ def start() -> Iterator[Callable[..., Gateway]]:
     """`start(config, **options)` gives a running `Gateway`."""
     with ExitStack() as stack:
         yield lambda config, **options: stack.enter_context(Gateway(config, **options))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Trained:
+    """`trained(strategy)` is its artifact, the same for all workers of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    return trained_in(own if worker_id == "master" else own.parent)
 
 
 @pytest.fixture(scope="session")

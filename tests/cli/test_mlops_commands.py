@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from routeiq.mlops.signing import describe
 from routeiq.routing.learned.artifact import ROUTER, TENSORS, read_artifact
 from support.gateway import ROUTEIQ, environment
 from support.outcomes import outcomes
+from support.trained import Trained
 
 
 def run(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -41,11 +43,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def artifact(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("artifact") / "a"
-    made = told("train", "--data", data, "--out", out)
-    assert made["strategy"] == "routeiq-ridge"
-    return out
+def artifact(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, since it is signed."""
+    return shutil.copytree(trained("routeiq-ridge"), tmp_path_factory.mktemp("artifact") / "a")
 
 
 def another(artifact: Path, place: Path) -> Path:
@@ -56,6 +56,13 @@ def another(artifact: Path, place: Path) -> Path:
     (place / TENSORS).write_bytes((artifact / TENSORS).read_bytes())
     describe(place, (ROUTER, TENSORS), "another")
     return place
+
+
+def test_train(data: Path, tmp_path: Path) -> None:
+    made = told("train", "--data", data, "--out", tmp_path / "made" / "here")
+    assert made["strategy"] == read_artifact(tmp_path / "made" / "here").router.strategy == "routeiq-ridge"
+    assert made["trained"]["data"] == "outcomes.parquet"
+    assert made["expected"]["0.98"]["cost_pct"] < 100
 
 
 def test_evaluate(artifact: Path, data: Path) -> None:

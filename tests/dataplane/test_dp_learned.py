@@ -20,16 +20,16 @@ from routeiq.config.artifacts import trust_of
 from routeiq.mlops.promote import promote, rollback
 from routeiq.mlops.signing import new_key, sign
 from routeiq.mlops.strategies import TRAINED
-from routeiq.mlops.train import save, train
+from routeiq.mlops.train import save
 from routeiq.routing.learned import LEARNED
+from routeiq.routing.learned.artifact import read_artifact
 from support.answers import error
 from support.gateway import ROUTEIQ, Gateway, config_for, deployment
-from support.outcomes import CODER, LARGE, SMALL, outcomes, prompt
+from support.outcomes import CODER, LARGE, SMALL, prompt
+from support.trained import Trained
 from support.upstream import Script, Upstream
 
 TRUST = trust_of({})
-RIDGES = ("routeiq-ridge", "llmrouter-linucb")
-"""They are of the same artifact, which takes longest to train."""
 
 
 def names_of(path: str) -> str:
@@ -37,10 +37,10 @@ def names_of(path: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def artifacts(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two of the same strategy; the second takes the small model for the large one, and the other way round."""
     place = tmp_path_factory.mktemp("artifacts")
-    first = train(outcomes(150), "routeiq-ridge", {})
+    first = read_artifact(trained("routeiq-ridge"))
     save(first, place / "first")
     swapped = {SMALL: LARGE, LARGE: SMALL}
     models = tuple(
@@ -186,19 +186,11 @@ def test_signatures_may_be_asked_for(gateway: Gateway, artifacts: dict[str, Path
 
 
 @pytest.fixture(scope="module")
-def every(
-    provider: Upstream, artifacts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
+def every(provider: Upstream, trained: Trained) -> Iterator[Gateway]:
     """A gateway with an auto model for each learned strategy, called like it."""
-    place, data = tmp_path_factory.mktemp("every"), outcomes(90)
     autos: dict[str, Any] = {"default": {"session_ttl": 0}}
     for name in LEARNED:
-        args: dict[str, str] = {}
-        if name in RIDGES:
-            args["model_path"] = str(artifacts["first"])
-        elif name in TRAINED:
-            save(train(data, name, {}), place / name)
-            args["model_path"] = str(place / name)
+        args = {"model_path": str(trained(name))} if name in TRAINED else {}
         autos[name] = {"strategy": name, "args": args, "session_ttl": 0}
     models = []
     for name, price in ((SMALL, 1e-7), (CODER, 1e-6), (LARGE, 1e-5)):

@@ -17,12 +17,13 @@ from routeiq.mlops.dataset import BadData, Dataset, read_dataset, split_of, writ
 from routeiq.mlops.evaluate import area, cost_at, evaluate, hull, predict
 from routeiq.mlops.replay import leave_out, replay
 from routeiq.mlops.train import describe, encode, segments_of, train
-from routeiq.routing.learned.artifact import Artifact
+from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.learned.batch import Scale
 from routeiq.routing.learned.familiar import Familiar
 from routeiq.routing.learned.ridge import build
 from routeiq.routing.strategy import Query, State
 from support.outcomes import COSTS, LARGE, SMALL, candidate, outcomes
+from support.trained import Trained
 
 FAST = "llmrouter-mf"
 
@@ -33,8 +34,8 @@ def data() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def artifact(data: Dataset) -> Artifact:
-    return train(data, "routeiq-ridge", {})
+def artifact(trained: Trained) -> Artifact:
+    return read_artifact(trained("routeiq-ridge"))
 
 
 def test_what_is_served_is_what_was_measured(artifact: Artifact, data: Dataset) -> None:
@@ -94,7 +95,7 @@ def test_sparse_outcomes_are_enough(data: Dataset) -> None:
     assert found["targets"]["0.98"]["quality_pct"] > 85
 
 
-def test_feedback_makes_up_for_what_was_not_trained() -> None:
+def test_feedback_makes_up_for_what_was_not_trained(artifact: Artifact) -> None:
     played = outcomes(500, seed=5)
     taught = leave_out(
         played,
@@ -106,7 +107,7 @@ def test_feedback_makes_up_for_what_was_not_trained() -> None:
         assert result["events"] == 60
         assert result["reference"]["after"]["quality_pct"] > 85
     with pytest.raises(ValueError, match="leave none to measure"):
-        replay(train(played, "routeiq-ridge", {}), played, 500, 0.98, {})
+        replay(artifact, played, 500, 0.98, {})
 
 
 @given(st.integers(2, 40), st.integers(2, 6), st.integers(0, 5))

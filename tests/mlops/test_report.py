@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = outcomes(120)
     data = msgspec.structs.replace(data, models=("<script>small</script>", *data.models[1:]))
     write_dataset(data, place / "data.parquet")
-    save(train(data, "routeiq-ridge", {"data": "data.parquet"}), place / "artifact")
+    save(train(data, "llmrouter-mf", {"data": "data.parquet"}), place / "artifact")
     return place
 
 
@@ -71,7 +71,7 @@ def test_a_page_and_a_run(trained: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert page.tags.count("circle") == 3 + 4 + 2
     assert not {"script", "link", "img"} & set(page.tags), "it needs nothing else"
     found = MlflowClient(tracking_uri=uri).get_run(told["mlflow_run"])
-    assert found.data.params["strategy"] == "routeiq-ridge"
+    assert found.data.params["strategy"] == "llmrouter-mf"
     assert np.isclose(found.data.metrics["quality_pct_at_0.98"], told["targets"]["0.98"]["quality_pct"])
 
 

@@ -11,20 +11,20 @@ import pytest
 
 from routeiq.core.money import PICO_PER_DOLLAR, Prices
 from routeiq.core.routing import Wishes
-from routeiq.mlops.train import train
-from routeiq.routing.learned.artifact import Artifact
+from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.learned.choice import LearnedStrategy
 from routeiq.routing.learned.ridge import build
 from routeiq.routing.strategy import Candidate, Query, State
-from support.outcomes import CODER, COSTS, LARGE, SMALL, candidate, outcomes, prompt
+from support.outcomes import CODER, COSTS, LARGE, SMALL, candidate, prompt
+from support.trained import Trained
 
 STATE = State(now=0.0, rng=random.Random(0))
 CANDIDATES = [candidate(name) for name in (SMALL, CODER, LARGE)]
 
 
 @pytest.fixture(scope="module")
-def artifact() -> Artifact:
-    return train(outcomes(), "routeiq-ridge", {})
+def artifact(trained: Trained) -> Artifact:
+    return read_artifact(trained("routeiq-ridge"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from importlib import import_module
@@ -13,11 +14,11 @@ import pytest
 from routeiq.core.money import PICO_PER_DOLLAR, Prices
 from routeiq.core.routing import RANKING, Wishes
 from routeiq.mlops.strategies import TRAINED
-from routeiq.mlops.train import train
 from routeiq.routing.learned import LEARNED
-from routeiq.routing.learned.artifact import Artifact
+from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.strategy import Feedback, Query, State, Strategy
-from support.outcomes import CODER, LARGE, SMALL, candidate, outcomes, prompt
+from support.outcomes import CODER, LARGE, SMALL, candidate, prompt
+from support.trained import Trained
 
 CANDIDATES = [candidate(name) for name in (SMALL, CODER, LARGE)]
 PRICED = [
@@ -28,15 +29,8 @@ BY_PROMPT = [name for name in TRAINED if name not in ("llmrouter-elo", "llmroute
 
 
 @pytest.fixture(scope="module")
-def trained() -> Callable[[str], Artifact]:
-    data, made = outcomes(240), {}
-
-    def get(name: str) -> Artifact:
-        if name not in made:
-            made[name] = train(data, name, {})
-        return made[name]
-
-    return get
+def artifact(trained: Trained) -> Callable[[str], Artifact]:
+    return functools.cache(lambda name: read_artifact(trained(name)))
 
 
 def build(name: str, artifact: Artifact | None, **args: Any) -> Strategy:
@@ -63,8 +57,8 @@ def test_every_name_is_one_that_can_be_configured() -> None:
 
 
 @pytest.mark.parametrize("name", BY_PROMPT)
-def test_the_prompt_decides(name: str, trained: Callable[[str], Artifact]) -> None:
-    strategy = build(name, trained(name))
+def test_the_prompt_decides(name: str, artifact: Callable[[str], Artifact]) -> None:
+    strategy = build(name, artifact(name))
     right = sum(
         first(strategy, ask(kind, seed, willingness_to_pay=0.0125)) == best
         for kind, best in (("chat", SMALL), ("law", LARGE))
@@ -75,15 +69,15 @@ def test_the_prompt_decides(name: str, trained: Callable[[str], Artifact]) -> No
 
 
 @pytest.mark.parametrize("name", list(TRAINED))
-def test_wishes_decide(name: str, trained: Callable[[str], Artifact]) -> None:
-    strategy = build(name, trained(name))
+def test_wishes_decide(name: str, artifact: Callable[[str], Artifact]) -> None:
+    strategy = build(name, artifact(name))
     assert first(strategy, ask("law", profile="free")) == SMALL
     assert first(strategy, ask("law", willingness_to_pay=1e4)) == LARGE
 
 
 @pytest.mark.parametrize("name", list(TRAINED))
-def test_anything_is_ranked(name: str, trained: Callable[[str], Artifact]) -> None:
-    strategy = build(name, trained(name))
+def test_anything_is_ranked(name: str, artifact: Callable[[str], Artifact]) -> None:
+    strategy = build(name, artifact(name))
     for text in ("", "x" * 10**5, "漢字" * 100):
         ranking = strategy.rank(Query(prompt=text), [*CANDIDATES, candidate("stranger")], state())
         assert sorted(ranking.order) == [0, 1, 2, 3]
@@ -91,17 +85,17 @@ def test_anything_is_ranked(name: str, trained: Callable[[str], Artifact]) -> No
         assert 0 <= ranking.confidence <= 1
 
 
-def test_hybrid_asks_the_small_one_where_it_is_as_good(trained: Callable[[str], Artifact]) -> None:
-    strategy = build("llmrouter-hybrid", trained("llmrouter-hybrid"))
-    small = int(trained("llmrouter-hybrid").tensors["hybrid/pair"][0])
+def test_hybrid_asks_the_small_one_where_it_is_as_good(artifact: Callable[[str], Artifact]) -> None:
+    strategy = build("llmrouter-hybrid", artifact("llmrouter-hybrid"))
+    small = int(artifact("llmrouter-hybrid").tensors["hybrid/pair"][0])
     kind = ("chat", "code")[small]
     chances = [strategy.rank(ask(kind), CANDIDATES, state()).quality[small] for kind in (kind, "law")]
     assert chances[0] > chances[1] + 0.1
     assert first(strategy, ask("law")) == LARGE
 
 
-def test_prompts_are_near_to_models_that_are_good_at_them(trained: Callable[[str], Artifact]) -> None:
-    strategy = build("llmrouter-routerdc", trained("llmrouter-routerdc"))
+def test_prompts_are_near_to_models_that_are_good_at_them(artifact: Callable[[str], Artifact]) -> None:
+    strategy = build("llmrouter-routerdc", artifact("llmrouter-routerdc"))
     small = {
         kind: sum(strategy.rank(ask(kind, seed), CANDIDATES, state()).quality[0] for seed in range(10)) / 10
         for kind in ("chat", "law")
@@ -109,16 +103,16 @@ def test_prompts_are_near_to_models_that_are_good_at_them(trained: Callable[[str
     assert small["chat"] > small["law"] + 0.1
 
 
-def test_elo_knows_models_alone(trained: Callable[[str], Artifact]) -> None:
-    strategy = build("llmrouter-elo", trained("llmrouter-elo"))
+def test_elo_knows_models_alone(artifact: Callable[[str], Artifact]) -> None:
+    strategy = build("llmrouter-elo", artifact("llmrouter-elo"))
     rankings = [strategy.rank(ask(kind), CANDIDATES, state()) for kind in ("chat", "law")]
     assert rankings[0].quality == rankings[1].quality
     assert rankings[0].quality[2] > rankings[0].quality[1] > 0
 
 
 @pytest.mark.parametrize("name", ["llmrouter-linucb", "llmrouter-gmt"])
-def test_feedback_corrects(name: str, trained: Callable[[str], Artifact]) -> None:
-    strategy = build(name, trained(name))
+def test_feedback_corrects(name: str, artifact: Callable[[str], Artifact]) -> None:
+    strategy = build(name, artifact(name))
     assert first(strategy, ask("law")) == LARGE
     for seed in range(100, 160):
         strategy.update(Feedback(candidate=CANDIDATES[2], query=ask("law", seed), quality=0.0))
@@ -128,8 +122,8 @@ def test_feedback_corrects(name: str, trained: Callable[[str], Artifact]) -> Non
 
 
 @pytest.mark.parametrize("name", ["llmrouter-linucb", "llmrouter-gmt"])
-def test_feedback_comes_later_without_the_prompt(name: str, trained: Callable[[str], Artifact]) -> None:
-    strategy = build(name, trained(name))
+def test_feedback_comes_later_without_the_prompt(name: str, artifact: Callable[[str], Artifact]) -> None:
+    strategy = build(name, artifact(name))
     for seed in range(100, 160):
         memento = strategy.rank(ask("law", seed), CANDIDATES, state()).memento
         later = Query(prompt="", user="u")
@@ -139,8 +133,8 @@ def test_feedback_comes_later_without_the_prompt(name: str, trained: Callable[[s
     assert first(strategy, ask("law")) == SMALL
 
 
-def test_gmt_learns_of_one_user_for_that_user(trained: Callable[[str], Artifact]) -> None:
-    strategy = build("llmrouter-gmt", trained("llmrouter-graph"))
+def test_gmt_learns_of_one_user_for_that_user(artifact: Callable[[str], Artifact]) -> None:
+    strategy = build("llmrouter-gmt", artifact("llmrouter-graph"))
     for seed in range(100, 130):
         strategy.update(Feedback(candidate=CANDIDATES[2], query=ask("law", seed), quality=0.0))
     other = Query(prompt=ask("law").prompt, user="someone else")
@@ -148,15 +142,15 @@ def test_gmt_learns_of_one_user_for_that_user(trained: Callable[[str], Artifact]
     assert first(strategy, ask("law")) != LARGE
 
 
-def test_linucb_tries_what_it_is_unsure_of(trained: Callable[[str], Artifact]) -> None:
-    bold, shy = (build("llmrouter-linucb", trained("routeiq-ridge"), alpha=alpha) for alpha in (10, 0))
+def test_linucb_tries_what_it_is_unsure_of(artifact: Callable[[str], Artifact]) -> None:
+    bold, shy = (build("llmrouter-linucb", artifact("routeiq-ridge"), alpha=alpha) for alpha in (10, 0))
     query = ask("law")
     assert sum(bold.rank(query, CANDIDATES, state()).quality) > sum(shy.rank(query, CANDIDATES, state()).quality)
 
 
-def test_an_artifact_of_another_strategy_is_refused(trained: Callable[[str], Artifact]) -> None:
+def test_an_artifact_of_another_strategy_is_refused(artifact: Callable[[str], Artifact]) -> None:
     with pytest.raises(ValueError, match="of routeiq-ridge, not of llmrouter-knn"):
-        build("llmrouter-knn", trained("routeiq-ridge"))
+        build("llmrouter-knn", artifact("routeiq-ridge"))
 
 
 class TestWithoutAnArtifact:
@@ -209,8 +203,8 @@ class TestThompson:
             strategy.update(Feedback(candidate=CANDIDATES[1], query=query, quality=1.0))
         assert self.shares(strategy, query)[1] > self.shares(strategy, query, now=30 * 86400.0)[1] + 0.2
 
-    def test_artifacts_tell_where_to_begin(self, trained: Callable[[str], Artifact]) -> None:
-        shares = self.shares(self.strategy(trained("llmrouter-elo"), cold_start_kappa=50), ask("chat"))
+    def test_artifacts_tell_where_to_begin(self, artifact: Callable[[str], Artifact]) -> None:
+        shares = self.shares(self.strategy(artifact("llmrouter-elo"), cold_start_kappa=50), ask("chat"))
         assert shares[2] > 0.9
 
     def test_worth_is_of_quality_cost_and_latency(self) -> None:

@@ -42,6 +42,8 @@ def train(*, data: Data, out: Path, strategy: str = "routeiq-ridge", json: Json 
     try:
         dataset = read_dataset(data)
         origin = {"data": data.name, "data_sha256": digest(data)}
+        # First: nobody wants to learn after training that there is no place for it.
+        out.mkdir(parents=True, exist_ok=True)
         with progress(json) as tell:
             artifact = learn(dataset, strategy, origin, tell)
         save(artifact, out)
