@@ -29,6 +29,7 @@ import yaml
 
 from support.addresses import free_port
 from support.raw import RawClient
+from support.schema import put_database
 from support.upstream import Upstream
 
 MASTER_KEY = "sk-riq-test-master-0123456789"
@@ -114,6 +115,7 @@ class Gateway:
 
     def start(self) -> None:
         """Start and wait until ready; another port when this one was taken in between. Raises with the log's end."""
+        put_database(self.state_dir)
         for attempt in range(3):
             self.port = self.port or free_port()
             self.write(self._config)
