@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from routeiq.config.schema.a2a import A2aSettings, AgentParams, AgentSettings
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
 from routeiq.config.schema.mcp import McpCost, McpServerSettings, McpSettings
@@ -41,6 +42,7 @@ SECTIONS: list[type[BaseModel]] = [
         UpstreamSettings,
     ),
     *(McpServerSettings, McpSettings, McpCost),
+    *(AgentSettings, AgentParams, A2aSettings),
 ]
 ENVIRON = {
     "HOME": "/home/someone",
@@ -66,8 +68,8 @@ def test_examples_are_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
 def test_the_reference_names_every_setting(section: type[BaseModel]) -> None:
-    pages = ("configuration.md", "mcp.md") if section.__name__.startswith("Mcp") else ("configuration.md",)
-    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
+    own = {"Mcp": "mcp.md", "Age": "a2a.md", "A2a": "a2a.md"}.get(section.__name__[:3], "configuration.md")
+    text = "".join((ROOT / "docs" / page).read_text() for page in {"configuration.md", own})
     assert {name for name in names_of(section) if f"`{name}`" not in text} == set()
 
 

@@ -25,6 +25,7 @@ from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.target import opener
 from routeiq.observe.metrics import series
+from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import connect, database_path, engine
 from routeiq.store.decisions import DecisionRepository
@@ -95,6 +96,7 @@ def control(tmp_path: Path) -> Iterator[Fixture]:
         accounts,
         RequestRepository(database),
         ResponseRepository(database),
+        A2aTaskRepository(database),
         SpendRepository(database),
         DecisionRepository(database),
         FeedbackRepository(database),

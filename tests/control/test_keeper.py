@@ -21,6 +21,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
 from routeiq.core.snapshot import Auth, Deployment, Signing, Snapshot
 from routeiq.providers.signing.grant import Grant, SourceError
+from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import database_path, engine
 from routeiq.store.decisions import DecisionRepository
@@ -239,6 +240,7 @@ def control(tmp_path: Path) -> Iterator[tuple[TestClient, Source]]:
         Accounts(database),
         RequestRepository(database),
         ResponseRepository(database),
+        A2aTaskRepository(database),
         SpendRepository(database),
         DecisionRepository(database),
         FeedbackRepository(database),

@@ -21,6 +21,7 @@ from routeiq.core.snapshot import Auth, Deployment, Group, Snapshot
 from routeiq.ledger.event import Event, encode_line
 from routeiq.ledger.ingest import Ingester
 from routeiq.ledger.target import opener
+from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts
 from routeiq.store.database import engine
 from routeiq.store.decisions import DecisionRepository
@@ -125,7 +126,7 @@ def api(database: Database, tmp_path: Path) -> Iterator[Api]:
     )  # fmt: skip
     plane = Plane(
         CounterTable(state, column=0, columns=2), Lookup(opened), accounts, RequestRepository(opened),
-        ResponseRepository(opened), SpendRepository(opened), DecisionRepository(opened),
+        ResponseRepository(opened), A2aTaskRepository(opened), SpendRepository(opened), DecisionRepository(opened),
         FeedbackRepository(opened), snapshot,
     )  # fmt: skip
     with TestClient(create_app(plane), raise_server_exceptions=False) as client:

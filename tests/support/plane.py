@@ -12,6 +12,7 @@ from routeiq.control.main import rules
 from routeiq.control.plane import Plane
 from routeiq.core.counters import CounterTable
 from routeiq.core.snapshot import Snapshot
+from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts
 from routeiq.store.decisions import DecisionRepository
 from routeiq.store.feedback import FeedbackRepository
@@ -29,6 +30,7 @@ def make_plane(directory: Path, opened: Engine, snapshot: Snapshot, changes: Cha
         Accounts(opened),
         RequestRepository(opened),
         ResponseRepository(opened),
+        A2aTaskRepository(opened),
         SpendRepository(opened),
         DecisionRepository(opened),
         FeedbackRepository(opened),

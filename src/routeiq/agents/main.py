@@ -1,4 +1,4 @@
-"""The composition root of the process with MCP."""
+"""The composition root of the process with MCP and A2A."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvloop
 
+from routeiq.agents.a2a_face import A2aFace
 from routeiq.agents.mcp_face import McpFace
 from routeiq.agents.mcp_oauth import OAuthFace
 from routeiq.agents.mcp_rest import RestFace
@@ -113,13 +114,14 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         loop, table, journal, snapshot, worker=args.column, sources=sources, slots=slots,
         turns=Turns(args.state / "limits.lock", args.columns - 1),
     )  # fmt: skip
+
+    def faces(agents: Agents) -> list[Face]:
+        """The first that knows a path answers."""
+        mcp = McpFace(agents)
+        a2a = A2aFace(agents, services.pool.origin(address))
+        return [OAuthFace(agents, mcp.gateway), RestFace(agents, mcp.gateway, mcp.sessions), a2a, mcp]
+
     return Agents(services, snapshot, args.state, os.environ.get(SECRETS_KEY_ENV, ""), faces)
-
-
-def faces(agents: Agents) -> list[Face]:
-    """What the process serves; the first that knows a path answers."""
-    mcp = McpFace(agents)
-    return [OAuthFace(agents, mcp.gateway), RestFace(agents, mcp.gateway, mcp.sessions), mcp]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

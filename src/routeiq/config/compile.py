@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from routeiq.config import mcp
+from routeiq.config import a2a, mcp
 from routeiq.config.accounts import compile_accounts
 from routeiq.config.alerting import compile_alerting
 from routeiq.config.auth import compile_auth
@@ -57,7 +57,8 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
     deployments = compile_deployments(ctx)
     access_groups = compile_access_groups(ctx, stored.access_groups)
     names = compile_names(ctx, deployments)
-    if not ctx.config.models and not ctx.config.mcp_servers and not ctx.report.errors:
+    found = ctx.config
+    if not (found.models or found.mcp_servers or found.agents or ctx.report.errors):
         ctx.warning(("model_list",), "no models are configured")
     _check_upstreams(ctx, deployments)
     snapshot = Snapshot(
@@ -93,6 +94,7 @@ def compile_snapshot(ctx: Context, *, host: str | None, now: float, stored: Stor
         store_models=stores_models(ctx),
         stored=stored.revision,
         mcp=mcp.compile_mcp(ctx, host),
+        a2a=a2a.compile_a2a(ctx, host),
         drop_unpriced=own.unpriced_models == "reject",
     )
     return msgspec.structs.replace(snapshot, revision=revision_of(snapshot), created=now)
@@ -125,6 +127,7 @@ def revision_of(snapshot: Snapshot) -> str:
         shared=shared,
         alerting=alerting,
         mcp=mcp.digested(snapshot.mcp),
+        a2a=a2a.digested(snapshot.a2a),
     )
     return hashlib.sha256(_sorted_json(plain)).hexdigest()[:12]
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from routeiq.config.prices import PriceTable
-from routeiq.config.report import Path, Report
+from routeiq.config.report import NOWHERE, Path, Report
 from routeiq.config.schema.root import Config
 from routeiq.config.source import Node
 from routeiq.core.provider import ProviderSpec
+
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,13 @@ class Context:
     def first_set(self, *names: str) -> tuple[str, str] | None:
         """The first environment variable that is set and not empty, with its name."""
         return next(((name, self.environ[name]) for name in names if self.environ.get(name)), None)
+
+
+def flag_of(ctx: Context, name: str) -> bool | None:
+    """A flag of the environment; `None` where it is not set."""
+    text = ctx.environ.get(name, "").strip().lower()
+    if not text:
+        return None
+    if text not in _TRUE + _FALSE:
+        ctx.report.error(NOWHERE, (), f"the environment variable {name} must be true or false")
+    return text in _TRUE

@@ -19,6 +19,10 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top_level: frozenset[str]
     mcp_servers: frozenset[str]
     """Of one server."""
+    agents: frozenset[str]
+    """Of one agent."""
+    agent_params: frozenset[str]
+    """`litellm_params` of one."""
     litellm_params: frozenset[str]
     """With the request parameters LiteLLM takes as a deployment's defaults."""
     model_info: frozenset[str]
@@ -31,6 +35,10 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_param(self, name: str) -> bool:
         """Whether LiteLLM has a meaning for a name in `litellm_params`."""
         return name in self.litellm_params or _PARAM_FAMILY.fullmatch(name) is not None
+
+    def is_agent_param(self, name: str) -> bool:
+        """The same for an agent, which takes all of a model besides its own."""
+        return name in self.agent_params or self.is_param(name)
 
 
 _PARAM_FAMILY = re.compile(

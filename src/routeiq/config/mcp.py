@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from importlib.util import find_spec
@@ -13,8 +12,9 @@ from pydantic import ValidationError
 
 from routeiq.config import openapi
 from routeiq.config.address import Address, is_loopback, parse_base
-from routeiq.config.context import Context
-from routeiq.config.report import NOWHERE, Path, did_you_mean
+from routeiq.config.context import Context, flag_of
+from routeiq.config.outbound import TOKENS, headers_of
+from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.mcp import McpCost, McpServerSettings
 from routeiq.core import mcp
 from routeiq.core.mcp import Mcp, McpServer, OAuth
@@ -22,20 +22,17 @@ from routeiq.core.money import nano
 
 ENABLED_ENV = "MCP_GATEWAY_ENABLED"
 CALLS_ENV = "LLMROUTER_ENABLE_MCP_TOOL_INVOCATION"
-_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TAKEN = frozenset(("sse", "messages", "oauth", "proxy"))
 """Names under `/mcp/` that are no server's."""
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-_TOKENS = {"bearer_token": "Bearer ", "token": "token ", "authorization": ""}
-_SERVED = ("oauth2", "none", "api_key", "basic", *_TOKENS)
+_SERVED = ("oauth2", "none", "api_key", "basic", *TOKENS)
 _WEBSOCKET = {"ws": "http", "wss": "https"}
 
 
 def enabled(ctx: Context) -> bool:
     """Whether there is an MCP gateway: `MCP_GATEWAY_ENABLED`, else `routeiq.mcp.enabled`, else where it has servers."""
-    asked = _flag(ctx, ENABLED_ENV)
+    asked = flag_of(ctx, ENABLED_ENV)
     if asked is None:
         asked = ctx.config.routeiq.mcp.enabled
     return bool(ctx.config.mcp_servers) if asked is None else asked
@@ -46,7 +43,7 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
     if host is None or not enabled(ctx):
         return None
     own = ctx.config.routeiq.mcp
-    calls = _flag(ctx, CALLS_ENV)
+    calls = flag_of(ctx, CALLS_ENV)
     if calls is None:
         calls = bool(own.tool_calls)
     servers = [server for name, settings in ctx.config.mcp_servers if (server := _server(ctx, name, settings))]
@@ -99,15 +96,6 @@ def digested(found: Mcp | None) -> Mcp | None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _flag(ctx: Context, name: str) -> bool | None:
-    text = ctx.environ.get(name, "").strip().lower()
-    if not text:
-        return None
-    if text not in _TRUE + _FALSE:
-        ctx.report.error(NOWHERE, (), f"the environment variable {name} must be true or false")
-    return text in _TRUE
 
 
 def _check_names(ctx: Context, servers: list[McpServer]) -> None:
@@ -171,7 +159,7 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
         prefix=alias or name,
         transport=transport,
         version=settings.protocol_version,
-        headers=_headers(ctx, settings, path),
+        headers=headers_of(ctx, settings, path),
         operations=openapi.operations(document),
         oauth=_oauth(ctx, settings, path) if settings.auth_type == "oauth2" else None,
         forward=tuple(header.lower() for header in settings.extra_headers),
@@ -228,29 +216,6 @@ def _address(ctx: Context, settings: McpServerSettings, told: str | None, path: 
     if address.scheme == "http" and address.public and settings.auth_type != "none":
         ctx.warning((*path, "url"), "sends credentials without TLS")
     return address
-
-
-def _headers(ctx: Context, settings: McpServerSettings, path: Path) -> dict[str, str]:
-    """Static headers, with the credential over them."""
-    headers = dict(settings.static_headers)
-    token = settings.authentication_token
-    kind = settings.auth_type
-    if kind not in ("none", "oauth2") and token is None:
-        if not ctx.broken((*path, "authentication_token")):
-            ctx.error((*path, "authentication_token"), f"is required for auth_type {kind}")
-    elif token is not None:
-        if kind == "api_key":
-            headers["X-API-Key"] = token
-        elif kind == "basic":
-            headers["Authorization"] = "Basic " + base64.b64encode(token.encode()).decode()
-        elif kind in _TOKENS:
-            headers["Authorization"] = _TOKENS[kind] + token
-    for name, value in headers.items():
-        if not _HEADER.fullmatch(name):
-            ctx.error((*path, "static_headers"), f"{name[:60]!r} is not a header name")
-        elif any((c < " " and c != "\t") or c == "\x7f" for c in value) or not value.isascii():
-            ctx.error((*path, "static_headers", name), "holds characters that can't be in a header")
-    return headers
 
 
 def _oauth(ctx: Context, settings: McpServerSettings, path: Path) -> OAuth:

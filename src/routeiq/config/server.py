@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Literal
 
+from routeiq.config import a2a, mcp
 from routeiq.config.address import is_host
 from routeiq.config.auth import MASTER_KEY_ENV
 from routeiq.config.context import Context
-from routeiq.config.mcp import enabled
 from routeiq.config.report import NOWHERE, Path
 from routeiq.core.database import parse_database
 from routeiq.core.settings import Overrides, ServerSettings
@@ -50,7 +50,7 @@ def compile_server(ctx: Context, overrides: Overrides, cpus: int) -> ServerSetti
         ssl_certfile=own.ssl_certfile,
         ssl_keyfile=own.ssl_keyfile,
         log_level=_log_level(ctx),
-        agents=enabled(ctx),
+        agents=mcp.enabled(ctx) or a2a.enabled(ctx),
         json_logs=ctx.config.litellm.json_logs or ctx.environ.get(JSON_LOGS_ENV, "").lower() in ("true", "1"),
     )
 

@@ -17,6 +17,7 @@ from routeiq.config import longtail, references
 from routeiq.config.known import Known, load_known
 from routeiq.config.named import put_credentials
 from routeiq.config.report import Path, Report, did_you_mean
+from routeiq.config.schema.a2a import AgentParams, AgentSettings
 from routeiq.config.schema.general import GeneralSettings
 from routeiq.config.schema.litellm import LitellmSettings
 from routeiq.config.schema.mcp import McpServerSettings
@@ -51,6 +52,7 @@ def validate(
         general=_section(GeneralSettings, root, ("general_settings",), report) or GeneralSettings(),
         routeiq=_section(RouteiqSettings, root, ("routeiq",), report) or RouteiqSettings(),
         mcp_servers=_mcp_servers(root, report),
+        agents=_agents(root, report),
     )
     return config, effective
 
@@ -78,6 +80,8 @@ def _litellm_sections(root: Node, known: Known) -> list[tuple[Path, type[BaseMod
         (("litellm_settings",), LitellmSettings, known.litellm_settings.__contains__),
         (("general_settings",), GeneralSettings, known.general_settings.__contains__),
         *((("mcp_servers", name), McpServerSettings, known.mcp_servers.__contains__) for name in servers),
+        *((path, AgentSettings, known.agents.__contains__) for path in _agent_paths(root)),
+        *(((*path, "litellm_params"), AgentParams, known.is_agent_param) for path in _agent_paths(root)),
         *((("model_list", index, "litellm_params"), LitellmParams, known.is_param) for index in range(count)),
     ]
 
@@ -134,6 +138,22 @@ def _mcp_servers(root: Node, report: Report) -> tuple[tuple[str, McpServerSettin
     names = _names_below(root, "mcp_servers")
     entries = ((name, _section(McpServerSettings, root, ("mcp_servers", name), report)) for name in names)
     return tuple((name, entry) for name, entry in entries if entry is not None)
+
+
+def _agent_paths(root: Node) -> list[Path]:
+    """Where agents stand. LiteLLM reads `agent_list` where there are no `agents`."""
+    section = "agents" if root.get(("agents",)) is not None else "agent_list"
+    node = root.get((section,))
+    return [(section, index) for index in range(len(node.value))] if node and isinstance(node.value, list) else []
+
+
+def _agents(root: Node, report: Report) -> tuple[tuple[Path, AgentSettings], ...]:
+    for section in ("agents", "agent_list"):
+        node = root.get((section,))
+        if node is not None and node.value is not None and not isinstance(node.value, list):
+            report.error(node.mark, (section,), "must be a list of agents")
+    entries = ((path, _section(AgentSettings, root, path, report)) for path in _agent_paths(root))
+    return tuple((path, entry) for path, entry in entries if entry is not None)
 
 
 def _section(model: type[M], root: Node, path: Path, report: Report) -> M | None:

@@ -42,6 +42,7 @@ from routeiq.observe import logs, metrics
 from routeiq.process.feed import Feed
 from routeiq.process.listener import listen
 from routeiq.process.server import make_server
+from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts
 from routeiq.store.alerts import AlertRepository
 from routeiq.store.compiled import Rules
@@ -102,6 +103,7 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         Accounts(managed),
         RequestRepository(database),
         ResponseRepository(database),
+        A2aTaskRepository(database),
         spend,
         DecisionRepository(database),
         FeedbackRepository(database),

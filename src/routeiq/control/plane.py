@@ -15,6 +15,7 @@ from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
 from routeiq.core.messages import Message
 from routeiq.core.snapshot import Snapshot
+from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts
 from routeiq.store.decisions import DecisionRepository
 from routeiq.store.feedback import FeedbackRepository
@@ -59,6 +60,7 @@ class Plane:
     accounts: Accounts
     requests: RequestRepository
     responses: ResponseRepository
+    a2a_tasks: A2aTaskRepository
     spend: SpendRepository
     decisions: DecisionRepository
     feedback: FeedbackRepository

@@ -29,6 +29,7 @@ async def purge(plane: Plane) -> None:
     while True:
         try:
             await run_in_threadpool(plane.responses.purge)
+            await run_in_threadpool(plane.a2a_tasks.purge)
         except SQLAlchemyError as error:
             log.warning("expired responses could not be forgotten now: %s", str(error).partition("\n")[0])
         except Exception:

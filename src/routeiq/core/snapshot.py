@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from routeiq.core.a2a import A2a
 from routeiq.core.accounts import Accounts
 from routeiq.core.keys import BudgetLimit, Key, Subject
 from routeiq.core.mcp import Mcp
@@ -392,6 +393,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     stored: int = -1
     """The revision of the database this was built with; -1 when it could not be read."""
     mcp: Mcp | None = None
+    a2a: A2a | None = None
     drop_unpriced: bool = False
     """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
 

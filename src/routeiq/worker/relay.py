@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 PRIVATE = b"/internal"
 """Paths that only processes of ours may ask."""
-AGENTS = (b"/mcp", b"/mcp-rest", b"/mcp-proxy", b"/v1/mcp", b"/llmrouter/mcp", b"/v1/llmrouter/mcp")
-"""What the process with MCP owns, with all below."""
+AGENTS = (
+    b"/mcp", b"/mcp-rest", b"/mcp-proxy", b"/v1/mcp", b"/llmrouter/mcp", b"/v1/llmrouter/mcp",
+    b"/a2a", b"/v1/a2a", b"/v1/agents", b"/.well-known/agent-card.json", b"/.well-known/agent.json",
+)  # fmt: skip
+"""What the process with MCP and A2A owns, with all below."""
 _METADATA = (b"/.well-known/oauth-protected-resource", b"/.well-known/oauth-authorization-server")
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -117,7 +120,7 @@ class Relay(Call):
 def relay(worker: Worker, connection: ClientConnection, request: Request) -> None:
     """Pass a request on to the process that owns its path."""
     if worker.agents is not None and for_agents(request.path):
-        down = Overloaded("MCP is not available right now.", code="agents_unavailable", retry_after=1.0)
+        down = Overloaded("MCP and A2A are not available right now.", code="agents_unavailable", retry_after=1.0)
         Relay(worker.agents, connection, request, down).start()
     else:
         down = Overloaded("The control plane is not available right now.", code="control_unavailable", retry_after=1.0)

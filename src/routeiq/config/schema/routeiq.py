@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from routeiq.config.schema.a2a import A2aSettings
 from routeiq.config.schema.mcp import McpSettings
 from routeiq.config.schema.routing import AutoModelSettings
 from routeiq.config.schema.types import (
@@ -207,5 +208,6 @@ class RouteiqSettings(Section):
     runs: RunSettings = RunSettings()
     shared: SharedSettings = SharedSettings()
     mcp: McpSettings = McpSettings()
+    a2a: A2aSettings = A2aSettings()
     upstreams: list[UpstreamSettings] = Field(default_factory=list)
     auto_models: dict[Name, AutoModelSettings] = Field(default_factory=dict)

@@ -1,0 +1,58 @@
+"""Agents that speak one version and binding each, and one gateway in front of them for all who leave it as it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from support.a2a_agent import BOTH, Agent
+from support.a2a_client import ADMIN, ALICE, BOB, NOBODY
+from support.gateway import Gateway
+
+KINDS = {
+    "both": BOTH,
+    "new": (("JSONRPC", "1.0"),),
+    "old": (("JSONRPC", "0.3"),),
+    "rest": (("HTTP+JSON", "1.0"),),
+}
+
+
+@pytest.fixture(scope="session")
+def a2a_agents() -> Iterator[dict[str, Agent]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Agent(interfaces)) for name, interfaces in KINDS.items()}
+
+
+@pytest.fixture(scope="session")
+def a2a_gateway(a2a_agents: dict[str, Agent]) -> Iterator[Gateway]:
+    agents = [
+        {"agent_name": name, "url": agent.url, "extra_headers": ["x-passed"]} for name, agent in a2a_agents.items()
+    ]
+    agents[0] |= {"auth_type": "bearer_token", "authentication_token": "sk-of-the-agent"}
+    agents[0]["litellm_params"] = {"cost_per_query": 0.25}
+    agents[1] |= {"access_groups": ["office"]}
+    agents += [
+        {"agent_name": "limited", "url": a2a_agents["new"].url, "rpm_limit": 2, "allow_all_keys": True},
+        {"agent_name": "off", "url": a2a_agents["new"].url, "enabled": False, "allow_all_keys": True},
+        {"agent_name": "dead", "url": "http://127.0.0.1:9"},
+    ]
+    config = {
+        "agents": agents,
+        "routeiq": {
+            "keys": [
+                {"name": "alice", "key": ALICE, "object_permission": {"agents": ["*"]}},
+                {
+                    "name": "bob", "key": BOB,
+                    "object_permission": {"agents": ["both"], "agent_access_groups": ["office"]},
+                },
+                {"name": "nobody", "key": NOBODY},
+            ],
+        },
+    }  # fmt: skip
+    with Gateway(config, key=ADMIN) as running:
+        while b'"db":"connected"' not in running.get("/health/readiness")[2]:
+            time.sleep(0.05)
+        yield running
