@@ -10,6 +10,7 @@ import pytest
 
 from support.a2a_agent import BOTH, Agent
 from support.a2a_client import ADMIN, ALICE, BOB, NOBODY
+from support.a2a_script import Script
 from support.gateway import Gateway
 
 KINDS = {
@@ -27,7 +28,13 @@ def a2a_agents() -> Iterator[dict[str, Agent]]:
 
 
 @pytest.fixture(scope="session")
-def a2a_gateway(a2a_agents: dict[str, Agent]) -> Iterator[Gateway]:
+def a2a_script() -> Iterator[Script]:
+    with Script() as script:
+        yield script
+
+
+@pytest.fixture(scope="session")
+def a2a_gateway(a2a_agents: dict[str, Agent], a2a_script: Script) -> Iterator[Gateway]:
     agents = [
         {"agent_name": name, "url": agent.url, "extra_headers": ["x-passed"]} for name, agent in a2a_agents.items()
     ]
@@ -37,6 +44,7 @@ def a2a_gateway(a2a_agents: dict[str, Agent]) -> Iterator[Gateway]:
     agents += [
         {"agent_name": "limited", "url": a2a_agents["new"].url, "rpm_limit": 2, "allow_all_keys": True},
         {"agent_name": "off", "url": a2a_agents["new"].url, "enabled": False, "allow_all_keys": True},
+        {"agent_name": "script", "url": a2a_script.url},
         {"agent_name": "dead", "url": "http://127.0.0.1:9"},
     ]
     config = {

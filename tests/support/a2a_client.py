@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -28,13 +29,15 @@ class A2aClient:
         self._ids = itertools.count(1)
         self.path = f"/a2a/{agent}"
         self.version = version
+        self.headers: dict[str, str] = {}
+        """Sent with everything."""
 
     def http(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
         """One HTTP request, its answer to be read."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        fields = {"Content-Type": "application/json"} if body is not None else {}
+        fields = {**self.headers, **({"Content-Type": "application/json"} if body is not None else {})}
         if self._key is not None:
             fields["Authorization"] = f"Bearer {self._key}"
         if self.version is not None:
@@ -94,3 +97,13 @@ def said_old(text: str, **members: Any) -> Json:
     """The same in 0.3."""
     part = {"kind": "text", "text": text}
     return {"message": {"kind": "message", "messageId": "m-1", "role": "user", "parts": [part], **members}}
+
+
+def rows_of(gateway: Gateway, request_id: str, count: int) -> list[Json]:
+    """So many rows of the ledger with this request id, in their order."""
+    for _ in range(200):
+        found = [row for row in gateway.events() if row["request_id"] == request_id]
+        if len(found) >= count:
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"{len(found)} of {count} rows in the ledger")

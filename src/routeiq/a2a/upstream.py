@@ -202,7 +202,7 @@ def _rpc_result(status: int, data: bytes, ident: int) -> Any:
         message = wire.decode(data)
     except A2aError:
         message = None
-    if not isinstance(message, dict) or ("result" in message) == ("error" in message):
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise _broken(status)
     error = message.get("error")
     if error is not None:
@@ -211,7 +211,7 @@ def _rpc_result(status: int, data: bytes, ident: int) -> Any:
         raise A2aError(error["code"], str(error.get("message", ""))[:2000], error.get("data"))
     if message.get("id") != ident:
         raise Garbled("The agent answered another request than it was asked.")
-    return message.get("result")
+    return message.get("result")  # which agents leave out where it is null
 
 
 def _rest_result(status: int, data: bytes) -> Any:
