@@ -14,6 +14,7 @@ import uvloop
 
 from routeiq.agents.a2a_face import A2aFace
 from routeiq.agents.mcp_face import McpFace
+from routeiq.agents.mcp_inside import InsideFace
 from routeiq.agents.mcp_oauth import OAuthFace
 from routeiq.agents.mcp_rest import RestFace
 from routeiq.agents.server import Agents, Face
@@ -119,7 +120,13 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         """The first that knows a path answers."""
         mcp = McpFace(agents)
         a2a = A2aFace(agents, services.pool.origin(address))
-        return [OAuthFace(agents, mcp.gateway), RestFace(agents, mcp.gateway, mcp.sessions), a2a, mcp]
+        return [
+            InsideFace(agents, mcp.gateway),
+            OAuthFace(agents, mcp.gateway),
+            RestFace(agents, mcp.gateway, mcp.sessions),
+            a2a,
+            mcp,
+        ]
 
     return Agents(services, snapshot, args.state, os.environ.get(SECRETS_KEY_ENV, ""), faces)
 

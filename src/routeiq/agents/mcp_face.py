@@ -8,15 +8,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from routeiq.agents.callers import caller_of
 from routeiq.agents.envelope import check_origin, is_modern
 from routeiq.agents.mcp_sse import SseEndpoint
+from routeiq.agents.places import EVERYTHING, place_of
 from routeiq.agents.responder import Responder
 from routeiq.agents.stateful import KEEP_ALIVE_SECONDS, SESSION, Stateful
 from routeiq.agents.stateless import Stateless
-from routeiq.core.errors import GatewayError, UnknownPath
+from routeiq.core.errors import GatewayError
 from routeiq.core.mcp import OPENAPI, SSE, STDIO, WEBSOCKET, Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.mcp import wire
@@ -29,7 +29,6 @@ from routeiq.mcp.upstream.channel import Channel
 from routeiq.mcp.upstream.http import HttpChannel
 from routeiq.mcp.upstream.openapi import OpenApiChannel
 from routeiq.mcp.upstream.stdio import Processes
-from routeiq.mcp.view import Place
 from routeiq.mcp.wire import GATEWAY_ERROR, McpError, encode
 from routeiq.process.heads import Request
 from routeiq.transport.pool import Address
@@ -37,7 +36,6 @@ from routeiq.transport.pool import Address
 if TYPE_CHECKING:
     from routeiq.agents.server import Agents, Handler
 
-EVERYTHING = Place()
 _METHODS = b"Allow: POST, GET, DELETE\r\n"
 
 
@@ -103,7 +101,7 @@ class McpFace:
         try:
             check_origin(self.gateway.mcp, request.headers, request.fields)
             caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
-            place = self._place(request)
+            place = place_of(self.gateway.registry, request.path, request.fields)
             method = request.method
             if method == b"POST":
                 found = wire.decode(request.body)
@@ -153,25 +151,7 @@ class McpFace:
         version = request.fields.get(b"mcp-protocol-version", b"").strip().decode("latin-1")
         return SESSION in request.fields and (not version or version in wire.LEGACY)
 
-    def _place(self, request: Request) -> Place:
-        path = request.path
-        if path == b"/mcp" or path == b"/mcp/":
-            names = _words(request.fields.get(b"x-mcp-servers", b"").decode("latin-1"))
-            names += _words(request.fields.get(b"x-mcp-access-groups", b"").decode("latin-1"))
-            return Place(names=names) if names else EVERYTHING
-        part = path.removeprefix(b"/mcp/") if path.startswith(b"/mcp/") else path[1:].removesuffix(b"/mcp")
-        part = part.removeprefix(b"toolset/")
-        text = unquote(part.rstrip(b"/").decode("latin-1"))
-        place = self.gateway.registry.place(_words(text), f"/mcp/{text}")
-        if place is None:
-            raise UnknownPath(f"There is no MCP server, access group or toolset {text[:200]!r} here.")
-        return place
-
     def _refuse(self, responder: Responder, error: GatewayError, ident: object) -> None:
         told = McpError(GATEWAY_ERROR, error.message, {"code": error.code or error.kind, "type": error.type})
         headers = b"WWW-Authenticate: Bearer\r\n" if error.status == 401 else b""
         responder.respond(error.status, encode(wire.refusal(ident, told)), headers=headers)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -141,7 +141,7 @@ class RestFace:
             caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
             result = await answer(_Asked(request, caller, words))
         except McpError as error:
-            raise _told(error) from None
+            raise told(error) from None
         responder.respond(200, encode(result))
 
     # servers
@@ -410,7 +410,7 @@ def _address(server: McpServer) -> str:
     return f"{server.scheme}://{server.host_header}{server.target.partition('?')[0]}"
 
 
-def _told(error: McpError) -> GatewayError:
+def told(error: McpError) -> GatewayError:
     """A failure as a client of REST is told."""
     data = error.data if isinstance(error.data, dict) else {}
     code = str(data.get("code") or "")

@@ -17,7 +17,7 @@ from routeiq.config.outbound import TOKENS, headers_of
 from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.mcp import McpCost, McpServerSettings
 from routeiq.core import mcp
-from routeiq.core.mcp import Mcp, McpServer, OAuth
+from routeiq.core.mcp import Mcp, McpServer, OAuth, ToolLoop
 from routeiq.core.money import nano
 
 ENABLED_ENV = "MCP_GATEWAY_ENABLED"
@@ -61,6 +61,10 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
         calls=calls,
         hosts=tuple(name.strip("[]").lower() for name in hosts),
         toolsets=_toolsets(ctx, servers),
+        loop=ToolLoop(
+            rounds=own.tool_loop.max_rounds or ToolLoop().rounds,
+            cost=nano(own.tool_loop.max_cost) if own.tool_loop.max_cost is not None else None,
+        ),
         origins=tuple(origin.rstrip("/").lower() for origin in own.allowed_origins),
         **{name: value for name in names if (value := getattr(own, name)) is not None},
     )

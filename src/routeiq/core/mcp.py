@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 HTTP = "http"
@@ -22,6 +24,40 @@ OFF = "off"
 WARN = "warn"
 BLOCK = "block"
 """What becomes of a definition that is not as it should be: nothing, a line in the log, or it is held back too."""
+
+
+INSIDE_TOOLS = "/internal/mcp/tools"
+INSIDE_CALL = "/internal/mcp/call"
+"""Where workers ask for what models use, with the headers of the caller: POST."""
+
+
+class InsideQuestion(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is asked there: the tools of a place, or a call of one of them."""
+
+    place: str
+    """A path, as clients of MCP would have it: `/mcp`, `/mcp/notes`."""
+    name: str = ""
+    arguments: dict[str, Any] = {}
+
+
+class InsideAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The answer; errors are those of the gateway, in OpenAI's shape."""
+
+    tools: list[dict[str, Any]] = []
+    """As MCP lists them."""
+    result: dict[str, Any] = {}
+    """Of `tools/call`."""
+    cost: int = 0
+    """Nano-dollars."""
+
+
+class ToolLoop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far models may go with tools in one request."""
+
+    rounds: int = 10
+    """Times a model is asked again with what its calls gave."""
+    cost: int | None = None
+    """Nano-dollars of its requests and calls, after which none is begun."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -135,6 +171,7 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In the order they are shown in."""
     calls: bool = False
     """Whether tools may be called."""
+    loop: ToolLoop = ToolLoop()
     prefix: str = ALWAYS
     separator: str = "-"
     hosts: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -89,6 +90,10 @@ class Gateway:
             return {"tools": search.TOOLS}
         return view.page(method, params.get("cursor"))
 
+    def tools(self, view: View, turn: Turn) -> Iterable[Message]:
+        """All tools of a view; of a large one those to search it with."""
+        return search.TOOLS if self._is_large(view, turn) else view.entries("tools/list")
+
     def _is_large(self, view: View, turn: Turn) -> bool:
         most = self.mcp.search_over
         return most is not None and not turn.place.single and len(view.tools) > most
@@ -103,7 +108,9 @@ class Gateway:
             if self._is_large(view, turn):
                 return await self._search(turn, view, asked, params.get("arguments") or {}, params)
         account = self.books.open(turn.caller, asked, turn.fields)
-        return await self._accounted(account, self._call(turn, params, asked, account))
+        result = await self._accounted(account, self._call(turn, params, asked, account))
+        turn.cost += account.cost
+        return result
 
     async def _search(self, turn: Turn, view: View, asked: str, arguments: Any, params: Message) -> Message:
         """The tools that stand for a large list."""

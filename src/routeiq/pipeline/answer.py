@@ -83,20 +83,22 @@ def stream_head(exchange: Exchange, route: Route, upstream: list[Header], contin
     )
 
 
-def played_head(exchange: Exchange, cost: int) -> bytes:
-    """The head of an answer that a strategy put together out of several, which cost so many nano-dollars."""
-    decision: Decision = exchange.decision
+def played_head(exchange: Exchange, cost: int | None) -> bytes:
+    """The head of an answer that was put together out of several, which cost so many nano-dollars: `None` where that
+    is not known yet.
+    """
+    decision: Decision | None = exchange.decision
     call_id = exchange.call_id.encode()
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nx-request-id: %b\r\nx-litellm-call-id: %b\r\n"
-        b"x-routeiq-revision: %b\r\nx-litellm-response-cost: %d.%09d\r\n%b"
+        b"x-routeiq-revision: %b\r\n%b%b"
     ) % (
         exchange.face.stream_type if exchange.stream else b"application/json",
         exchange.request_id or call_id,
         call_id,
         exchange.plan.snapshot.revision.encode(),
-        *divmod(cost, NANO_PER_DOLLAR),
-        _chosen(decision, exchange.public_model),
+        b"" if cost is None else b"x-litellm-response-cost: %d.%09d\r\n" % divmod(cost, NANO_PER_DOLLAR),
+        b"" if decision is None else _chosen(decision, exchange.public_model),
     )
 
 

@@ -19,7 +19,7 @@ from routeiq.core.errors import BadRequest
 from routeiq.core.exchange import Exchange
 from routeiq.core.responses import UNDER_WAY
 from routeiq.core.snapshot import RESPONSES
-from routeiq.pipeline import background
+from routeiq.pipeline import background, mcp_request
 from routeiq.pipeline.keeping import Keeping
 from routeiq.pipeline.plan import LiveGroup, Plan, Route
 from routeiq.pipeline.ranking import LiveAuto
@@ -81,7 +81,8 @@ async def _recall(exchange: Exchange, store: ResponseStore) -> bool:
     if exchange.settled:
         return False
     plays = exchange.auto is not None and exchange.auto.player is not None
-    if thread.background and (plays or not narrow(exchange, _is_native)):
+    tools = exchange.plan.snapshot.mcp is not None and bool(mcp_request.wanted(exchange))
+    if thread.background and (plays or tools or not narrow(exchange, _is_native)):
         await background.run(exchange, store, body)
         return False
     if thread.stored:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,12 +17,12 @@ import msgspec
 from routeiq.core.decisions import Decision
 from routeiq.core.errors import UpstreamError, UpstreamTimeout
 from routeiq.core.exchange import Exchange
-from routeiq.core.snapshot import CHAT, Snapshot
+from routeiq.core.snapshot import Snapshot
 from routeiq.core.usage import Usage
 from routeiq.pipeline import answer as heads
 from routeiq.pipeline import settle
+from routeiq.pipeline.asking import Asking, Question
 from routeiq.pipeline.waiting import failure
-from routeiq.providers.dialects.faces import FACES
 from routeiq.providers.translate.chat import Answer, Chat, Message, Text
 from routeiq.providers.translate.codec import Context, Fit
 from routeiq.providers.translate.registry import CHAT_CLIENTS, CHAT_PROVIDERS
@@ -31,41 +30,11 @@ from routeiq.providers.translate.whole import told
 from routeiq.routing.strategy import UNKNOWN, Candidate, Player, Said
 
 if TYPE_CHECKING:
-    from routeiq.pipeline.plan import Plan, Stage
+    from routeiq.pipeline.plan import Stage
     from routeiq.pipeline.ranking import Considered, LiveAuto
     from routeiq.pipeline.services import Services
 
 _openai = CHAT_PROVIDERS["openai"]
-
-
-class Question:
-    """`core.exchange.Client` of one question: waits for its answer."""
-
-    __slots__ = ("body", "done", "exchange")
-
-    def __init__(self) -> None:
-        self.done = asyncio.Event()
-        self.body = b""
-        self.exchange: Exchange | None = None
-
-    def respond(self, exchange: Exchange, head: bytes, body: bytes) -> None:
-        """The answer, or the error, which is on the exchange."""
-        self.body = body
-        exchange.plan.services.outbox.commit()
-        self.done.set()
-
-    def begin(self, exchange: Exchange, head: bytes) -> None:
-        """Nothing is asked for as a stream."""
-
-    def write(self, exchange: Exchange, data: bytes) -> None:
-        """Nothing is asked for as a stream."""
-
-    def end(self, exchange: Exchange, data: bytes = b"") -> None:
-        """Nothing is asked for as a stream."""
-
-    def abort(self, exchange: Exchange) -> None:
-        """Nobody waits any more."""
-        self.done.set()
 
 
 class Performance:
@@ -78,18 +47,14 @@ class Performance:
         self.auto = auto
         self._candidates = candidates
         self._chat = chat
-        self._numbers = count(1)
-        self._open: set[Exchange] = set()
+        self.asking = Asking(exchange)
         self.task: asyncio.Task[None] | None = None
-        self.usage = Usage(0, 0)
-        self.cost = 0
 
     def drop(self) -> None:
         """The client is gone: stop, and let nobody go on working for it."""
         if self.task is not None:
             self.task.cancel()
-        for asked in list(self._open):
-            settle.abandon(asked)
+        self.asking.drop()
 
     def pause(self) -> None:
         """Nothing is read that could be held back."""
@@ -117,54 +82,22 @@ class Performance:
         if logprobs:
             chat.logprobs = True
         name = self._candidates[place].name
-        return self._said(await self._send(name, chat), chat)
+        return self._said(*await self._send(name, chat), chat)
 
-    async def _send(self, name: str, chat: Chat) -> Exchange:
-        """One request for a public name, to its end. Raises `GatewayError`."""
-        outer = self._exchange
-        plan: Plan = outer.plan
-        services: Services = plan.services
+    async def _send(self, name: str, chat: Chat) -> tuple[Exchange, bytes]:
+        """One request for a public name, to its end, and the answer. Raises `GatewayError`."""
         context = Context(provider="openai", model=name)
         outgoing = _openai.write(chat, context, Fit("openai", tolerant=True))
         question = Question()
-        inner = Exchange(
-            plan, question, CHAT, outer.headers, outgoing.body, services.now(), int(services.wall() * 1e6),
-            f"{outer.call_id}.{next(self._numbers)}",
-        )  # fmt: skip
-        inner.key, inner.auto, inner.query = outer.key, outer.auto, outer.query
-        inner.end_user, inner.run_id, inner.request_tags = outer.end_user, outer.run_id, outer.request_tags
-        inner.request_id = outer.call_id.encode()
-        inner.face = FACES[CHAT]
-        inner.peek = inner.face.peek(inner.body)
-        inner.model = inner.public_model = name
-        inner.group = self.auto.group(name, outer.query.wishes)
+        inner = self.asking.make(question, outgoing.body, name)
+        inner.group = self.auto.group(name, self._exchange.query.wishes)
         inner.pending_fallbacks = []
-        inner.stage = plan.stages.index(play) + 1
-        services.in_flight += 1
-        services.requests += 1
-        self._open.add(inner)
-        try:
-            plan.resume(inner)
-            await question.done.wait()
-        except asyncio.CancelledError:
-            settle.abandon(inner)
-            raise
-        finally:
-            self._open.discard(inner)
-        if inner.usage is not None:
-            self.usage.prompt += inner.usage.prompt
-            self.usage.completion += inner.usage.completion
-            self.usage.cached += inner.usage.cached
-            self.usage.reasoning += inner.usage.reasoning
-        self.cost += inner.cost or 0
-        if inner.error is not None:
-            raise inner.error
-        inner.body = question.body
-        return inner
+        inner.stage = self._exchange.plan.stages.index(play) + 1
+        return inner, await self.asking.run(inner, question)
 
-    def _said(self, inner: Exchange, chat: Chat) -> Said:
+    def _said(self, inner: Exchange, body: bytes, chat: Chat) -> Said:
         try:
-            answer = _openai.read(inner.body, chat)
+            answer = _openai.read(body, chat)
         except msgspec.DecodeError as error:
             raise UpstreamError(f"The answer of {inner.model} can't be read: {error}", status=502) from None
         first = answer.choices[0] if answer.choices else None
@@ -230,9 +163,9 @@ def _answer(exchange: Exchange, performance: Performance, found: Answer) -> None
     found.id = exchange.thread.id if exchange.thread is not None else exchange.call_id
     found.model = exchange.public_model
     found.created = exchange.at // 1_000_000
-    found.usage = performance.usage
+    found.usage = performance.asking.usage
     chat.thread = exchange.thread
-    head = heads.played_head(exchange, performance.cost)
+    head = heads.played_head(exchange, performance.asking.cost)
     if not exchange.stream:
         settle.settle(exchange, 200, exchange.plan.services.now())
         exchange.client.respond(exchange, head, client.write(found, chat))

@@ -26,7 +26,7 @@ from routeiq.routing.sessions import Sessions
 from routeiq.routing.target import Health, Target
 from routeiq.transport.call import Call
 from routeiq.transport.outbox import Outbox
-from routeiq.transport.pool import Pool
+from routeiq.transport.pool import Origin, Pool
 
 if TYPE_CHECKING:
     from routeiq.core.responses import Conversation, KeptResponse
@@ -119,6 +119,8 @@ class Services:
         """`None` in a program without a control plane: there is nothing to go on from."""
         self.longtail = longtail
         """The Unix socket of the process with LiteLLM's SDK; empty where `library` calls it."""
+        self.agents: Origin | None = None
+        """The process with MCP, where there is one."""
         self.sessions = sessions
         self.strategies = Strategies()
         self.strict: Strict | None = None

@@ -182,7 +182,7 @@ def settle(exchange: Exchange, status: int, now: float) -> None:
         if reservation.ticket and services.strict is not None:
             services.start(services.strict.settle(reservation, tokens, cost or 0, then))
     try:
-        if _is_plain(exchange) and usage is not None and route is not None and not rare:
+        if usage is not None and route is not None and not rare and _is_plain(exchange):
             line = _template(exchange, caller, route).line(
                 exchange.call_id,
                 exchange.at,

@@ -1,6 +1,6 @@
 """The journey of a request, on one page.
 
-    authenticate → read → attribute → choose → recall → play → account → admit → count → note → decide
+    authenticate → read → attribute → choose → recall → use tools → play → account → admit → count → note → decide
     → call → relay → settle
 
 All but the last two are functions of the Exchange, run one after the other; each returns False to go on, or True
@@ -15,7 +15,19 @@ from dataclasses import dataclass
 
 from routeiq.core.exchange import Exchange
 from routeiq.core.snapshot import Snapshot
-from routeiq.pipeline import admit, attribute, authenticate, call, choose, conversation, decide, noting, play, read
+from routeiq.pipeline import (
+    admit,
+    attribute,
+    authenticate,
+    call,
+    choose,
+    conversation,
+    decide,
+    noting,
+    play,
+    read,
+    tool_loop,
+)
 from routeiq.pipeline.plan import Plan, Stage
 from routeiq.pipeline.services import Services
 from routeiq.pipeline.settle import refuse
@@ -45,6 +57,11 @@ JOURNEY: tuple[Step, ...] = (
     Step("attribute", "whom it is for: end user, tags, run of an agent", _always(attribute.attribute)),
     Step("choose", "which model, where an auto model is asked for: filters, then a strategy", choose.stage),
     Step("recall", "what a response goes on from, and who keeps it", _always(conversation.begin)),
+    Step(
+        "use tools",
+        "models that ask for MCP tools are asked again with what those give, each time a request",
+        tool_loop.stage,
+    ),
     Step("play", "strategies that ask models themselves answer here; each question is a request", play.stage),
     Step("account", "whom else it counts for: gateway, tags, customer, run, policies of usage", attribute.accounting),
     Step(

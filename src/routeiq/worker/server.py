@@ -68,7 +68,7 @@ class Worker:
         """`control` and `agents` are the processes that own what is not served here."""
         self.services = services
         self.control = control
-        self.agents = agents
+        self.agents = services.agents = agents
         self.outbox = services.outbox
         self.heads = Heads()
         self.draining = False

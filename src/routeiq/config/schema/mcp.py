@@ -66,11 +66,19 @@ class McpServerSettings(Section):
     upstream_resource: str | None = None
 
 
+class ToolLoopSettings(Section):
+    """`routeiq.mcp.tool_loop`; the cost in US dollars."""
+
+    max_rounds: Positive | None = None
+    max_cost: Amount | None = None
+
+
 class McpSettings(Section):
     """`routeiq.mcp`."""
 
     enabled: Flag | None = None
     tool_calls: Flag | None = None
+    tool_loop: ToolLoopSettings = Field(default_factory=ToolLoopSettings)
     prefix: Literal["always", "conditional", "never"] | None = None
     separator: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,4}$")] | None = None
     allowed_hosts: list[Name] | None = None

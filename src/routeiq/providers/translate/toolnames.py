@@ -62,6 +62,11 @@ def renamed(chat: Chat, dialect: str) -> tuple[Chat, dict[str, str]]:
     return changed, {new: name for name, new in made.items()}
 
 
+def plain_name(name: str) -> str:
+    """A name that every provider takes: this one, or one made of it."""
+    return name if _PLAIN.fullmatch(name) else _made(name)
+
+
 def _made(name: str) -> str:
     """One that stays the same from turn to turn, and that no other tool has."""
     return f"t_{_ODD.sub('_', name)[:_MOST_KEPT]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -86,6 +86,10 @@ class ChunkWriter:
             return b""
         return self._end()
 
+    def fields(self, members: dict[str, Any]) -> bytes:
+        """What only this gateway and LiteLLM tell, in a chunk of its own."""
+        return self._delta(0, {"provider_specific_fields": members})
+
     def fail(self, error: GatewayError) -> bytes:
         return b"data: %b\n\n" % error.body()
 

@@ -32,6 +32,8 @@ from routeiq.providers.translate.responses.proof import write_call_proof, write_
 _encode = msgspec.json.Encoder().encode
 PREFIX = "resp_"
 _INCOMPLETE: dict[FinishReason, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_NATIVE_IDS = {"mcp_list_tools": "mcpl", "mcp_call": "mcp", "mcp_approval_request": "mcpr"}
+"""What ids of such items begin with at OpenAI."""
 _ERROR_CODES = ("rate_limit_exceeded", "invalid_prompt")
 """Of `response.error.code`; what is none of them is a `server_error`."""
 
@@ -71,6 +73,11 @@ def response_id(chat: Chat, given: str) -> str:
 def item_id(prefix: str, response: str, index: int) -> str:
     """The id of an item: it tells the response it belongs to, so that a reference to it can be resolved."""
     return f"{prefix}_{response.removeprefix(PREFIX)}{index:04x}"
+
+
+def native_id(item: dict[str, Any], response: str, index: int) -> str:
+    """The id of an item that only this dialect has."""
+    return item_id(_NATIVE_IDS.get(item["type"], "item"), response, index)
 
 
 def response_of_item(item: str) -> tuple[str, int] | None:
@@ -187,7 +194,7 @@ def output_items(blocks: Iterable[Block], ident: str, logprobs: list[Any]) -> li
         elif isinstance(block, Media):
             out.append(image_item(item_id("ig", ident, at), block))
         elif isinstance(block, Native) and block.dialect == wire.DIALECT:
-            out.append(block.value)
+            out.append({"id": native_id(block.value, ident, at), **block.value})
     for item in out:
         if logprobs and item["type"] == "message" and item["content"][0]["type"] == "output_text":
             item["content"][0]["logprobs"] = logprobs

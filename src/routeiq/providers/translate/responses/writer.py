@@ -144,6 +144,24 @@ class EventWriter:
         self._number = number
         return out + self._event("response.failed", {"response": self._response("failed", error=error)})
 
+    # items that only this dialect has
+
+    def add(self, item: dict[str, Any]) -> bytes:
+        """Begin an item of the gateway's own tools; without an id it is given one."""
+        out = self._close()
+        item.setdefault("id", answer.native_id(item, self._id, len(self._output)))
+        out += self._add(item)
+        self._item = None
+        return out
+
+    def tell(self, kind: str, item: dict[str, Any], **members: Any) -> bytes:
+        """An event about an item that was added."""
+        return self._event(kind, {"output_index": self._output.index(item), "item_id": item["id"], **members})
+
+    def done(self, item: dict[str, Any]) -> bytes:
+        """End it."""
+        return self._event("response.output_item.done", {"output_index": self._output.index(item), "item": item})
+
     # the whole
 
     def _start(self, started: Started) -> bytes:
