@@ -67,6 +67,14 @@ class A2aClient:
         assert "error" not in message, message
         return message["result"]
 
+    def rpc_or_nothing(self, method: str) -> Json | None:
+        """The same while the process may be starting."""
+        try:
+            status, message = self.call("POST", self.path, {"jsonrpc": "2.0", "id": 0, "method": method})
+        except OSError:
+            return None
+        return message if status == 200 else None
+
     def refused(self, method: str, params: Json | None = None) -> int:
         """The code of its error."""
         return int(self.rpc(method, params)["error"]["code"])

@@ -22,6 +22,7 @@ CARD_SECONDS = 10.0
 CARD_AGAIN = 10.0
 """Before a card that could not be read is asked for again."""
 MAX_CARD = 1024 * 1024
+OFF = "it has been switched off"
 
 Headers = dict[str, str]
 
@@ -35,6 +36,7 @@ class Upstream:
         self.a2a = a2a
         self._origin = origin
         self._ids = itertools.count(1)
+        self._off = False
         self._sent: deque[float] = deque()
         self._live: set[Exchange] = set()
         self._card: Json | None = None
@@ -62,8 +64,9 @@ class Upstream:
 
     def halt(self) -> None:
         """End all that is under way: the agent is switched off, or gone from the configuration."""
+        self._off = True
         for exchange in list(self._live):
-            exchange.halt("it has been switched off")
+            exchange.halt(OFF)
 
     def forwarded(self, fields: dict[bytes, bytes]) -> Headers:
         """Of a client's headers those the agent is sent."""
@@ -170,6 +173,8 @@ class Upstream:
             self._done(exchange)
 
     def _exchange(self, method: str, target: str, body: bytes, headers: Headers, limit: int) -> Exchange:
+        if self._off:
+            raise Unavailable(f"The agent can't be asked: {OFF}.")
         lines = [f"{method} {target} HTTP/1.1\r\n{self._common}"]
         lines += [f"{name}: {value}\r\n" for name, value in headers.items() if name not in self.agent.headers]
         if body:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 from routeiq.core import a2a_tasks
 from routeiq.core.a2a_tasks import KeptTask, TaskPage, TaskQuery
+from routeiq.core.errors import GatewayError
 from routeiq.process.patient import Patient
 from routeiq.transport.pool import Origin
+
+MOST = 256
+"""Tasks that are put at once."""
 
 
 class ControlTasks:
@@ -15,10 +20,34 @@ class ControlTasks:
 
     def __init__(self, control: Origin) -> None:
         self._control = Patient(control, "tasks")
+        self._waiting: list[tuple[KeptTask, asyncio.Future[bool]]] = []
+        self._putting: asyncio.Task[None] | None = None
 
     async def put(self, task: KeptTask) -> bool:
-        """Keep one."""
-        return await self._control.ask("PUT", "/internal/a2a/tasks", a2a_tasks.encode(task), missing=409) is not None
+        """Keep one: together with all others that are to be kept while the control plane is busy with those before."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((task, done))
+        if self._putting is None:
+            self._putting = asyncio.create_task(self._put())
+        return await done
+
+    async def _put(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                try:
+                    body = a2a_tasks.encode([task for task, _ in batch])
+                    kept = a2a_tasks.decode_kept(await self._control.ask("PUT", "/internal/a2a/tasks", body) or b"[]")
+                except GatewayError as error:
+                    for _, done in batch:
+                        if not done.done():
+                            done.set_exception(error)
+                else:
+                    for (_, done), well in zip(batch, kept, strict=True):
+                        if not done.done():
+                            done.set_result(well)
+        finally:
+            self._putting = None
 
     async def find(self, agent: str, owner: str, ident: str) -> KeptTask | None:
         """One of this owner's."""

@@ -24,10 +24,10 @@ def endpoints(plane: Plane) -> tuple[tuple[str, str, Callable[..., Any]], ...]:
         return (plane.current().a2a or A2a()).task_seconds
 
     async def put(request: Request) -> Response:
-        """Keep one: 204, or 409 for what is another owner's."""
-        kept = a2a_tasks.decode(await request.body())
-        done = await run_in_threadpool(plane.a2a_tasks.put, kept, seconds())
-        return Response(status_code=204 if done else 409)
+        """Keep some; for each whether it is kept: not where it is another owner's."""
+        tasks = a2a_tasks.decode_tasks(await request.body())
+        done = await run_in_threadpool(plane.a2a_tasks.put, tasks, seconds())
+        return Response(_encode(done), media_type="application/json")
 
     async def search(request: Request) -> Response:
         """One owner's, the newest first."""

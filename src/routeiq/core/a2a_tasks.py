@@ -52,5 +52,7 @@ class TaskPage(msgspec.Struct, kw_only=True):
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(KeptTask).decode
+decode_tasks = msgspec.json.Decoder(list[KeptTask]).decode
+decode_kept = msgspec.json.Decoder(list[bool]).decode
 decode_query = msgspec.json.Decoder(TaskQuery).decode
 decode_page = msgspec.json.Decoder(TaskPage).decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
@@ -15,10 +15,13 @@ from routeiq.store.database import insert_into
 from routeiq.store.tables_a2a import a2a_contexts, a2a_tasks
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 _FAST = 1
 """zlib's level: JSON shrinks to a third at ten times the speed of the usual one."""
+
+_CHANGES = ("context", "inner", "state", "final", "updated_at", "expires_at", "task")
+"""What a task that is put again changes."""
 
 
 class A2aTaskRepository:
@@ -28,26 +31,34 @@ class A2aTaskRepository:
         self._engine = engine
         self._clock = clock
 
-    def put(self, task: KeptTask, seconds: float) -> bool:
-        """Keep for `seconds`; False where another owner has this task. What the gateway has ended stays so."""
-        values = {
-            "context": task.context,
-            "inner": task.inner,
-            "state": task.state,
-            "final": task.final,
-            "updated_at": task.updated,
-            "expires_at": self._clock() + seconds,
-            "task": zlib.compress(bytes(task.task), _FAST),
-        }
-        statement = insert_into(self._engine, a2a_tasks).values(
-            agent=task.agent, id=task.id, owner=task.owner, **values
-        )
-        mine = and_(a2a_tasks.c.owner == task.owner, or_(a2a_tasks.c.final.is_(False), a2a_tasks.c.state == task.state))
-        statement = statement.on_conflict_do_update(index_elements=["agent", "id"], set_=values, where=mine)
+    def put(self, tasks: Sequence[KeptTask], seconds: float) -> list[bool]:
+        """Keep some for `seconds`; of each whether it is kept: not where another owner has it."""
+        expires = self._clock() + seconds
         with self._engine.begin() as connection:
-            if connection.execute(statement.returning(a2a_tasks.c.id)).first() is not None:
-                return True
-            owner = connection.execute(select(a2a_tasks.c.owner).where(_is(task.agent, task.id))).scalar()
+            return [done for some in _apart(tasks) for done in self._put(connection, some, expires)]
+
+    def _put(self, connection: Connection, tasks: Sequence[KeptTask], expires: float) -> list[bool]:
+        """Each of another id. What the gateway has ended stays so."""
+        rows = [
+            {
+                "agent": task.agent, "id": task.id, "owner": task.owner, "context": task.context, "inner": task.inner,
+                "state": task.state, "final": task.final, "updated_at": task.updated, "expires_at": expires,
+                "task": zlib.compress(bytes(task.task), _FAST),
+            }
+            for task in tasks
+        ]  # fmt: skip
+        statement = insert_into(self._engine, a2a_tasks)
+        new, old = statement.excluded, a2a_tasks.c
+        statement = statement.on_conflict_do_update(
+            index_elements=["agent", "id"],
+            set_={name: new[name] for name in _CHANGES},
+            where=and_(old.owner == new.owner, or_(old.final.is_(False), old.state == new.state)),
+        )
+        done = {tuple(row) for row in connection.execute(statement.returning(old.agent, old.id), rows)}
+        return [(task.agent, task.id) in done or self._is_of(connection, task) for task in tasks]
+
+    def _is_of(self, connection: Connection, task: KeptTask) -> bool:
+        owner = connection.execute(select(a2a_tasks.c.owner).where(_is(task.agent, task.id))).scalar()
         return owner == task.owner
 
     def find(self, agent: str, owner: str, ident: str) -> KeptTask | None:
@@ -112,6 +123,18 @@ class A2aTaskRepository:
         with self._engine.begin() as connection:
             connection.execute(delete(a2a_tasks).where(a2a_tasks.c.expires_at <= now))
             connection.execute(delete(a2a_contexts).where(a2a_contexts.c.expires_at <= now))
+
+
+def _apart(tasks: Sequence[KeptTask]) -> Iterator[list[KeptTask]]:
+    """The tasks in their order, in lists in which no id is there twice: no statement may change a row twice."""
+    some: dict[tuple[str, str], KeptTask] = {}
+    for task in tasks:
+        if (task.agent, task.id) in some:
+            yield list(some.values())
+            some = {}
+        some[task.agent, task.id] = task
+    if some:
+        yield list(some.values())
 
 
 def _is(agent: str, ident: str) -> Any:
