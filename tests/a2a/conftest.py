@@ -45,6 +45,21 @@ def a2a_gateway(a2a_agents: dict[str, Agent], a2a_script: Script) -> Iterator[Ga
         {"agent_name": "limited", "url": a2a_agents["new"].url, "rpm_limit": 2, "allow_all_keys": True},
         {"agent_name": "off", "url": a2a_agents["new"].url, "enabled": False, "allow_all_keys": True},
         {"agent_name": "script", "url": a2a_script.url},
+        {
+            "agent_name": "model",
+            "agent_card_params": {"name": "Model", "description": "Answers"},
+            "litellm_params": {
+                "custom_llm_provider": "openai",
+                "model": "openai/gpt-4o",
+                "api_key": "sk-of-the-model",
+                "api_base": f"{a2a_script.url}/v1",
+            },
+        },
+        {
+            "agent_name": "graph",
+            "url": a2a_script.url,
+            "litellm_params": {"custom_llm_provider": "langgraph", "model": "langgraph/helper"},
+        },
         {"agent_name": "dead", "url": "http://127.0.0.1:9"},
     ]
     config = {

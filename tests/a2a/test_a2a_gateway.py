@@ -45,7 +45,7 @@ def test_streams_tell_of_a_task_from_its_beginning_to_its_end(a2a_gateway: Gatew
 
 
 def test_only_what_is_granted_is_there(a2a_gateway: Gateway) -> None:
-    everything = ["both", "new", "old", "rest", "limited", "script", "dead"]
+    everything = ["both", "new", "old", "rest", "limited", "script", "model", "graph", "dead"]
     for key, names in ((ALICE, everything), (BOB, ["both", "new", "limited"])):
         status, found = A2aClient(a2a_gateway, key, "").call("GET", "/v1/agents")
         assert (status, [one["agent_name"] for one in found]) == (200, names)

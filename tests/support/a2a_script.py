@@ -36,6 +36,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path in ("/v1/chat/completions", "/runs/stream"):
+            self.server.seen.append({**request, "authorization": self.headers["Authorization"]})
+            self._model(request)
+            return
         method, params = request["method"], request["params"]
         self.server.seen.append(request)
         if method in ("SendMessage", "SendStreamingMessage"):
@@ -86,6 +90,34 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True  # in the midst of the body
             else:
                 self._end()
+
+    def _model(self, request: Json) -> None:
+        """A model, or an assistant of LangGraph: says how many messages there are, word by word."""
+        openai = self.path.endswith("completions")
+        messages = request["messages"] if openai else request["input"]["messages"]
+        text = messages[-1]["content"]
+        if text == "status":
+            self._reply(b"{}", status=503)
+            return
+        self._begin()
+        for word in ("there ", "are ", str(len(messages))):
+            chunk: Any = {"choices": [{"index": 0, "delta": {"content": word}}]}
+            if not openai:
+                chunk = [{"type": "AIMessageChunk", "content": word}, {"langgraph_node": "agent"}]
+            if text != "mute":
+                self._chunk(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        if text == "wait":
+            self.server.go.wait(10)
+        if text == "error":
+            self._event({"error": {"message": "out of order"}})
+        elif openai and text not in ("cut", "mute"):
+            reason = "content_filter" if text == "filter" else "stop"
+            self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+            self._chunk(b"data: [DONE]\n\n")
+        if text == "cut":
+            self.close_connection = True
+        else:
+            self._end()
 
     def _result(self, ident: Any, result: Any) -> None:
         self._reply(json.dumps({"jsonrpc": "2.0", "id": ident, "result": result}).encode())

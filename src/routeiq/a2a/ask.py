@@ -22,7 +22,7 @@ from routeiq.a2a.translate import (
     to_old,
 )
 from routeiq.a2a.upstream import Upstream
-from routeiq.a2a.wire import TASK, Json
+from routeiq.a2a.wire import TASK, Json, stamp
 from routeiq.core.a2a import NEW, OLD
 from routeiq.core.a2a_tasks import KeptTask
 from routeiq.governance.keys import Caller
@@ -119,8 +119,3 @@ def failed_status(kept: KeptTask, why: str) -> Json:
         "contextId": kept.inner,
     }
     return {"state": wire.FAILED, "message": message, "timestamp": stamp(datetime.now(UTC))}
-
-
-def stamp(when: datetime) -> str:
-    """A time as the protocol has it: UTC, milliseconds."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"

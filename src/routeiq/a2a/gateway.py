@@ -12,6 +12,7 @@ from routeiq.a2a import cards, listing, webhooks, wire
 from routeiq.a2a.ask import Ask, failed_status
 from routeiq.a2a.cards import Interface
 from routeiq.a2a.grants import granted
+from routeiq.a2a.made import EARLIER, Made
 from routeiq.a2a.tasks import Tasks, TaskStore, Watch
 from routeiq.a2a.translate import opened, state_of
 from routeiq.a2a.upstream import Upstream
@@ -67,7 +68,22 @@ class Gateway:
 
     def _opened(self, agent: Agent) -> Upstream:
         address = Address(agent.scheme, agent.host, agent.port, agent.verify_tls, agent.ca_file, bound=False)
-        return Upstream(agent, self.a2a, self.services.pool.origin(address))
+        origin = self.services.pool.origin(address)
+        if not agent.provider:
+            return Upstream(agent, self.a2a, origin)
+
+        def ended(task: Json) -> None:
+            kept = self._tasks_of(agent).known(task["id"])
+            if kept is not None and kept.state not in TERMINAL:
+                self.services.start(self._keep_end(agent, Watch(kept, task, 0)))
+
+        return Made(agent, self.a2a, origin, ended)
+
+    async def _keep_end(self, agent: Agent, watch: Watch) -> None:
+        """Put down how a task of the gateway's own has ended, whoever waits for it."""
+        watch.take(TASK, watch.task, 0)
+        with contextlib.suppress(GatewayError):
+            await self._tasks_of(agent).keep(watch.seal())
 
     # who may ask whom
 
@@ -92,7 +108,7 @@ class Gateway:
         if operation == wire.GET:
             return await self._get(ask)
         if operation == wire.LIST:
-            return await listing.answer(ask, self._tasks_of(ask), self._fresh)
+            return await listing.answer(ask, self._tasks_of(ask.upstream.agent), self._fresh)
         if operation == wire.CANCEL:
             return await self._cancel(ask)
         if operation == wire.CARD:
@@ -119,7 +135,7 @@ class Gateway:
                 raise Garbled("The agent's answer is neither a task nor a message.")
             watch = await self._watch(ask, name, body)
             watch.take(name, body, 0)
-            await self._tasks_of(ask).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
             return ask.told(name, body, watch.kept)
 
         return await self._accounted(ask, send)
@@ -128,7 +144,7 @@ class Gateway:
         """A message in answer: no task comes of it, perhaps a conversation."""
         context = body.get("contextId")
         if isinstance(context, str) and context and context != ask.inner:
-            self._tasks_of(ask).named(ask.owner, context)
+            self._tasks_of(ask.upstream.agent).named(ask.owner, context)
         return ask.told(MESSAGE, body, None)
 
     async def _get(self, ask: Ask) -> Any:
@@ -137,9 +153,11 @@ class Gateway:
             try:
                 return ask.told_task(await self._fresh(ask, kept, ask.params), kept)
             except A2aError as error:
-                if kept.state not in TERMINAL or not (
-                    isinstance(error, Unavailable) or error.code == wire.TASK_NOT_FOUND
-                ):
+                lost = error.code == wire.TASK_NOT_FOUND
+                if lost and ask.upstream.makes_tasks and kept.state not in TERMINAL:
+                    watch = Watch(kept, wire.decode(bytes(kept.task)), 0)
+                    await self._failed(ask, watch, Unavailable("The process that worked at it is gone."))
+                elif kept.state not in TERMINAL or not (lost or isinstance(error, Unavailable)):
                     raise
         task = wire.decode(bytes(kept.task))
         return ask.told_task(listing.cut(task, ask.params.get("historyLength"), artifacts=True), kept)
@@ -154,7 +172,7 @@ class Gateway:
         if state and state != kept.state and not params.get("historyLength"):
             watch = Watch(kept, result, 0)
             watch.take(TASK, result, 0)
-            await self._tasks_of(ask).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
         return result
 
     async def _cancel(self, ask: Ask) -> Any:
@@ -168,7 +186,7 @@ class Gateway:
             raise Garbled("The agent's answer is not the task that was to be cancelled.")
         watch = Watch(kept, result, 0)
         watch.take(TASK, result, 0)
-        await self._tasks_of(ask).keep(watch.seal())
+        await self._tasks_of(ask.upstream.agent).keep(watch.seal())
         return ask.told_task(result, kept)
 
     async def _push(self, ask: Ask) -> Any:
@@ -259,7 +277,7 @@ class Gateway:
         if body.get("id" if name == TASK else "taskId") != watch.kept.id:
             raise Garbled("The agent's stream tells of another task.")
         if watch.take(name, body, len(wire.encode(body)) if name == wire.ARTIFACT else 0):
-            await self._tasks_of(ask).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
         return watch
 
     async def _recovered(self, ask: Ask, watch: Watch) -> bool:
@@ -271,7 +289,7 @@ class Gateway:
                 result = await ask.upstream.ask(interface, wire.GET, params, ask.headers)
             if isinstance(result, dict) and result.get("id") == watch.kept.id:
                 watch.take(TASK, result, 0)
-                await self._tasks_of(ask).keep(watch.seal())
+                await self._tasks_of(ask.upstream.agent).keep(watch.seal())
                 return True
         return False
 
@@ -280,20 +298,19 @@ class Gateway:
         log.warning("agent %s: a task has failed: %s", ask.upstream.agent.name, failure.message)
         watch.task["status"] = failed_status(watch.kept, failure.message)
         watch.kept.state, watch.kept.final = wire.FAILED, True
-        await self._tasks_of(ask).keep(watch.seal())
+        await self._tasks_of(ask.upstream.agent).keep(watch.seal())
         return ask.told(STATUS, _status_event(watch), watch.kept)
 
     # what they share
 
-    def _tasks_of(self, ask: Ask) -> Tasks:
-        agent = ask.upstream.agent.id
-        tasks = self._tasks.get(agent)
+    def _tasks_of(self, agent: Agent) -> Tasks:
+        tasks = self._tasks.get(agent.id)
         if tasks is None:
-            tasks = self._tasks[agent] = Tasks(agent, self._store, self.services.start)
+            tasks = self._tasks[agent.id] = Tasks(agent.id, self._store, self.services.start)
         return tasks
 
     async def _owned(self, ask: Ask) -> KeptTask:
-        return await self._tasks_of(ask).of(ask.owner, ask.task_id())
+        return await self._tasks_of(ask.upstream.agent).of(ask.owner, ask.task_id())
 
     async def _interface(self, ask: Ask) -> Interface:
         return await ask.upstream.interface(ask.version)
@@ -304,7 +321,7 @@ class Gateway:
         if not isinstance(message, dict):
             raise A2aError(wire.INVALID_PARAMS, "params.message must be an object.")
         message = dict(message)
-        tasks = self._tasks_of(ask)
+        tasks = self._tasks_of(ask.upstream.agent)
         kept = await tasks.of(ask.owner, message["taskId"]) if message.get("taskId") else None
         if kept is not None and kept.final:
             raise A2aError(wire.UNSUPPORTED_OPERATION, "The task has failed: nothing can be added to it.")
@@ -325,7 +342,10 @@ class Gateway:
         if webhook is not None:
             await webhooks.check(webhook, self.services.pool.resolver, private=self.a2a.private_webhooks)
         interface = await self._interface(ask)
-        return interface, ask.for_agent(ask.operation, {**ask.params, "message": message}, interface)
+        params = ask.for_agent(ask.operation, {**ask.params, "message": message}, interface)
+        if ask.upstream.makes_tasks:
+            params = {**params, EARLIER: await listing.turns(tasks, ask.upstream.agent.id, ask.owner, ask.context)}
+        return interface, params
 
     async def _watch(self, ask: Ask, name: str, body: Json) -> Watch:
         """The task an agent answers a message with, kept before its client hears of it. Raises `Garbled`."""
@@ -338,12 +358,12 @@ class Gateway:
             state=state_of(body.get("status")) or "TASK_STATE_SUBMITTED",
         )  # fmt: skip
         if ask.params["message"].get("taskId") == ident:
-            before = await self._tasks_of(ask).of(ask.owner, ident)
+            before = await self._tasks_of(ask.upstream.agent).of(ask.owner, ident)
             kept.context, kept.inner = before.context, before.inner
             return Watch(kept, wire.decode(bytes(before.task)), self.a2a.max_message)
         watch = Watch(kept, {"id": ident, "contextId": inner, "status": {"state": kept.state}}, self.a2a.max_message)
         if name != TASK:
-            await self._tasks_of(ask).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
         return watch
 
     async def _admit(self, ask: Ask, account: Account) -> None:

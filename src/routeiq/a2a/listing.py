@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from routeiq.a2a import wire
+from routeiq.a2a.adapters import Turn, text_of
 from routeiq.a2a.ask import Ask
 from routeiq.a2a.tasks import Tasks
 from routeiq.a2a.translate import is_old, task_new
@@ -23,6 +24,8 @@ from routeiq.core.errors import GatewayError
 MOST = 100
 USUAL = 50
 """Tasks on a page."""
+TURNS = 20
+"""Tasks of a conversation that an agent without memory is told of."""
 STATES = wire.TERMINAL | wire.INTERRUPTED | {"TASK_STATE_SUBMITTED", "TASK_STATE_WORKING"}
 
 Fresh = Callable[[Ask, KeptTask, Json], Awaitable[Json]]
@@ -70,6 +73,20 @@ def cut(task: Json, length: Any, *, artifacts: bool) -> Json:
     if not artifacts:
         made.pop("artifacts", None)
     return made
+
+
+async def turns(tasks: Tasks, agent: str, owner: str, context: str) -> list[Turn]:
+    """What was said in a conversation before, the oldest first: of its last tasks that were completed."""
+    if not context:
+        return []
+    done = "TASK_STATE_COMPLETED"
+    page = await tasks.page(TaskQuery(agent=agent, owner=owner, context=context, state=done, most=TURNS))
+    said: list[Turn] = []
+    for kept in reversed(page.tasks):
+        task = wire.decode(bytes(kept.task))
+        said.append(("user", "\n".join(text_of(message) for message in task.get("history", ())[:1])))
+        said.append(("assistant", "".join(text_of(artifact, "") for artifact in task.get("artifacts", ()))))
+    return said
 
 
 def _query(ask: Ask) -> TaskQuery:

@@ -65,6 +65,10 @@ class Tasks:
             raise task_not_found()
         return known
 
+    def known(self, ident: str) -> KeptTask | None:
+        """One that was kept a short while ago."""
+        return self._known.get(ident)
+
     async def page(self, query: TaskQuery) -> TaskPage:
         """Tasks of one owner."""
         return await self._store.list(query)
@@ -156,7 +160,7 @@ class Watch:
                 self.task["status"] = status
         elif name == ARTIFACT and self._room >= size:
             self._room -= size
-            _fold(self.task, to_new(name, body) if is_old(body) else body)
+            fold(self.task, to_new(name, body) if is_old(body) else body)
         state = state_of(self.task.get("status"))
         changed = state != self.kept.state
         self.kept.state = state or self.kept.state
@@ -168,8 +172,8 @@ class Watch:
         return self.kept
 
 
-def _fold(task: Json, event: Json) -> None:
-    """Add to an artifact, or put it in the place of the one before. Both may be changed: they have been told on.
+def fold(task: Json, event: Json) -> None:
+    """Add to an artifact, or put it in the place of the one before.
 
     https://a2a-protocol.org/latest/specification/#taskartifactupdateevent
     """
@@ -177,13 +181,14 @@ def _fold(task: Json, event: Json) -> None:
     if not isinstance(artifact, dict):
         return
     artifacts = task.setdefault("artifacts", [])
-    ident = artifact.get("artifactId")
+    ident, parts = artifact.get("artifactId"), artifact.get("parts")
+    own = {**artifact, "parts": list(parts) if isinstance(parts, list) else []}  # which grow, the event's must not
     for index, one in enumerate(artifacts):
         if isinstance(one, dict) and one.get("artifactId") == ident:
-            before, more = one.get("parts"), artifact.get("parts")
-            if event.get("append") and isinstance(before, list) and isinstance(more, list):
-                before += more
+            before = one.get("parts")
+            if event.get("append") and isinstance(before, list):
+                before += own["parts"]
             else:
-                artifacts[index] = artifact
+                artifacts[index] = own
             return
-    artifacts.append(artifact)
+    artifacts.append(own)

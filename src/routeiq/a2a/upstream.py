@@ -30,6 +30,9 @@ Headers = dict[str, str]
 class Upstream:
     """An agent, as the process knows it."""
 
+    makes_tasks = False
+    """Whether its tasks are the gateway's own, and end with the process that works at them."""
+
     def __init__(self, agent: Agent, a2a: A2a, origin: Origin) -> None:
         self.agent = agent
         self.slots = asyncio.Semaphore(agent.parallel) if agent.parallel is not None else None
@@ -141,10 +144,10 @@ class Upstream:
         headers = {**_versioned(interface, headers), "Accept": "text/event-stream"}
         if interface.binding == HTTP_JSON:
             method, target, body = rest.made_of(operation, _addressed(interface, params))
-            exchange, ident = self._exchange(method, interface.path + target, body, headers, self._limit), None
+            exchange, ident = self.exchange(method, interface.path + target, body, headers, self._limit), None
         else:
             ident, body = self._request(interface, operation, params)
-            exchange = self._exchange("POST", interface.path, body, headers, self._limit)
+            exchange = self.exchange("POST", interface.path, body, headers, self._limit)
         try:
             async for data in exchange.events():
                 if ident is None:
@@ -152,7 +155,7 @@ class Upstream:
                 else:
                     yield _rpc_result(exchange.status, data, ident)
         finally:
-            self._done(exchange)
+            self.done(exchange)
 
     @property
     def _limit(self) -> int:
@@ -165,14 +168,15 @@ class Upstream:
         return ident, encode(message)
 
     async def _whole(self, method: str, target: str, body: bytes, headers: Headers, limit: int) -> tuple[int, bytes]:
-        exchange = self._exchange(method, target, body, headers, limit)
+        exchange = self.exchange(method, target, body, headers, limit)
         try:
             answer = await exchange.body()
             return exchange.status, answer
         finally:
-            self._done(exchange)
+            self.done(exchange)
 
-    def _exchange(self, method: str, target: str, body: bytes, headers: Headers, limit: int) -> Exchange:
+    def exchange(self, method: str, target: str, body: bytes, headers: Headers, limit: int) -> Exchange:
+        """Ask for something; to be given back to `done`. Raises `Unavailable` of an agent that is switched off."""
         if self._off:
             raise Unavailable(f"The agent can't be asked: {OFF}.")
         lines = [f"{method} {target} HTTP/1.1\r\n{self._common}"]
@@ -186,7 +190,8 @@ class Upstream:
         self._origin.send(made)
         return made
 
-    def _done(self, exchange: Exchange) -> None:
+    def done(self, exchange: Exchange) -> None:
+        """Nobody waits for it any more."""
         self._live.discard(exchange)
         exchange.close()
 

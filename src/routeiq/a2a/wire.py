@@ -6,6 +6,7 @@ https://a2a-protocol.org/latest/specification/
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -196,3 +197,8 @@ def status_of(error: A2aError) -> bytes:
     status = error.status or meaning.status
     told = {"code": status, "status": meaning.word, "message": error.message, "details": error.details()}
     return encode({"error": told})
+
+
+def stamp(when: datetime) -> str:
+    """A time as the protocol has it: UTC, milliseconds."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"

@@ -12,15 +12,15 @@ from routeiq.config.context import Context, flag_of
 from routeiq.config.outbound import headers_of
 from routeiq.config.report import Path
 from routeiq.config.schema.a2a import AgentSettings
-from routeiq.core.a2a import A2a, Agent
+from routeiq.core.a2a import LANGGRAPH, OPENAI, A2a, Agent
 from routeiq.core.money import nano
 
 ENABLED_ENV = "A2A_GATEWAY_ENABLED"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TAKEN = frozenset(("agents", ".", "..", ".well-known"))
 """Names under `/a2a/` that are no agent's."""
-_PROVIDERS = ("", "a2a", "pydantic_ai_agents")
-"""`custom_llm_provider` of agents that speak A2A themselves."""
+_PROVIDERS = {"": "", "a2a": "", "pydantic_ai_agents": "", "openai": OPENAI, "langgraph": LANGGRAPH}
+"""What they are by `custom_llm_provider`: Pydantic AI's speak A2A."""
 _DEFAULT = Agent(id="", name="")
 
 
@@ -83,6 +83,9 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
         where = (*path, "litellm_params", "custom_llm_provider")
         ctx.warning(where, f"{params.custom_llm_provider} is not served yet; the agent is left out")
         return None
+    provider = _PROVIDERS[params.custom_llm_provider or ""]
+    if provider and not params.model:
+        ctx.error((*path, "litellm_params", "model"), f"is required for {provider}")
     address = _address(ctx, path, settings)
     if address is None:
         return None
@@ -96,6 +99,8 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
     return Agent(
         id=settings.agent_id or _digest(f"{name}|{address.url}".encode())[:32],
         name=name,
+        provider=provider,
+        model=(params.model or "").removeprefix(f"{provider}/"),
         scheme=address.scheme,
         host=address.host,
         port=address.port,

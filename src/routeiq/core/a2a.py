@@ -13,6 +13,9 @@ HTTP_JSON = "HTTP+JSON"
 AUTO = "auto"
 """A version or a binding that the agent's card tells."""
 
+OPENAI = "openai"
+LANGGRAPH = "langgraph"
+"""Agents that speak no A2A: a model behind Chat Completions, an assistant of LangGraph."""
 DROP = "drop"
 VERBATIM = "verbatim"
 """What becomes of a signed card: it is shown with the gateway's addresses and without its signatures, which would be
@@ -25,6 +28,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     name: str
     """As configured, unique; the path of its own surface."""
+    provider: str = ""
+    """`OPENAI` or `LANGGRAPH`; empty for one that speaks A2A."""
+    model: str = ""
+    """What the provider is asked for: a model, an assistant."""
     scheme: str = "https"
     host: str = ""
     port: int = 443

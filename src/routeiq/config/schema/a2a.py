@@ -12,6 +12,7 @@ from routeiq.config.schema.types import Amount, Bytes, Flag, Name, Positive, Pos
 class AgentParams(Section):
     """`litellm_params` of an agent."""
 
+    model: Text | None = None
     api_base: Text | None = None
     api_key: Text | None = None
     custom_llm_provider: Name | None = None
