@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from support.a2a_agent import BOTH, Agent
-from support.a2a_client import ADMIN, ALICE, BOB, NOBODY
+from support.a2a_client import ADMIN, ALICE, BOB, NOBODY, wait_for_control
 from support.a2a_script import Script
 from support.gateway import Gateway
 
@@ -76,6 +75,5 @@ def a2a_gateway(a2a_agents: dict[str, Agent], a2a_script: Script) -> Iterator[Ga
         },
     }  # fmt: skip
     with Gateway(config, key=ADMIN) as running:
-        while b'"db":"connected"' not in running.get("/health/readiness")[2]:
-            time.sleep(0.05)
+        wait_for_control(running)
         yield running

@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from support.a2a_client import ADMIN, ALICE, A2aClient, said
+from support.a2a_client import ADMIN, ALICE, A2aClient, said, wait_for_control
 from support.a2a_script import Script
 from support.gateway import Gateway
 
@@ -20,6 +20,7 @@ def test_a_killed_process_loses_no_task_and_a_switched_off_agent_ends_what_it_do
         keys = [{"name": "alice", "key": ALICE, "object_permission": {"agents": ["script"]}}]
         config = {"agents": [agent], "routeiq": {"keys": keys}}
         with Gateway(config, key=ADMIN) as running:
+            wait_for_control(running)
             client = A2aClient(running, ALICE, "script")
             made = [client.ask("SendMessage", said(f"fine 0 task-{n}"))["task"]["id"] for n in range(5)]
             os.kill(process_of(running).pid, signal.SIGKILL)
@@ -39,8 +40,7 @@ def test_a_killed_process_loses_no_task_and_a_switched_off_agent_ends_what_it_do
 def test_the_flag_switches_it_all_off() -> None:
     config = {"agents": [{"agent_name": "one", "url": "http://127.0.0.1:9", "allow_all_keys": True}]}
     with Gateway(config, key=ADMIN, env={"A2A_GATEWAY_ENABLED": "false"}) as running:
-        while b'"db":"connected"' not in running.get("/health/readiness")[2]:
-            time.sleep(0.05)
+        wait_for_control(running)
         assert A2aClient(running, ADMIN, "one").call("GET", "/a2a/agents")[0] == 404
 
 

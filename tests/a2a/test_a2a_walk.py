@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from support.a2a_client import ADMIN, ALICE, A2aClient, said
+from support.a2a_client import ADMIN, ALICE, A2aClient, said, wait_for_control
 from support.addresses import free_port
 from support.gateway import Gateway
 
@@ -25,6 +25,7 @@ def test_the_example_shouts() -> None:
         config["agents"][0]["url"] = f"http://127.0.0.1:{port}"
         with Gateway(config, key=None, env={"AGENT_KEY": ALICE, "LITELLM_MASTER_KEY": ADMIN}) as running:
             wait(port)
+            wait_for_control(running)
             client = A2aClient(running, ALICE, "echo")
             assert client.ask("SendMessage", said("hello"))["message"]["parts"] == [{"text": "HELLO"}]
     finally:

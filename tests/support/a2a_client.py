@@ -115,3 +115,9 @@ def rows_of(gateway: Gateway, request_id: str, count: int) -> list[Json]:
             return found
         time.sleep(0.05)
     raise TimeoutError(f"{len(found)} of {count} rows in the ledger")
+
+
+def wait_for_control(gateway: Gateway) -> None:
+    """Until the control plane, which starts last and keeps tasks, answers."""
+    while b'"db":"connected"' not in gateway.get("/health/readiness")[2]:
+        time.sleep(0.05)

@@ -105,7 +105,7 @@ def adapter(agent: Agent) -> Adapter:
 
 
 def text_of(message: Json, between: str = "\n") -> str:
-    """What a message or an artifact says, with `between` its parts. Raises `A2aError` for what can't be said as text."""
+    """What a message or an artifact says. Raises `A2aError` for what can't be said as text."""
     words = []
     parts = message.get("parts")
     for part in parts if isinstance(parts, list) else ():
