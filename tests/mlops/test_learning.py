@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeiq.core.routing import Wishes
-from routeiq.mlops.calibrate import Outcome, calibrate, choose, measure, out_of_fold
+from routeiq.mlops.calibrate import Outcome, calibrate, choose, falling, measure, out_of_fold
 from routeiq.mlops.dataset import BadData, Dataset, read_dataset, split_of, write_dataset
 from routeiq.mlops.evaluate import area, cost_at, evaluate, hull, predict
 from routeiq.mlops.replay import leave_out, replay
+from routeiq.mlops.stack import stacked
 from routeiq.mlops.train import describe, encode, segments_of, train
 from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.learned.batch import Scale
@@ -131,7 +132,29 @@ def test_more_quality_is_worth_more(seed: int) -> None:
     prices = [curve.price[places[target]] for target in sorted(places)]
     assert prices == sorted(prices, reverse=True)
     for target, place in places.items():
-        assert curve.quality[place] >= min(target, curve.quality.max()) - 0.003
+        assert curve.quality[place] >= min(target, curve.quality.max())
+    assert (np.diff(curve.quality) <= 0).all()
+    assert (np.diff(curve.cost) <= 0).all()
+
+
+def test_what_rises_by_chance_is_evened_out() -> None:
+    assert falling(np.array([1.0, 0.8, 0.9, 0.5, 0.5, 0.7])) == pytest.approx(
+        [1.0, 0.85, 0.85, 0.17 / 0.3, 0.17 / 0.3, 0.17 / 0.3]
+    )
+
+
+def test_parts_count_by_how_well_they_tell_models_apart() -> None:
+    generator = np.random.default_rng(0)
+    quality = generator.random((400, 4))
+    knows, guesses = quality * 0.5 + 0.25, generator.random((400, 4))
+    before = np.array((0.5, 0.5), np.float32)
+    weights = stacked([np.stack((knows, guesses))], quality, before)
+    assert weights == pytest.approx([2, 0], abs=0.2)
+    # A part that says of each prompt how hard it is for all models tells nothing.
+    hard = np.broadcast_to(quality.mean(axis=1, keepdims=True), quality.shape)
+    assert stacked([np.stack((hard, knows))], quality, before)[1] == pytest.approx(2, abs=0.2)
+    one = np.where(generator.integers(0, 4, (400, 1)) == np.arange(4), quality, np.nan)
+    assert stacked([np.stack((knows, guesses))], one, before) == pytest.approx(before)
 
 
 def test_targets_in_between_lie_in_between() -> None:

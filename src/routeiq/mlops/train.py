@@ -17,16 +17,21 @@ from routeiq.mlops.calibrate import Outcome, calibrate, measure, out_of_fold
 from routeiq.mlops.dataset import LEARNED, LEAST_ROWS, BadData, Dataset
 from routeiq.mlops.fit.rows import Rows
 from routeiq.mlops.signing import describe as describe_files
+from routeiq.mlops.stack import stacked
 from routeiq.mlops.strategies import Trainer, trainer_of
 from routeiq.routing.learned.artifact import FORMAT, ROUTER, TENSORS, Artifact, Model, Router
 from routeiq.routing.learned.batch import Scale, bounded, guarded, scale_of
 from routeiq.routing.learned.encoder import Encoding, Floats, load_encoder
 from routeiq.routing.learned.familiar import familiar_of
 from routeiq.routing.learned.online import online_of
+from routeiq.routing.learned.ridge import EVEN, MIX, Ridge, mixed
 from routeiq.routing.learned.tensors import Array, write_tensors
 
 MANY = 4000
-"""Prompts from which on one cross-validation of ten folds is enough; fewer have three of five."""
+"""Prompts from which on one cross-validation is enough."""
+FEW_TIMES = 2
+"""Cross-validations of fewer prompts."""
+FOLDS = 10
 MOST_SEGMENTS = 64
 LEAST_OF_SEGMENT = 5
 """Prompts; smaller tasks are one segment together."""
@@ -58,13 +63,14 @@ def _train(data: Dataset, strategy: str, origin: Mapping[str, Any], progress: Pr
     models = describe(learned)
     nearness, familiar = familiar_of(rows.batch.x, rows.segments)
     common |= nearness | online_of(rows.batch.x)
-    outcomes = cross_validate(
-        rows, trainer, models, familiar, lambda share: progress("cross-validate", 0.2 + 0.6 * share)
-    )
-    curve = measure(outcomes)
+    repeats = cross_validate(rows, trainer, lambda share: progress("cross-validate", 0.2 + 0.6 * share))
+    mixture: dict[str, Array] = {}
+    if len(repeats[0].parts) > 1:
+        mixture[MIX] = stacked([repeat.parts for repeat in repeats], rows.quality, EVEN)
+    curve = measure([outcome_of(repeat, rows, models, mixture.get(MIX), familiar) for repeat in repeats])
     places = calibrate(curve)
     progress("fit", 0.8)
-    tensors: dict[str, Array] = {**common, **trainer.fit(rows)}
+    tensors: dict[str, Array] = {**common, **trainer.fit(rows), **mixture}
     progress("done", 1.0)
     router = Router(
         format=FORMAT,
@@ -157,31 +163,46 @@ def means_of(models: tuple[Model, ...]) -> tuple[Floats, Floats]:
     return np.array([model.quality for model in models], np.float32), np.array([m.cost for m in models], np.float32)
 
 
-def cross_validate(
-    rows: Rows,
-    trainer: Trainer,
-    models: tuple[Model, ...],
-    familiar: NDArray[np.bool_],
-    progress: Callable[[float], None],
-) -> list[Outcome]:
+class Repeat(msgspec.Struct, frozen=True):
+    """One cross-validation."""
+
+    parts: NDArray[Any]
+    """Quality as each part of the strategy predicts it, shape (parts, prompts, models)."""
+    cost: NDArray[Any]
+
+
+def cross_validate(rows: Rows, trainer: Trainer, progress: Callable[[float], None]) -> list[Repeat]:
     """What the strategy would have predicted for prompts it has not seen."""
-    repeats, folds = (1, 10) if len(rows) >= MANY else (3, 5)
-    means, costs = means_of(models)
+    times = 1 if len(rows) >= MANY else FEW_TIMES
     done = 0
 
     def fit_predict(learned: NDArray[np.int64], held: NDArray[np.int64]) -> tuple[Any, Any]:
         nonlocal done
         predictor = trainer.predictor(trainer.fit(rows.take(learned)))
         done += 1
-        progress(done / (repeats * folds))
-        quality, cost = bounded(*predictor.predict(rows.batch.take(held)), costs)
-        return guarded(quality, cost, familiar[held], means)
+        progress(done / (times * FOLDS))
+        batch = rows.batch.take(held)
+        if isinstance(predictor, Ridge):
+            parts, cost = predictor.parts(batch)
+            return parts.swapaxes(0, 1), cost
+        quality, cost = predictor.predict(batch)
+        return quality[:, None], cost
 
-    outcomes = []
-    for seed in range(repeats):
-        quality, cost = out_of_fold(len(rows), fit_predict, folds, seed)
-        outcomes.append(Outcome(quality, cost, rows.quality, rows.cost))
-    return outcomes
+    repeats = []
+    for seed in range(times):
+        parts, cost = out_of_fold(len(rows), fit_predict, FOLDS, seed)
+        repeats.append(Repeat(parts.swapaxes(0, 1), cost))
+    return repeats
+
+
+def outcome_of(
+    repeat: Repeat, rows: Rows, models: tuple[Model, ...], mix: Floats | None, familiar: NDArray[np.bool_]
+) -> Outcome:
+    """What would have been served, beside what happened."""
+    means, costs = means_of(models)
+    predicted = repeat.parts[0] if mix is None else mixed(repeat.parts, means, mix)
+    quality, cost = guarded(*bounded(predicted, repeat.cost, costs), familiar, means)
+    return Outcome(quality.astype(np.float64), cost.astype(np.float64), rows.quality, rows.cost)
 
 
 def save(artifact: Artifact, directory: Path) -> None:

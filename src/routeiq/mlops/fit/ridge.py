@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from routeiq.mlops.fit.forest import grow
 from routeiq.mlops.fit.rows import COST_ALPHA, Doubles, Rows, means, outcomes_of, ridge
 from routeiq.routing.learned.encoder import Integers
-from routeiq.routing.learned.ridge import SEEN, seen
+from routeiq.routing.learned.ridge import EVEN, MIX, SEEN, seen
 from routeiq.routing.learned.tensors import Array
 from routeiq.routing.learned.terms import Terms, learn_terms
 
@@ -61,6 +61,8 @@ def fit(rows: Rows) -> dict[str, Array]:
         "ridge/bias": bias.astype(np.float32),
         "ridge/segments": table.astype(np.float32),
         "ridge/unit": unit.astype(np.float32),
+        "ridge/mean": np.nanmean(rows.quality, axis=0).astype(np.float32),
+        MIX: EVEN,
         **grow(seen(rows.batch.x, about[:, : shown.shape[1]].astype(np.float32)), filled),
     }
 

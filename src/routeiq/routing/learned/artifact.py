@@ -17,7 +17,7 @@ import msgspec
 from routeiq.routing.learned.tensors import Array, BadTensors, read_tensors
 
 ROUTER, TENSORS = "router.json", "router.safetensors"
-FORMAT = 1
+FORMAT = 2
 """Of `router.json` and the names of the arrays."""
 
 
