@@ -138,6 +138,6 @@ def test_a_fault_before_the_pipeline_is_a_500(tmp_path: Path, monkeypatch: pytes
 
 def test_the_journey_is_what_is_run() -> None:
     assert [step.name for step in stages.JOURNEY] == [
-        "authenticate", "read", "attribute", "choose", "recall", "play", "account", "admit", "count", "note", "decide",
-        "call", "relay", "settle",
+        "authenticate", "read", "attribute", "choose", "recall", "use tools", "play", "account", "admit", "count",
+        "note", "decide", "call", "relay", "settle",
     ]  # fmt: skip

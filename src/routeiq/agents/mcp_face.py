@@ -89,8 +89,11 @@ class McpFace:
         if server.transport == STDIO:
             return self._processes.channel(server, limit)
         if server.transport == WEBSOCKET:
-            return websocket.channel(server, limit)
-        address = Address(server.scheme, server.host, server.port, server.verify_tls, server.ca_file, bound=False)
+            return websocket.channel(server, limit, self._agents.services.pool.resolver)
+        address = Address(
+            server.scheme, server.host, server.port, server.verify_tls, server.ca_file,
+            guarded=not server.trusted, bound=False,
+        )  # fmt: skip
         origin = self._agents.services.pool.origin(address)
         if server.transport == OPENAPI:
             return OpenApiChannel(server, origin, limit)

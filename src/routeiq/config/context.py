@@ -26,6 +26,8 @@ class Context:
     providers: Mapping[str, ProviderSpec]
     prices: PriceTable
     report: Report
+    stored_servers: frozenset[str] = frozenset()
+    """Names of the MCP servers that are in the database: an admin has written them, not the operator."""
     copies: Mapping[str, FilePath] = field(default_factory=dict)
     """Where what is configured as a URL of an object store has been copied to."""
 

@@ -124,8 +124,13 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
     alias = settings.alias or next((alias for alias, target in aliases.items() if target == name), None)
     transport = mcp.HTTP if settings.transport == "streamable_http" else settings.transport
     where: dict[str, Any] = {}
+    address: Address | None = None
     document: dict[str, Any] = {}
+    stored = name in ctx.stored_servers
     if settings.spec_path is not None:
+        if stored:
+            ctx.error((*path, "spec_path"), "is a file, which only servers of the configuration file may have")
+            return None
         transport = mcp.OPENAPI
         try:
             document = openapi.read(settings.spec_path)
@@ -133,7 +138,7 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
             ctx.error((*path, "spec_path"), str(error))
             return None
     if settings.auth_type not in _SERVED:
-        ctx.warning((*path, "auth_type"), f"{settings.auth_type} is not served yet; the server is left out")
+        _leave_out(ctx, (*path, "auth_type"), f"{settings.auth_type} is not served yet")
         return None
     if transport == mcp.WEBSOCKET and find_spec("websockets") is None:
         ctx.error((*path, "transport"), "needs the extra: pip install 'routeiq[mcp]'")
@@ -156,12 +161,17 @@ def _server(ctx: Context, name: str, settings: McpServerSettings) -> McpServer |
         }
         verify = ctx.config.litellm.ssl_verify
         where |= {"ca_file": verify} if isinstance(verify, str) else {"verify_tls": verify is not False}
+    trusted = not stored or where.get("host") in ctx.config.routeiq.mcp.stored_private_hosts
+    if not trusted and address is not None and not address.public:
+        hint = "if it shall, name its host in routeiq.mcp.stored_private_hosts"
+        ctx.error((*path, "url"), "leads into a private network, where servers of the database may not be", hint)
     cost = _cost(ctx, settings, path)
     return McpServer(
         id=settings.server_id or _digest(f"{name}|{settings.url}|{transport}|{settings.command}".encode())[:32],
         name=name,
         prefix=alias or name,
         transport=transport,
+        trusted=trusted,
         version=settings.protocol_version,
         headers=headers_of(ctx, settings, path),
         operations=openapi.operations(document),
@@ -193,11 +203,25 @@ def _command(ctx: Context, settings: McpServerSettings, path: Path) -> bool:
     if settings.command is None:
         ctx.error((*path, "command"), "is required for stdio")
         return False
-    if settings.command not in ctx.config.routeiq.mcp.stdio_commands:
+    own = ctx.config.routeiq.mcp
+    if path[1] in ctx.stored_servers and not own.stored_stdio:
+        ctx.error(
+            (*path, "transport"), "stdio is for servers of the configuration file", "or set routeiq.mcp.stored_stdio"
+        )
+        return False
+    if settings.command not in own.stdio_commands:
         hint = "add it to routeiq.mcp.stdio_commands"
-        ctx.warning((*path, "command"), "is not a program that may be run; the server is left out", hint)
+        _leave_out(ctx, (*path, "command"), "is not a program that may be run", hint)
         return False
     return True
+
+
+def _leave_out(ctx: Context, path: Path, message: str, hint: str = "") -> None:
+    """Of a file the rest is served; what an admin has just written is refused."""
+    if path[1] in ctx.stored_servers:
+        ctx.error(path, message, hint)
+    else:
+        ctx.warning(path, f"{message}; the server is left out", hint)
 
 
 def _address(ctx: Context, settings: McpServerSettings, told: str | None, path: Path) -> Address | None:
@@ -229,13 +253,17 @@ def _oauth(ctx: Context, settings: McpServerSettings, path: Path) -> OAuth:
         ctx.error((*path, "client_id"), "and client_secret are required for client_credentials")
     if settings.transport not in ("http", "streamable_http"):
         ctx.error((*path, "auth_type"), "oauth2 is for servers over streamable HTTP")
-    for name in ("issuer", "authorization_url", "token_url", "registration_url"):
+    hosts: set[str] = set()
+    for name in ("url", "issuer", "authorization_url", "token_url", "registration_url"):
         url = getattr(settings, name)
         try:
             if url is not None:
-                parse_base(url.partition("?")[0])
+                hosts.add(parse_base(url.partition("?")[0]).host)
         except ValueError as error:
-            ctx.error((*path, name), str(error))
+            if name != "url":  # of which others tell
+                ctx.error((*path, name), str(error))
+    if path[1] in ctx.stored_servers:
+        hosts.intersection_update(ctx.config.routeiq.mcp.stored_private_hosts)
     resource = settings.upstream_resource
     return OAuth(
         flow=flow,
@@ -248,6 +276,7 @@ def _oauth(ctx: Context, settings: McpServerSettings, path: Path) -> OAuth:
         token_url=settings.token_url or "",
         registration_url=settings.registration_url or "",
         resource="auto" if resource is None else resource,
+        trusted_hosts=tuple(sorted(hosts)),
         metadata_url=ctx.config.routeiq.mcp.client_metadata_url or "",
     )
 

@@ -22,7 +22,15 @@ _PUBLIC = re.compile(
     r"per_token|cost_per_\w+_token$|token_cost|_tokens$|max_token|key_header|header_name|key_lookup|allow_unauth|key_file|keyfile",
     re.I,
 )
-_SECRET_MAPS = ("headers", "extra_headers", "vertex_credentials", "vertex_ai_credentials", "credential_values")
+_SECRET_MAPS = (
+    "headers",
+    "extra_headers",
+    "static_headers",
+    "env",
+    "vertex_credentials",
+    "vertex_ai_credentials",
+    "credential_values",
+)
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 

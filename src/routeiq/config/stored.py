@@ -1,6 +1,7 @@
 """Puts what is in the database beside what is in the files, so that both pass the same checks.
 
-A deployment becomes an entry of `model_list`, a credential one of `credential_list`; where the files have an id or a
+A deployment becomes an entry of `model_list`, a credential one of `credential_list`, an MCP server one of
+`mcp_servers`; where the files have an id or a
 name too, theirs stays. Findings about them have the row in the place of a file.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -22,12 +24,25 @@ from routeiq.config.source import Node, Source, from_value
 from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
 from routeiq.core.policies import UsagePolicy
 from routeiq.core.provider import ProviderSpec
-from routeiq.core.stored import Stored, StoredCredential, StoredDeployment, StoredTag
+from routeiq.core.stored import Stored, StoredCredential, StoredDeployment, StoredMcpServer, StoredTag
 
 _SETTINGS = ("general_settings", "litellm_settings", "routeiq", "environment_variables")
 _OWN = re.compile(r"LITELLM_(MASTER|SALT)_KEY|DATABASE_URL|ADMIN_API_KEYS|REDIS_.*|ROUTEIQ_.*")
 """Variables of the gateway itself: no row of the database may send them to somebody's server."""
 STORE_ENV = "STORE_MODEL_IN_DB"
+
+
+MCP = "mcp_servers"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Which rows stand where."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    """By the path of their entry: `model_list[3]`, `mcp_servers.notes`."""
+    servers: set[str] = field(default_factory=set)
+    """Names of MCP servers."""
 
 
 def settings(
@@ -47,9 +62,9 @@ def stores_models(ctx: Context) -> bool:
     return ctx.config.general.store_model_in_db or ctx.environ.get(STORE_ENV, "").strip().lower() in ("true", "1")
 
 
-def join(root: Node, stored: Stored, report: Report) -> dict[int, str]:
-    """Put the rows into the tree; which of them stand where in `model_list`."""
-    places: dict[int, str] = {}
+def join(root: Node, stored: Stored, report: Report) -> Joined:
+    """Put the rows into the tree."""
+    joined = Joined()
     models = _list(root, "model_list") if stored.deployments else None
     if models is not None:
         ids = {_text(node.get(("model_info", "id"))) for node in models}
@@ -57,7 +72,7 @@ def join(root: Node, stored: Stored, report: Report) -> dict[int, str]:
             if deployment.id in ids:
                 report.warning(_mark(deployment), (), "has the id of a deployment in the files, which is served")
                 continue
-            places[len(models)] = deployment.id
+            joined.ids[f"model_list[{len(models)}]"] = deployment.id
             where: Path = ("model_list", len(models))
             models.append(_node(_entry(deployment), where, _mark(deployment), report))
     secrets = _list(root, CREDENTIALS) if stored.credentials else None
@@ -69,7 +84,34 @@ def join(root: Node, stored: Stored, report: Report) -> dict[int, str]:
                 continue
             value = {"credential_name": credential.name, "credential_values": credential.values}
             secrets.append(_node(value, (CREDENTIALS, len(secrets)), _mark(credential), report))
-    return places
+    if stored.mcp_servers:
+        _join_servers(root, stored.mcp_servers, joined, report)
+    return joined
+
+
+def _join_servers(root: Node, servers: tuple[StoredMcpServer, ...], joined: Joined, report: Report) -> None:
+    assert isinstance(root.value, dict)
+    node = root.value.get(MCP)
+    if node is None or node.value is None:
+        node = root.value[MCP] = Node({}, root.mark)
+        root.keys.setdefault(MCP, root.mark)
+    if not isinstance(node.value, dict):
+        return  # which others tell
+    ids = {_text(entry.get(("server_id",))) for entry in node.value.values()}
+    for server in servers:
+        mark = _mark(server)
+        if server.name in node.value or server.id in ids:
+            report.warning(mark, (), "has the name or the id of an MCP server in the files, which is served")
+            continue
+        joined.ids[f"{MCP}.{server.name}"] = server_key(server.id)
+        joined.servers.add(server.name)
+        node.value[server.name] = _node({**server.settings, "server_id": server.id}, (MCP, server.name), mark, report)
+        node.keys[server.name] = mark
+
+
+def server_key(id: str) -> str:
+    """What an MCP server is called among what is left out."""
+    return f"mcp:{id}"
 
 
 def subjects(tags: tuple[StoredTag, ...]) -> dict[str, Subject]:
@@ -136,8 +178,11 @@ def _node(value: dict[str, Any], where: Path, mark: Mark, report: Report) -> Nod
     return node
 
 
-def _mark(row: StoredDeployment | StoredCredential) -> Mark:
-    kind, name = ("deployment", row.id) if isinstance(row, StoredDeployment) else ("credential", row.name)
+def _mark(row: StoredDeployment | StoredCredential | StoredMcpServer) -> Mark:
+    if isinstance(row, StoredDeployment):
+        kind, name = "deployment", row.id
+    else:
+        kind, name = ("credential" if isinstance(row, StoredCredential) else "MCP server"), row.name
     return Mark(f"{kind} {name} in the database", 0, 0)
 
 

@@ -93,6 +93,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "decision:judge": _SELF | {TEAM, SERVICE},
         "model:read": _READ | {CUSTOMER},
         "model:write": _ADMIN,
+        "mcp_server:write": _ADMIN,
         "credential:read": _ADMIN_VIEW,
         "credential:write": _ADMIN,
         "tag:read": _READ,

@@ -29,7 +29,7 @@ from routeiq.config.report import NOWHERE, Report
 from routeiq.config.report import Path as Place
 from routeiq.config.server import compile_server
 from routeiq.config.source import Source
-from routeiq.config.stored import join, settings, stores_models
+from routeiq.config.stored import join, server_key, settings, stores_models
 from routeiq.control.artifacts import copies
 from routeiq.control.stored import Reading
 from routeiq.control.stored import read as read_stored
@@ -44,7 +44,7 @@ from routeiq.routing.registry import make
 
 INVALID = 2
 """Exit status when the configuration has errors."""
-_MODEL = re.compile(r"model_list\[(\d+)\]")
+_ROW = re.compile(r"model_list\[\d+\]|mcp_servers\.[^.\[]+")
 
 
 class Reader(Protocol):
@@ -60,7 +60,7 @@ class Built:
 
     result: BuildResult
     left_out: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
-    """Deployments of the database that can't be served, by id, and why."""
+    """Deployments of the database that can't be served, by id, MCP servers by `config.stored.server_key`, and why."""
 
 
 def build(
@@ -113,18 +113,20 @@ def try_build(
     while True:
         attempt = Report(list(report.findings))
         whole = Source(copy.deepcopy(source.root), source.files)
-        places = join(whole.root, rows, attempt)
+        joined = join(whole.root, rows, attempt)
         ctx = load(whole, environ, catalog, now, attempt)
         server = compile_server(ctx, overrides, cpus)
-        ctx = replace(ctx, copies=copies(ctx, Path(server.state_dir)))
+        ctx = replace(ctx, stored_servers=frozenset(joined.servers), copies=copies(ctx, Path(server.state_dir)))
         snapshot = compile_snapshot(ctx, host=server.host, now=now.timestamp(), stored=rows)
         _try_strategies(ctx, snapshot)
-        faulty = _faulty(attempt.errors, places)
+        faulty = _faulty(attempt.errors, joined.ids)
         if not faulty:
             break
         left_out |= faulty
         rows = msgspec.structs.replace(
-            rows, deployments=tuple(item for item in rows.deployments if item.id not in faulty)
+            rows,
+            deployments=tuple(item for item in rows.deployments if item.id not in faulty),
+            mcp_servers=tuple(item for item in rows.mcp_servers if server_key(item.id) not in faulty),
         )
         for findings in faulty.values():
             report.findings += [
@@ -176,12 +178,12 @@ def _try_strategies(ctx: Context, snapshot: Snapshot) -> None:
             ctx.error(path, str(error))
 
 
-def _faulty(errors: Sequence[Finding], places: Mapping[int, str]) -> dict[str, tuple[Finding, ...]]:
-    """The errors about rows of the database, by the deployment's id."""
+def _faulty(errors: Sequence[Finding], ids: Mapping[str, str]) -> dict[str, tuple[Finding, ...]]:
+    """The errors about rows of the database, by what these are called."""
     found: dict[str, tuple[Finding, ...]] = {}
     for error in errors:
-        place = _MODEL.match(error.path)
-        id = places.get(int(place[1])) if place else None
+        place = _ROW.match(error.path)
+        id = ids.get(place[0]) if place else None
         if id is not None:
             found[id] = (*found.get(id, ()), error)
     return found
@@ -192,7 +194,9 @@ def try_rows(arguments: Sequence[str], environ: Mapping[str, str], rows: Stored)
     asked = parse(arguments)
 
     def given(server: ServerSettings, *, models: bool) -> Reading:  # noqa: ARG001 - a Reader
-        return Reading(rows if models else msgspec.structs.replace(rows, deployments=(), credentials=()))
+        return Reading(
+            rows if models else msgspec.structs.replace(rows, deployments=(), credentials=(), mcp_servers=())
+        )
 
     now = datetime.datetime.now(datetime.UTC)
     cpus = os.cpu_count() or 1

@@ -125,5 +125,9 @@ def _refusal(findings: Iterable[Finding]) -> BadRequest:
 
 
 def _relative(path: str) -> str:
-    """`litellm_params.rpm` of `model_list[3].litellm_params.rpm`."""
-    return path.partition(".")[2] if path.startswith("model_list[") else path
+    """`litellm_params.rpm` of `model_list[3].litellm_params.rpm`, `url` of `mcp_servers.notes.url`."""
+    if path.startswith("mcp_servers."):
+        path = path.partition(".")[2]
+    elif not path.startswith("model_list["):
+        return path
+    return path.partition(".")[2]

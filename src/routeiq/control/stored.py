@@ -42,7 +42,7 @@ class Reading:
 
 
 def read(server: ServerSettings, *, models: bool, clock: Callable[[], float] = time.time) -> Reading:
-    """What is stored; `models` says whether deployments and credentials are asked for."""
+    """What is stored; `models` says whether deployments, credentials and MCP servers are asked for."""
     database = parse_database(server.database_url)
     vault = Vault(server.secrets_key)
     kept = Path(server.state_dir) / FILE
@@ -113,5 +113,5 @@ def _remembered(file: Path, vault: Vault, why: str, *, models: bool) -> Reading:
         message = f"{trouble}, and {FILE} can't be read ({reason}): only what the configuration files say is served"
         return Reading(Stored(), (message,))
     if not models:
-        found = msgspec.structs.replace(found, deployments=(), credentials=())
+        found = msgspec.structs.replace(found, deployments=(), credentials=(), mcp_servers=())
     return Reading(found, (f"{trouble}: what it says is served as it was at {moment(when)}",))

@@ -93,6 +93,8 @@ class OAuth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Empty ones are found out."""
     resource: str = "auto"
     """Of RFC 8707: `auto` is the server's own URL, empty sends none."""
+    trusted_hosts: tuple[str, ...] = ()
+    """The operator has named these; others must be on the open network."""
     metadata_url: str = ""
     """Of the gateway's client ID metadata document."""
 

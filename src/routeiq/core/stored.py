@@ -1,4 +1,4 @@
-"""What the database says beside the configuration files: deployments, credentials, tags, access groups.
+"""What the database says beside the configuration files: deployments, credentials, MCP servers, tags, access groups.
 
 Money in nano-dollars, times in Unix seconds. Parameters and values may hold secrets, and are in no `repr`.
 """
@@ -47,6 +47,22 @@ class StoredCredential(msgspec.Struct, frozen=True, kw_only=True):
         return f"StoredCredential(name={self.name!r})"
 
 
+class StoredMcpServer(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `mcp_servers` in the database."""
+
+    id: str
+    name: str
+    settings: dict[str, Any]
+    """As they would stand below the name."""
+    created_at: float = 0.0
+    created_by: str = ""
+    updated_at: float = 0.0
+    updated_by: str = ""
+
+    def __repr__(self) -> str:
+        return f"StoredMcpServer(id={self.id!r}, name={self.name!r})"
+
+
 class StoredTag(msgspec.Struct, frozen=True, kw_only=True):
     """A tag of requests, with what its requests may come to. Limits of `None` are no limits."""
 
@@ -84,6 +100,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = -1
     deployments: tuple[StoredDeployment, ...] = ()
     credentials: tuple[StoredCredential, ...] = ()
+    mcp_servers: tuple[StoredMcpServer, ...] = ()
     tags: tuple[StoredTag, ...] = ()
     access_groups: tuple[StoredAccessGroup, ...] = ()
     policies: tuple[UsagePolicy, ...] = ()

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from routeiq.core.errors import GatewayError, LimitExceeded
 from routeiq.core.mcp import Mcp, McpServer
@@ -335,11 +334,7 @@ class Gateway:
         if server.oauth is None:
             return None
         settings = server.oauth
-        urls = (settings.issuer, settings.authorization_url, settings.token_url, settings.registration_url)
-        named = {(urlsplit(url).hostname or "").lower() for url in urls if url}
-        if server.trusted:
-            named.add(server.host)
-        fetcher = Fetcher(self.services.pool, frozenset(named))
+        fetcher = Fetcher(self.services.pool, frozenset(settings.trusted_hosts))
         return OAuthClient(server, settings, fetcher, self._vault.tokens(server.id), self._vault.save)
 
     def _changed(self, upstream: Upstream, kinds: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Deployments, credentials, tags and access groups at rest. Every change counts up the revision other nodes look at."""
+"""What `core.stored` holds, at rest. Every change counts up the revision other nodes look at."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ import msgspec
 from sqlalchemy import delete, select, update
 
 from routeiq.core.policies import UsagePolicy
-from routeiq.core.stored import Stored, StoredAccessGroup, StoredCredential, StoredDeployment, StoredTag
+from routeiq.core.stored import (
+    Stored,
+    StoredAccessGroup,
+    StoredCredential,
+    StoredDeployment,
+    StoredMcpServer,
+    StoredTag,
+)
 from routeiq.store.accounts import BUDGETS
 from routeiq.store.database import insert_into
 from routeiq.store.rows import Rows
 from routeiq.store.tables_accounts import end_users
 from routeiq.store.tables_governance import usage_policies
+from routeiq.store.tables_mcp import mcp_servers
 from routeiq.store.tables_models import access_groups, credentials, deployments, stored_revision, tags
 from routeiq.store.vault import Damaged, Vault, key_id_of
 
@@ -25,15 +33,15 @@ if TYPE_CHECKING:
 
     from routeiq.store.records import Budget
 
-T = TypeVar("T", StoredDeployment, StoredCredential)
-S = TypeVar("S", StoredDeployment, StoredCredential, StoredTag, StoredAccessGroup, UsagePolicy)
-FIRST_SCHEMA = "0017"
+T = TypeVar("T", StoredDeployment, StoredCredential, StoredMcpServer)
+S = TypeVar("S", StoredDeployment, StoredCredential, StoredMcpServer, StoredTag, StoredAccessGroup, UsagePolicy)
+FIRST_SCHEMA = "0020"
 """The revision of the schema that has all these tables."""
 _policy = msgspec.json.Decoder(UsagePolicy).decode
 _json = msgspec.json.Encoder().encode
 _object: Callable[[str | bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]).decode
 _names: Callable[[str | bytes], tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...]).decode
-_SEALED = ((deployments, "id", "params"), (credentials, "name", "values"))
+_SEALED = ((deployments, "id", "params"), (credentials, "name", "values"), (mcp_servers, "id", "settings"))
 """Tables with secrets in them: (table, its key, the column)."""
 
 
@@ -42,7 +50,7 @@ class Sealed:
     """One value at rest."""
 
     place: str
-    """`deployments:<id>`, `credentials:<name>`."""
+    """`deployments:<id>`, `credentials:<name>`, `mcp_servers:<id>`."""
     key_id: str
     """Empty for what is no sealed value."""
     text: str
@@ -79,6 +87,7 @@ class StoredRepository:
             number = _revision(connection)
             models = _whole(connection, deployments, "created_at", self._deployment, damaged) if secrets else ()
             named = _whole(connection, credentials, "name", self._credential, damaged) if secrets else ()
+            servers = _whole(connection, mcp_servers, "created_at", self._mcp_server, damaged) if secrets else ()
             marks = _effective(connection, [_tag(row) for row in _rows(connection, tags, "name")])
             groups = tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
             usage = _policies(connection)
@@ -87,6 +96,7 @@ class StoredRepository:
             revision=number,
             deployments=models,
             credentials=named,
+            mcp_servers=servers,
             tags=marks,
             access_groups=groups,
             policies=usage,
@@ -103,6 +113,11 @@ class StoredRepository:
         """One by its name. Raises `SecretsError`."""
         row = self._one(credentials, "name", name)
         return self._credential(row) if row is not None else None
+
+    def mcp_server(self, id: str) -> StoredMcpServer | None:
+        """One by its id. Raises `SecretsError`."""
+        row = self._one(mcp_servers, "id", id)
+        return self._mcp_server(row) if row is not None else None
 
     def tags(self) -> tuple[StoredTag, ...]:
         """All, by name, as they were said."""
@@ -166,6 +181,13 @@ class StoredRepository:
         self._put(credentials, "name", item.name, {"values": sealed, "info": _json(item.info).decode(), **_who(item)})
         return item
 
+    def put_mcp_server(self, item: StoredMcpServer) -> StoredMcpServer:
+        """Store or replace. Raises `NoKey`."""
+        item = self._stamped(item)
+        sealed = self.vault.seal(_place(mcp_servers, item.id), _json(item.settings))
+        self._put(mcp_servers, "id", item.id, {"name": item.name, "settings": sealed, **_who(item)})
+        return item
+
     def put_tag(self, item: StoredTag, by: str = "") -> StoredTag:
         """Store or replace."""
         item = self._stamped(item)
@@ -193,6 +215,10 @@ class StoredRepository:
     def remove_credential(self, name: str) -> bool:
         """Whether there was one."""
         return self._remove(credentials, "name", name)
+
+    def remove_mcp_server(self, id: str) -> bool:
+        """Whether there was one."""
+        return self._remove(mcp_servers, "id", id)
 
     def budget_changed(self) -> None:
         """A budget that tags share is another one: what is served has to be built anew."""
@@ -240,6 +266,10 @@ class StoredRepository:
     def _credential(self, row: RowMapping) -> StoredCredential:
         plain = self.vault.open(_place(credentials, row["name"]), row["values"])
         return StoredCredential(name=row["name"], values=_object(plain), info=_object(row["info"]), **_when(row))
+
+    def _mcp_server(self, row: RowMapping) -> StoredMcpServer:
+        plain = self.vault.open(_place(mcp_servers, row["id"]), row["settings"])
+        return StoredMcpServer(id=row["id"], name=row["name"], settings=_object(plain), **_when(row))
 
     def _stamped(self, item: S) -> S:
         """As it is written now."""
@@ -306,7 +336,7 @@ def _place(table: Table, id: str) -> str:
     return f"{table.name}:{id}"
 
 
-def _who(item: StoredDeployment | StoredCredential | StoredAccessGroup) -> dict[str, Any]:
+def _who(item: StoredDeployment | StoredCredential | StoredMcpServer | StoredAccessGroup) -> dict[str, Any]:
     return {
         "created_at": item.created_at, "created_by": item.created_by,
         "updated_at": item.updated_at, "updated_by": item.updated_by,

@@ -24,6 +24,7 @@ AGENTS = (
     b"/a2a", b"/v1/a2a", b"/v1/agents", b"/.well-known/agent-card.json", b"/.well-known/agent.json",
 )  # fmt: skip
 """What the process with MCP and A2A owns, with all below."""
+_REGISTRY = b"/v1/mcp/server"
 _METADATA = (b"/.well-known/oauth-protected-resource", b"/.well-known/oauth-authorization-server")
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -119,7 +120,7 @@ class Relay(Call):
 
 def relay(worker: Worker, connection: ClientConnection, request: Request) -> None:
     """Pass a request on to the process that owns its path."""
-    if worker.agents is not None and for_agents(request.path):
+    if worker.agents is not None and for_agents(request.method, request.path):
         down = Overloaded("MCP and A2A are not available right now.", code="agents_unavailable", retry_after=1.0)
         Relay(worker.agents, connection, request, down).start()
     else:
@@ -127,8 +128,15 @@ def relay(worker: Worker, connection: ClientConnection, request: Request) -> Non
         Relay(worker.control, connection, request, down).start()
 
 
-def for_agents(path: bytes) -> bool:
-    """Whether a path belongs to the process with MCP: `AGENTS`, one server's `/{server}/mcp`, metadata about them."""
+def for_agents(method: bytes, path: bytes) -> bool:
+    """Whether a path belongs to the process with MCP: `AGENTS`, one server's `/{server}/mcp`, metadata about them.
+
+    What changes the registry is the control plane's, which has the database.
+    """
+    if method != b"GET" and path.startswith(_REGISTRY):
+        rest = path[len(_REGISTRY) :].strip(b"/")
+        if not rest or (method == b"DELETE" and b"/" not in rest):
+            return False
     if path.startswith(AGENTS):
         return any(path == prefix or path.startswith(prefix + b"/") for prefix in AGENTS)
     slashes = 3 if path.startswith(b"/toolset/") else 2

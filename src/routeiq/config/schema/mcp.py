@@ -91,6 +91,8 @@ class McpSettings(Section):
     public_url: Text | None = None
     client_metadata_url: Text | None = None
     stdio_commands: list[Text] = Field(default_factory=list)
+    stored_stdio: Flag = False
+    stored_private_hosts: list[Name] = Field(default_factory=list)
     pinning: Literal["off", "warn", "block"] | None = None
     scan: Literal["off", "warn", "block"] | None = None
     toolsets: dict[Name, dict[Name, list[Text]]] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ from routeiq.control.management import (
     exports,
     feedback,
     keys,
+    mcp_servers,
     models,
     organizations,
     spend,
@@ -37,6 +38,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
     return (
         *models.routes(plane),
         *credentials.routes(plane),
+        *mcp_servers.routes(plane),
         *tags.routes(plane),
         *access_groups.routes(plane),
         *keys.routes(plane),

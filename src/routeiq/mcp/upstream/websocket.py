@@ -13,6 +13,8 @@ from routeiq.mcp.upstream.channel import Unreachable
 from routeiq.mcp.upstream.duplex import Duplex
 from routeiq.mcp.wire import McpError, Message, Unavailable, decode, encode
 from routeiq.transport.call import UpstreamBroken
+from routeiq.transport.dns import Resolver
+from routeiq.transport.guard import is_public
 from routeiq.transport.pool import Address, tls_context
 
 if TYPE_CHECKING:
@@ -22,16 +24,17 @@ CONNECT_SECONDS = 10.0
 MISSING = "servers with a WebSocket need the extra: pip install 'routeiq[mcp]'"
 
 
-def channel(server: McpServer, limit: int) -> Duplex:
+def channel(server: McpServer, limit: int, resolver: Resolver) -> Duplex:
     """A connection that is made with the first message. `limit`: bytes of one message."""
-    connection = _Connection(server, limit)
+    connection = _Connection(server, limit, resolver)
     connection.duplex = Duplex(connection.write, server.timeout, connection.end)
     return connection.duplex
 
 
 class _Connection:
-    def __init__(self, server: McpServer, limit: int) -> None:
+    def __init__(self, server: McpServer, limit: int, resolver: Resolver) -> None:
         self.duplex: Duplex
+        self._resolver = resolver
         self._server = server
         self._limit = limit
         self._connection: ClientConnection | None = None
@@ -70,6 +73,8 @@ class _Connection:
         try:
             return await connect(
                 uri,
+                host=await self._checked_host(),
+                port=server.port,
                 subprotocols=[Subprotocol("mcp")],
                 additional_headers=dict(server.headers),
                 max_size=self._limit,
@@ -77,9 +82,20 @@ class _Connection:
                 compression=None,
                 proxy=None,
                 ssl=tls_context(address) if secure else None,
+                server_hostname=server.host if secure else None,
             )
         except (OSError, InvalidURI, InvalidHandshake, UpstreamBroken) as error:
             raise Unreachable(f"The server can't be reached: {error}") from None
+
+    async def _checked_host(self) -> str:
+        """Where to connect to: of a server that the operator did not write, the very address that was looked at."""
+        server = self._server
+        if server.trusted:
+            return server.host
+        for address in await self._resolver.resolve(server.host, server.port):
+            if is_public(address):
+                return address
+        raise UpstreamBroken("refused", f"{server.host} is not on the open network")
 
     async def _read(self, connection: ClientConnection) -> None:
         why = "The server has closed the connection."
