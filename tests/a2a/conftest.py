@@ -17,6 +17,7 @@ KINDS = {
     "new": (("JSONRPC", "1.0"),),
     "old": (("JSONRPC", "0.3"),),
     "rest": (("HTTP+JSON", "1.0"),),
+    "old-rest": (("HTTP+JSON", "0.3"),),
 }
 
 

@@ -8,7 +8,7 @@ from support.a2a_agent import Agent
 from support.a2a_client import ALICE, BOB, NOBODY, A2aClient, said, said_old
 from support.gateway import Gateway
 
-KINDS = ("both", "new", "old", "rest")
+KINDS = ("both", "new", "old", "rest", "old-rest")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,7 +45,7 @@ def test_streams_tell_of_a_task_from_its_beginning_to_its_end(a2a_gateway: Gatew
 
 
 def test_only_what_is_granted_is_there(a2a_gateway: Gateway) -> None:
-    everything = ["both", "new", "old", "rest", "limited", "script", "model", "graph", "dead"]
+    everything = ["both", "new", "old", "rest", "old-rest", "limited", "script", "model", "graph", "dead"]
     for key, names in ((ALICE, everything), (BOB, ["both", "new", "limited"])):
         status, found = A2aClient(a2a_gateway, key, "").call("GET", "/v1/agents")
         assert (status, [one["agent_name"] for one in found]) == (200, names)

@@ -23,7 +23,7 @@ from a2a.utils.errors import TaskNotFoundError
 from support.a2a_client import ALICE, A2aClient, said
 from support.gateway import Gateway
 
-WAYS = [("JSONRPC", "1.0"), ("HTTP+JSON", "1.0"), ("JSONRPC", "0.3")]
+WAYS = [("JSONRPC", "1.0"), ("HTTP+JSON", "1.0"), ("JSONRPC", "0.3"), ("HTTP+JSON", "0.3")]
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
         asyncio.run(main(streaming))
 
 
-@pytest.mark.parametrize("agent", ["both", "old", "rest"])
+@pytest.mark.parametrize("agent", ["both", "old", "rest", "old-rest"])
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_the_sdk_speaks_to_every_agent(a2a_gateway: Gateway, agent: str, way: tuple[str, str]) -> None:
     async def work(client: Client) -> None:

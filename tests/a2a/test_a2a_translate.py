@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from a2a.compat.v0_3 import a2a_v0_3_pb2 as old_pb
 from a2a.compat.v0_3 import conversions
 from a2a.compat.v0_3 import types as old
 from a2a.types import a2a_pb2 as new
@@ -13,7 +14,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeiq.a2a import wire
+from routeiq.a2a import old_http, wire
 from routeiq.a2a.translate import (
     message_new,
     message_old,
@@ -178,3 +179,46 @@ def test_whatever_an_agent_says_is_read_or_refused(found: Any) -> None:
         return
     to_new(name, body)
     to_old(name, body)
+
+
+def plain(found: Any) -> Any:
+    """Without what the HTTP+JSON binding of 0.3 has no member for, and without what is empty."""
+    if isinstance(found, list):
+        return [plain(one) for one in found]
+    if not isinstance(found, dict):
+        return found
+    made = {name: plain(value) for name, value in found.items() if name not in ("referenceTaskIds", "somethingNew")}
+    if "data" in found and not isinstance(found["data"], dict):
+        made["data"] = {"value": found["data"]}
+    return {name: value for name, value in made.items() if value not in ([], {}) or name in ("data", "metadata")}
+
+
+@pytest.mark.parametrize("snake", [True, False])
+@given(task=TASKS)
+def test_tasks_survive_the_http_binding_of_the_old_version(task: dict[str, Any], snake: bool) -> None:
+    told = old_http.result_out(wire.GET, task)
+    parsed = ParseDict(told, old_pb.Task(), ignore_unknown_fields=True)
+    written = MessageToDict(parsed, preserving_proto_field_name=snake)
+    found = old_http.result_in(wire.GET, written)
+    assert plain(found) == plain(task)
+    assert old_http.result_in(wire.SEND, {"task": written}) == {"task": found}
+
+
+def test_requests_of_the_old_http_binding() -> None:
+    hook = {"id": "h", "url": "https://hook.example", "authentication": {"scheme": "Bearer", "credentials": "c"}}
+    newer = {"taskId": "t", **hook}
+    older = old_http.params_out(wire.PUSH_CREATE, newer)
+    ParseDict(older, old_pb.CreateTaskPushNotificationConfigRequest(), ignore_unknown_fields=True)
+    assert old_http.params_in(wire.PUSH_CREATE, older) == newer
+    assert old_http.result_in(wire.PUSH_GET, old_http.result_out(wire.PUSH_GET, newer)) == newer
+    listed = {"configs": [newer]}
+    assert old_http.result_in(wire.PUSH_LIST, old_http.result_out(wire.PUSH_LIST, listed)) == listed
+    sent = {
+        "message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hi"}]},
+        "configuration": {"returnImmediately": True, "historyLength": 1, "taskPushNotificationConfig": hook},
+    }
+    message = ParseDict(old_http.params_out(wire.SEND, sent), old_pb.SendMessageRequest())
+    for snake in (True, False):
+        assert old_http.params_in(wire.SEND, MessageToDict(message, preserving_proto_field_name=snake)) == sent
+    error = old_http.told(404, json.loads(old_http.error_out(wire.task_not_found())))
+    assert (error.code, error.message) == (wire.TASK_NOT_FOUND, "Task not found")

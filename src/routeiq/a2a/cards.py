@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from routeiq.a2a.wire import Json
-from routeiq.core.a2a import AUTO, HTTP_JSON, JSONRPC, NEW, OLD, Agent
+from routeiq.core.a2a import AUTO, HTTP_JSON, JSONRPC, NEW, OLD, OLD_HTTP, Agent
 
 WELL_KNOWN = ("/.well-known/agent-card.json", "/.well-known/agent.json")
 """Where cards are, the second one before 0.3."""
@@ -27,7 +27,7 @@ _SCHEME = {
 
 
 class Interface(NamedTuple):
-    """One way to speak to an agent."""
+    """One way to speak to an agent. `version` is that of the JSON it is translated from and to."""
 
     version: str
     binding: str
@@ -69,6 +69,8 @@ def _interface(agent: Agent, version: Any, binding: Any, url: Any, tenant: Any) 
         return None
     if any(c <= " " or c >= "\x7f" for c in path):
         return None
+    if spoken == OLD and binding == HTTP_JSON:
+        return Interface(NEW, OLD_HTTP, path.rstrip("/"))
     return Interface(spoken, binding, path.rstrip("/") if binding == HTTP_JSON else path or "/", str(tenant or ""))
 
 
@@ -84,14 +86,16 @@ def assumed(agent: Agent) -> Interface:
     """How an agent is spoken to that has no card, or none that says."""
     version = OLD if agent.version == AUTO else agent.version
     binding = JSONRPC if agent.binding == AUTO else agent.binding
+    if version == OLD and binding == HTTP_JSON:
+        return Interface(NEW, OLD_HTTP, agent.path)
     return Interface(version, binding, agent.path if binding == HTTP_JSON else agent.path or "/")
 
 
 def choose(found: Iterable[Interface], version: str) -> Interface | None:
     """The best of an agent's interfaces for a client of a version: nothing to translate, then JSON-RPC."""
 
-    def cost(one: Interface) -> tuple[bool, bool]:
-        return (one.version != version, one.binding != JSONRPC)
+    def cost(one: Interface) -> tuple[bool, bool, bool]:
+        return (one.binding == OLD_HTTP, one.version != version, one.binding != JSONRPC)
 
     return min(found, key=cost, default=None)
 
@@ -109,10 +113,11 @@ def shown(card: Json, url: str) -> Json:
             {"url": url, "protocolBinding": JSONRPC, "protocolVersion": NEW},
             {"url": url, "protocolBinding": HTTP_JSON, "protocolVersion": NEW},
             {"url": url, "protocolBinding": JSONRPC, "protocolVersion": OLD},
+            {"url": url, "protocolBinding": HTTP_JSON, "protocolVersion": OLD},
         ],
         "url": url,
         "preferredTransport": JSONRPC,
-        "additionalInterfaces": [{"url": url, "transport": JSONRPC}],
+        "additionalInterfaces": [{"url": url, "transport": binding} for binding in (JSONRPC, HTTP_JSON)],
         "protocolVersion": OLD_VERSION,
         "securitySchemes": _SCHEME,
         "securityRequirements": [{"schemes": {"bearer": {"list": []}}}],

@@ -78,7 +78,7 @@ def is_old(body: Json) -> bool:
 
 
 def _part_new(part: Json) -> Json:
-    made = _without(part, "kind", "file")
+    made = without(part, "kind", "file")
     file = part.get("file")
     if isinstance(file, dict):
         for old, new in (("bytes", "raw"), ("uri", "url"), ("mimeType", "mediaType"), ("name", "filename")):
@@ -87,7 +87,7 @@ def _part_new(part: Json) -> Json:
     metadata = part.get("metadata")
     if isinstance(metadata, dict) and metadata.get(_WRAPPED) and isinstance(part.get("data"), dict):
         made["data"] = part["data"].get("value")
-        made["metadata"] = _without(metadata, _WRAPPED)
+        made["metadata"] = without(metadata, _WRAPPED)
         if not made["metadata"]:
             del made["metadata"]
     return made
@@ -95,7 +95,7 @@ def _part_new(part: Json) -> Json:
 
 def _part_old(part: Json) -> Json:
     if "raw" in part or "url" in part:
-        made = _without(part, "raw", "url", "mediaType", "filename")
+        made = without(part, "raw", "url", "mediaType", "filename")
         file: Json = {"bytes": part["raw"]} if "raw" in part else {"uri": part["url"]}
         if part.get("mediaType"):
             file["mimeType"] = part["mediaType"]
@@ -112,10 +112,10 @@ def _part_old(part: Json) -> Json:
 
 def message_new(message: Json) -> Json:
     """A message."""
-    made = _without(message, "kind")
+    made = without(message, "kind")
     role = made.get("role")
     made["role"] = _ROLES.get(role, role) if isinstance(role, str) else "ROLE_UNSPECIFIED"
-    _each(made, "parts", _part_new)
+    each(made, "parts", _part_new)
     return made
 
 
@@ -124,14 +124,14 @@ def message_old(message: Json) -> Json:
     made = {"kind": "message", **message}
     role = made.get("role")
     made["role"] = _OLD_ROLES.get(role, "agent") if isinstance(role, str) else "agent"
-    _each(made, "parts", _part_old)
+    each(made, "parts", _part_old)
     return made
 
 
 def _status_new(status: Json) -> Json:
     made = dict(status)
     made["state"] = state_of(status) or "TASK_STATE_UNSPECIFIED"
-    _one(made, "message", message_new)
+    one(made, "message", message_new)
     stamp = made.get("timestamp")
     if isinstance(stamp, str) and not stamp.endswith("Z"):
         made["timestamp"] = _utc(stamp)
@@ -148,28 +148,28 @@ def _utc(stamp: str) -> str:
 def _status_old(status: Json) -> Json:
     made = dict(status)
     made["state"] = _OLD_STATES.get(made.get("state", ""), "unknown")
-    _one(made, "message", message_old)
+    one(made, "message", message_old)
     return made
 
 
 def _artifact_new(artifact: Json) -> Json:
     made = dict(artifact)
-    _each(made, "parts", _part_new)
+    each(made, "parts", _part_new)
     return made
 
 
 def _artifact_old(artifact: Json) -> Json:
     made = dict(artifact)
-    _each(made, "parts", _part_old)
+    each(made, "parts", _part_old)
     return made
 
 
 def task_new(task: Json) -> Json:
     """A task."""
-    made = _without(task, "kind")
-    _one(made, "status", _status_new)
-    _each(made, "history", message_new)
-    _each(made, "artifacts", _artifact_new)
+    made = without(task, "kind")
+    one(made, "status", _status_new)
+    each(made, "history", message_new)
+    each(made, "artifacts", _artifact_new)
     return made
 
 
@@ -177,33 +177,33 @@ def task_old(task: Json) -> Json:
     """A task."""
     made = {"kind": "task", **task}
     made["status"] = _status_old(task["status"]) if isinstance(task.get("status"), dict) else {"state": "unknown"}
-    _each(made, "history", message_old)
-    _each(made, "artifacts", _artifact_old)
+    each(made, "history", message_old)
+    each(made, "artifacts", _artifact_old)
     return made
 
 
 def _update_new(event: Json) -> Json:
-    made = _without(event, "kind", "final")
-    _one(made, "status", _status_new)
+    made = without(event, "kind", "final")
+    one(made, "status", _status_new)
     return made
 
 
 def _update_old(event: Json) -> Json:
     made = dict(event)
-    _one(made, "status", _status_old)
+    one(made, "status", _status_old)
     made["final"] = state_of(event.get("status")) in RESTING
     return made
 
 
 def _chunk_new(event: Json) -> Json:
-    made = _without(event, "kind")
-    _one(made, "artifact", _artifact_new)
+    made = without(event, "kind")
+    one(made, "artifact", _artifact_new)
     return made
 
 
 def _chunk_old(event: Json) -> Json:
     made = dict(event)
-    _one(made, "artifact", _artifact_old)
+    one(made, "artifact", _artifact_old)
     return made
 
 
@@ -214,36 +214,38 @@ _OLDER: dict[str, Change] = {TASK: task_old, MESSAGE: message_old, STATUS: _upda
 # where agents tell of tasks
 
 
-def _webhook_new(config: Json) -> Json:
+def webhook_auth_new(config: Json) -> Json:
+    """A webhook, with one scheme to authenticate by."""
     made = dict(config)
     found = made.get("authentication")
     if isinstance(found, dict) and "schemes" in found:
         schemes = found["schemes"]
-        made["authentication"] = _without(found, "schemes")
+        made["authentication"] = without(found, "schemes")
         if isinstance(schemes, list) and schemes:
             made["authentication"]["scheme"] = schemes[0]
     return made
 
 
-def _webhook_old(config: Json) -> Json:
+def webhook_auth_old(config: Json) -> Json:
+    """The same back, with a list of them."""
     made = dict(config)
     found = made.get("authentication")
     if isinstance(found, dict):
         scheme = found.get("scheme")
-        made["authentication"] = {**_without(found, "scheme"), "schemes": [scheme] if scheme else []}
+        made["authentication"] = {**without(found, "scheme"), "schemes": [scheme] if scheme else []}
     return made
 
 
 def webhook_new(config: Json) -> Json:
     """A task's webhook: `TaskPushNotificationConfig`."""
     inner = config.get("pushNotificationConfig")
-    made = _webhook_new(inner) if isinstance(inner, dict) else {}
-    return {**_without(config, "pushNotificationConfig"), **made}
+    made = webhook_auth_new(inner) if isinstance(inner, dict) else {}
+    return {**without(config, "pushNotificationConfig"), **made}
 
 
 def webhook_old(config: Json) -> Json:
     """The same back."""
-    inner = _webhook_old(_without(config, "taskId", "tenant"))
+    inner = webhook_auth_old(without(config, "taskId", "tenant"))
     return {"taskId": config.get("taskId", ""), "pushNotificationConfig": inner}
 
 
@@ -254,34 +256,34 @@ def params_new(operation: str, params: Json) -> Json:
     """Parameters of 0.3 for 1.0."""
     if operation in wire.SENDS:
         made = dict(params)
-        _one(made, "message", message_new)
-        _one(made, "configuration", _configuration_new)
+        one(made, "message", message_new)
+        one(made, "configuration", _configuration_new)
         return made
     if operation == wire.GET:
         # In 0.3 a length of 0 is any.
-        return params if params.get("historyLength") else _without(params, "historyLength")
+        return params if params.get("historyLength") else without(params, "historyLength")
     if operation == wire.PUSH_CREATE:
         return webhook_new(params)
     if operation in (wire.PUSH_GET, wire.PUSH_DELETE):
-        made = {**_without(params, "id", "pushNotificationConfigId"), "taskId": params.get("id", "")}
+        made = {**without(params, "id", "pushNotificationConfigId"), "taskId": params.get("id", "")}
         if params.get("pushNotificationConfigId"):
             made["id"] = params["pushNotificationConfigId"]
         return made
     if operation == wire.PUSH_LIST:
-        return {**_without(params, "id"), "taskId": params.get("id", "")}
+        return {**without(params, "id"), "taskId": params.get("id", "")}
     return params
 
 
 def params_old(operation: str, params: Json) -> Json:
     """Parameters of 1.0 for 0.3."""
-    params = _without(params, "tenant")
+    params = without(params, "tenant")
     if operation in wire.SENDS:
-        _one(params, "message", message_old)
-        _one(params, "configuration", _configuration_old)
+        one(params, "message", message_old)
+        one(params, "configuration", _configuration_old)
     elif operation == wire.PUSH_CREATE:
         return webhook_old(params)
     elif operation in (wire.PUSH_GET, wire.PUSH_DELETE):
-        made = {**_without(params, "id", "taskId"), "id": params.get("taskId", "")}
+        made = {**without(params, "id", "taskId"), "id": params.get("taskId", "")}
         if params.get("id"):
             made["pushNotificationConfigId"] = params["id"]
         return made
@@ -291,23 +293,23 @@ def params_old(operation: str, params: Json) -> Json:
 
 
 def _configuration_new(configuration: Json) -> Json:
-    made = _without(configuration, "blocking", "pushNotificationConfig")
+    made = without(configuration, "blocking", "pushNotificationConfig")
     if not made.get("historyLength"):
         made.pop("historyLength", None)
     if isinstance(configuration.get("blocking"), bool):
         made["returnImmediately"] = not configuration["blocking"]
     webhook = configuration.get("pushNotificationConfig")
     if isinstance(webhook, dict):
-        made["taskPushNotificationConfig"] = _webhook_new(webhook)
+        made["taskPushNotificationConfig"] = webhook_auth_new(webhook)
     return made
 
 
 def _configuration_old(configuration: Json) -> Json:
-    made = _without(configuration, "returnImmediately", "taskPushNotificationConfig")
+    made = without(configuration, "returnImmediately", "taskPushNotificationConfig")
     made["blocking"] = not configuration.get("returnImmediately")
     webhook = configuration.get("taskPushNotificationConfig")
     if isinstance(webhook, dict):
-        made["pushNotificationConfig"] = _webhook_old(_without(webhook, "taskId", "tenant"))
+        made["pushNotificationConfig"] = webhook_auth_old(without(webhook, "taskId", "tenant"))
     return made
 
 
@@ -321,7 +323,7 @@ def result_new(operation: str, result: Any) -> Any:
     if operation in (wire.PUSH_CREATE, wire.PUSH_GET):
         return webhook_new(_object(result))
     if operation == wire.PUSH_LIST:
-        return {"configs": [webhook_new(one) for one in _objects(result)]}
+        return {"configs": [webhook_new(found) for found in _objects(result)]}
     return {} if operation == wire.PUSH_DELETE else result
 
 
@@ -332,7 +334,7 @@ def result_old(operation: str, result: Any) -> Any:
     if operation in (wire.PUSH_CREATE, wire.PUSH_GET):
         return webhook_old(_object(result))
     if operation == wire.PUSH_LIST:
-        return [webhook_old(one) for one in _objects(_object(result).get("configs", []))]
+        return [webhook_old(found) for found in _objects(_object(result).get("configs", []))]
     return None if operation == wire.PUSH_DELETE else result
 
 
@@ -345,20 +347,21 @@ def _object(value: Any) -> Json:
 def _objects(value: Any) -> Iterable[Json]:
     if not isinstance(value, list):
         raise Garbled("The agent's answer is not a list.")
-    return (one for one in value if isinstance(one, dict))
+    return (found for found in value if isinstance(found, dict))
 
 
-def _without(found: Json, *names: str) -> Json:
+def without(found: Json, *names: str) -> Json:
+    """All members but these."""
     return {name: value for name, value in found.items() if name not in names}
 
 
-def _one(made: Json, name: str, change: Change) -> None:
+def one(made: Json, name: str, change: Change) -> None:
     """Change a member that is an object."""
     if isinstance(made.get(name), dict):
         made[name] = change(made[name])
 
 
-def _each(made: Json, name: str, change: Change) -> None:
+def each(made: Json, name: str, change: Change) -> None:
     """Change each of a member that is a list of objects."""
     if isinstance(made.get(name), list):
-        made[name] = [change(one) if isinstance(one, dict) else one for one in made[name]]
+        made[name] = [change(found) if isinstance(found, dict) else found for found in made[name]]

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from routeiq.a2a import cards, rest, wire
+from routeiq.a2a import cards, old_http, rest, wire
 from routeiq.a2a.cards import Interface
 from routeiq.a2a.exchange import Exchange
 from routeiq.a2a.wire import A2aError, Garbled, Json, Unavailable, encode
-from routeiq.core.a2a import HTTP_JSON, OLD, A2a, Agent
+from routeiq.core.a2a import JSONRPC, OLD, OLD_HTTP, A2a, Agent
 from routeiq.transport.pool import Origin
 
 MINUTE = 60.0
@@ -22,6 +22,8 @@ CARD_SECONDS = 10.0
 CARD_AGAIN = 10.0
 """Before a card that could not be read is asked for again."""
 MAX_CARD = 1024 * 1024
+NOT_SERVED = (404, 405, 501)
+"""Statuses of paths that are not there; what is not there below one comes with an error in JSON."""
 OFF = "it has been switched off"
 
 Headers = dict[str, str]
@@ -127,14 +129,13 @@ class Upstream:
 
     async def ask(self, interface: Interface, operation: str, params: Json, headers: Headers) -> Any:
         """The result of an operation, in the interface's version. Raises `A2aError`, `Unavailable` and `Garbled`."""
-        if interface.binding == HTTP_JSON:
-            method, target, body = rest.made_of(operation, _addressed(interface, params))
-            status, answer = await self._whole(
-                method, interface.path + target, body, {**headers, "A2A-Version": interface.version}, self._limit
-            )
-            return _rest_result(status, answer)
+        headers = _versioned(interface, headers)
+        if interface.binding != JSONRPC:
+            method, target, body = _http_request(interface, operation, params)
+            status, answer = await self._whole(method, target, body, headers, self._limit)
+            return _http_result(interface, operation, status, answer)
         ident, body = self._request(interface, operation, params)
-        status, answer = await self._whole("POST", interface.path, body, _versioned(interface, headers), self._limit)
+        status, answer = await self._whole("POST", interface.path, body, headers, self._limit)
         return _rpc_result(status, answer, ident)
 
     async def follow(
@@ -142,16 +143,16 @@ class Upstream:
     ) -> AsyncGenerator[Any, None]:
         """The results of an operation that streams. Raises the same, at any point."""
         headers = {**_versioned(interface, headers), "Accept": "text/event-stream"}
-        if interface.binding == HTTP_JSON:
-            method, target, body = rest.made_of(operation, _addressed(interface, params))
-            exchange, ident = self.exchange(method, interface.path + target, body, headers, self._limit), None
+        if interface.binding != JSONRPC:
+            method, target, body = _http_request(interface, operation, params)
+            exchange, ident = self.exchange(method, target, body, headers, self._limit), None
         else:
             ident, body = self._request(interface, operation, params)
             exchange = self.exchange("POST", interface.path, body, headers, self._limit)
         try:
             async for data in exchange.events():
                 if ident is None:
-                    yield _rest_result(exchange.status, data)
+                    yield _http_result(interface, operation, exchange.status, data)
                 else:
                     yield _rpc_result(exchange.status, data, ident)
         finally:
@@ -197,7 +198,7 @@ class Upstream:
 
 
 def _versioned(interface: Interface, headers: Headers) -> Headers:
-    return {**headers, "A2A-Version": interface.version}
+    return {**headers, "A2A-Version": OLD if interface.binding == OLD_HTTP else interface.version}
 
 
 def _addressed(interface: Interface, params: Json) -> Json:
@@ -224,14 +225,25 @@ def _rpc_result(status: int, data: bytes, ident: int) -> Any:
     return message.get("result")  # which agents leave out where it is null
 
 
-def _rest_result(status: int, data: bytes) -> Any:
+def _http_request(interface: Interface, operation: str, params: Json) -> tuple[str, str, bytes]:
+    made_of = old_http.made_of if interface.binding == OLD_HTTP else rest.made_of
+    method, target, body = made_of(operation, _addressed(interface, params))
+    return method, interface.path + target, body
+
+
+def _http_result(interface: Interface, operation: str, status: int, data: bytes) -> Any:
+    old = interface.binding == OLD_HTTP
     try:
         found = wire.decode(data) if data else None
     except A2aError:
-        raise _broken(status) from None
+        found = None
+        if status < 300:
+            raise _broken(status) from None
+    if status in NOT_SERVED and not isinstance(found, dict):
+        raise A2aError(wire.UNSUPPORTED_OPERATION, "The agent does not serve this operation.")
     if status >= 300 or (isinstance(found, dict) and "error" in found and len(found) == 1):
-        raise rest.told(status, found)
-    return found
+        raise old_http.told(status, found) if old else rest.told(status, found)
+    return old_http.result_in(operation, found) if old else found
 
 
 def _broken(status: int) -> A2aError:

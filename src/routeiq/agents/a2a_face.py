@@ -13,7 +13,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from routeiq.a2a import cards, rest, wire
+from routeiq.a2a import cards, old_http, rest, wire
 from routeiq.a2a.ask import Ask
 from routeiq.a2a.gateway import Gateway
 from routeiq.a2a.upstream import Upstream
@@ -146,6 +146,8 @@ class A2aFace:
         name, _, rest_of = path[1:].partition("/")
         rest_of = f"/{rest_of}" if rest_of else ""
         binding: Binding = JsonRpc() if rest_of in ("", *_LITELLM) else Http()
+        if rest_of.startswith(old_http.PREFIX + "/"):
+            binding = OldHttp("")
         try:
             caller = await self._caller(request)
             if not name:
@@ -202,7 +204,9 @@ class A2aFace:
         self, request: Request, responder: Responder, caller: Caller, upstream: Upstream, path: str
     ) -> None:
         """One request of the HTTP+JSON binding."""
-        found = rest.find(request.method.decode("latin-1"), path)
+        old = path.startswith(old_http.PREFIX + "/")
+        method = request.method.decode("latin-1")
+        found = old_http.find(method, path.removeprefix(old_http.PREFIX)) if old else rest.find(method, path)
         if found is None:
             raise UnknownPath("There is no such path below an agent.")
         operation, named = found
@@ -214,11 +218,13 @@ class A2aFace:
             if not isinstance(body, dict):
                 raise A2aError(INVALID_REQUEST, "The body must be a JSON object.")
             params = body
-        if _version(request) != NEW:
-            raise A2aError(VERSION_NOT_SUPPORTED, "This binding is served in A2A-Version 1.0: send that header.")
-        url = self._url(request, upstream)
-        ask = Ask(caller, upstream, NEW, operation, {**params, **named}, request.fields, url)
-        await self._answer(responder, Http(), ask)
+        if _version(request) != (OLD if old else NEW):
+            raise A2aError(VERSION_NOT_SUPPORTED, "These are paths of 1.0, which A2A-Version must say; of 0.3 is /v1.")
+        params = {**params, **named}
+        if old:
+            params = old_http.params_in(operation, params)
+        ask = Ask(caller, upstream, NEW, operation, params, request.fields, self._url(request, upstream))
+        await self._answer(responder, OldHttp(operation) if old else Http(), ask)
 
     async def _answer(self, responder: Responder, binding: Binding, ask: Ask) -> None:
         if ask.operation not in wire.STREAMED:
@@ -256,6 +262,21 @@ class Binding:
 
 class Http(Binding):
     """HTTP+JSON."""
+
+
+class OldHttp(Binding):
+    """HTTP+JSON of 0.3."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def result(self, result: Any) -> bytes:
+        """One result."""
+        return encode(old_http.result_out(self._operation, result) or {})
+
+    def error(self, error: A2aError) -> bytes:
+        """One error."""
+        return old_http.error_out(error)
 
 
 class JsonRpc(Binding):

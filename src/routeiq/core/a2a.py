@@ -10,6 +10,8 @@ NEW = "1.0"
 JSONRPC = "JSONRPC"
 HTTP_JSON = "HTTP+JSON"
 """Bindings the gateway speaks, by the names agent cards have for them."""
+OLD_HTTP = "HTTP+JSON 0.3"
+"""The second one as it was in 0.3, with JSON of its own."""
 AUTO = "auto"
 """A version or a binding that the agent's card tells."""
 
