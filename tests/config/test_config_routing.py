@@ -94,6 +94,17 @@ def test_sizes_in_names(name: str, size: float | None) -> None:
         ("auto: {models: []}", "routeiq.auto_models.auto.models", "must name a model"),
         ("llama: {}", "routeiq.auto_models.llama", "a model of model_list is called llama too"),
         ("auto: {args: {a: 1}}", "routeiq.auto_models.auto.args", "needs strategy"),
+        (
+            "auto: {models: [llama, embed]}",
+            "routeiq.auto_models.auto.models[1]",
+            "embed does not chat, its mode is embedding",
+        ),
+        ("auto: {residency: true}", "routeiq.auto_models.auto.residency", "needs region"),
+        (
+            "auto: {strategy: routeiq-ensemble, args: {strategies: [llmrouter-smallest, llmrouter-automix]}}",
+            "routeiq.auto_models.auto.args.strategies[1]",
+            "llmrouter-automix asks models itself",
+        ),
         ("auto: {target_quality: 2}", "routeiq.auto_models.auto.target_quality", ""),
         (
             "auto: {strategy: routeiq-ensemble, args: {strategies: [{args: {}}]}}",
@@ -124,6 +135,14 @@ def test_addresses_of_engines(address: str) -> None:
     model = "model_list:\n  - model_name: m\n    litellm_params: {model: openai/gpt-4o, api_key: k}\n"
     found = compile_text(f'{model}    model_info: {{engine_metrics_url: "{address}"}}\n')
     assert "engine_metrics_url" in found.error("model_list[0].model_info").message
+
+
+@pytest.mark.parametrize("said", ["max_input_tokens: -1", "max_tokens: 0", "max_input_tokens: many"])
+def test_windows_are_numbers_of_tokens(said: str) -> None:
+    model = "model_list:\n  - model_name: m\n    litellm_params: {model: openai/gpt-4o, api_key: k}\n"
+    found = compile_text(f"{model}    model_info: {{{said}}}\n")
+    path = f"model_list[0].model_info.{said.partition(':')[0]}"
+    assert found.error(path).message == "must be a whole number of tokens, 1 or more"
 
 
 def test_strategies_that_play_need_an_auto_model() -> None:

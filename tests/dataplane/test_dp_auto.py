@@ -267,6 +267,12 @@ def test_malformed_wishes_are_refused(serve: Serve, upstream: Upstream, header: 
     assert header in problem["message"]
 
 
+def test_data_stays_somewhere(serve: Serve, upstream: Upstream) -> None:
+    problem = ask(serve(config(upstream)), headers={"x-routeiq-residency": "true"}, status=400)[1]["error"]
+    assert problem["param"] == "x-routeiq-region"
+    assert "needs x-routeiq-region" in problem["message"]
+
+
 def test_nothing_left_tells_why(serve: Serve, upstream: Upstream) -> None:
     worker = serve(config(upstream, models=["small"]))
     problem = ask(worker, IMAGE, status=400)[1]["error"]

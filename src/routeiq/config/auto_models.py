@@ -27,6 +27,8 @@ def compile_auto_models(ctx: Context, names: Names, deployments: Sequence[Deploy
             ctx.error(where, f"a model of model_list is called {name} too")
         elif "*" in name:
             ctx.error(where, "must be one name, without a *")
+        if settings.residency and not settings.region:
+            ctx.error((*where, "residency"), "needs region: where data has to stay")
         models = _candidates(ctx, settings, names, deployments, where)
         found[name] = AutoModel(
             name=name,
@@ -80,6 +82,11 @@ def _candidates(
             ctx.error(place, f"{pattern} is an auto model, and can't be a candidate of one")
             continue
         else:
+            group = names.groups.get(names.aliases.get(pattern, pattern))
+            if group is not None and group.deployments and not _chats(group, deployments):
+                mode = deployments[group.deployments[0]].mode
+                ctx.error(place, f"{pattern} does not chat, its mode is {mode}: it can't be a candidate")
+                continue
             fitting = [pattern] if names.known(pattern) else []
         if not fitting:
             unknown(ctx, place, pattern, did_you_mean(pattern, names.groups))

@@ -61,6 +61,9 @@ def compile_choosing(ctx: Context, name: str, args: Mapping[str, Any], where: Pa
         if not isinstance(own, dict):
             ctx.error((*place, "args"), "must be a map")
             continue
+        if entry["strategy"] in PLAYING:
+            ctx.error(place, f"{entry['strategy']} asks models itself: it can't be part of {name}")
+            continue
         within.append(compile_choosing(ctx, entry["strategy"], own, (*place, "strategy"), (*place, "args")))
     artifact, rest = _artifact(ctx, args, arguments)
     for argument, value in rest.items():

@@ -38,9 +38,7 @@ def find_traits(
     capabilities = {
         capability: more[flag] for flag, told in SAID.items() if isinstance(more.get(flag), bool) for capability in told
     }
-    window = more.get("max_input_tokens") or more.get("max_tokens")
-    if not isinstance(window, int) or isinstance(window, bool):
-        window = None
+    window = _tokens(ctx, more, "max_input_tokens", where) or _tokens(ctx, more, "max_tokens", where)
     size = more.get("size")
     billions = _billions(str(size)) if size is not None else _billions(model)
     if size is not None and billions is None:
@@ -56,6 +54,14 @@ def find_traits(
         region=str(region),
         metrics_url=str(url),
     )
+
+
+def _tokens(ctx: Context, more: dict[str, Any], name: str, where: Path) -> int | None:
+    value = more.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        ctx.error((*where, name), "must be a whole number of tokens, 1 or more")
+        return None
+    return value
 
 
 def _is_address(url: Any) -> bool:

@@ -110,7 +110,7 @@ def over(wishes: Wishes, before: Wishes) -> Wishes:
     said = {name: value for name, default in _SAID_NOTHING.items() if (value := getattr(wishes, name)) != default}
     if wishes.excluded:
         said["excluded"] = tuple(dict.fromkeys((*before.excluded, *wishes.excluded)))
-    if before.residency:
+    if before.residency and before.region:
         said.pop("region", None)
     return msgspec.structs.replace(before, **said) if said else before
 

@@ -237,4 +237,11 @@ def _wished(headers: Mapping[bytes, bytes], metadata: Mapping[str, Any], wishes:
     older = metadata.get("routing_profile")
     if "profile" not in given and isinstance(older, str) and older in PROFILES:
         given["profile"] = older
-    return over(Wishes(**given), wishes) if given else wishes
+    wished = over(Wishes(**given), wishes) if given else wishes
+    if wished.residency and not wished.region:
+        raise BadRequest(
+            "x-routeiq-residency needs x-routeiq-region: where data has to stay.",
+            param="x-routeiq-region",
+            code="invalid_parameter",
+        )
+    return wished
