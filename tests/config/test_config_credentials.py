@@ -13,7 +13,8 @@ from config_helpers import Compile
 
 from routeiq.cli import make_app
 from routeiq.core import snapshot as snapshots
-from routeiq.core.snapshot import MODEL_MARK, Deployment, Signing
+from routeiq.core.signing import Signing
+from routeiq.core.snapshot import MODEL_MARK, Deployment
 
 PARAMS = "model_list[0].litellm_params"
 CLAUDE = "bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0"

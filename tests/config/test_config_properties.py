@@ -141,7 +141,7 @@ def test_heads_are_one_request_or_refused(base: str, key: str, model: str, name:
     spec = ProviderSpec(name="x", paths={"chat": "/{model}"})
     try:
         address = parse_base("https://h/" + base)
-        head = render(spec, address, model=model, version=None, auth=("K", key), extra={name: value})["chat"]
+        head = render(spec, address, model=model, version=None, auth=("X-Api-Key", key), extra={name: value})["chat"]
     except (ValueError, UnicodeEncodeError):
         return
     lines = head.split(b"\r\n")

@@ -19,7 +19,8 @@ from routeiq.control.credentials import Keeper
 from routeiq.control.plane import Plane
 from routeiq.core.counters import CounterTable
 from routeiq.core.errors import Overloaded
-from routeiq.core.snapshot import Auth, Deployment, Signing, Snapshot
+from routeiq.core.signing import Signing
+from routeiq.core.snapshot import Auth, Deployment, Snapshot
 from routeiq.providers.signing.grant import Grant, SourceError
 from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.accounts import Accounts

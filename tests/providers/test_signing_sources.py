@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from routeiq.core.snapshot import Signing
+from routeiq.core.signing import Signing
 from routeiq.providers.signing.grant import Bearer, Grant, SourceError, make_signer, renewal, static_grant
 from routeiq.providers.signing.sources import fetch, scrub
 from support.tokens import Answer, Asked, TokenServer

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from routeiq.core.errors import UpstreamError
-from routeiq.core.snapshot import Deployment, Signing
+from routeiq.core.signing import Signing
+from routeiq.core.snapshot import Deployment
 from routeiq.process.credentials import Credentials
 from routeiq.providers.signing import CredentialSource, Signer
 from routeiq.transport.dns import Resolver

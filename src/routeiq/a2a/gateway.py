@@ -10,6 +10,7 @@ from typing import Any
 
 from routeiq.a2a import cards, listing, webhooks, wire
 from routeiq.a2a.ask import Ask, failed_status
+from routeiq.a2a.asked import Asked
 from routeiq.a2a.cards import Interface
 from routeiq.a2a.grants import granted
 from routeiq.a2a.made import EARLIER, Made
@@ -17,7 +18,7 @@ from routeiq.a2a.tasks import Tasks, TaskStore, Watch
 from routeiq.a2a.translate import opened, state_of
 from routeiq.a2a.upstream import Upstream
 from routeiq.a2a.wire import MESSAGE, RESTING, STATUS, TASK, TERMINAL, A2aError, Garbled, Json, Unavailable
-from routeiq.core.a2a import A2a, Agent
+from routeiq.core.a2a import PYDANTIC_AI, A2a, Agent
 from routeiq.core.a2a_tasks import KeptTask
 from routeiq.core.errors import GatewayError, LimitExceeded, UnknownPath
 from routeiq.core.snapshot import Snapshot
@@ -71,13 +72,15 @@ class Gateway:
         origin = self.services.pool.origin(address)
         if not agent.provider:
             return Upstream(agent, self.a2a, origin)
+        if agent.provider == PYDANTIC_AI:
+            return Asked(agent, self.a2a, origin)
 
         def ended(task: Json) -> None:
             kept = self._tasks_of(agent).known(task["id"])
             if kept is not None and kept.state not in TERMINAL:
                 self.services.start(self._keep_end(agent, Watch(kept, task, 0)))
 
-        return Made(agent, self.a2a, origin, ended)
+        return Made(agent, self.a2a, origin, self.services.credentials, ended)
 
     async def _keep_end(self, agent: Agent, watch: Watch) -> None:
         """Put down how a task of the gateway's own has ended, whoever waits for it."""

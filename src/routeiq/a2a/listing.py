@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from routeiq.a2a import wire
-from routeiq.a2a.adapters import Turn, text_of
+from routeiq.a2a.adapters.adapter import Turn, text_of
 from routeiq.a2a.ask import Ask
 from routeiq.a2a.tasks import Tasks
 from routeiq.a2a.translate import is_old, task_new

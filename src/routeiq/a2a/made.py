@@ -9,12 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from routeiq.a2a import wire
-from routeiq.a2a.adapters import Turn, adapter, text_of
+from routeiq.a2a.adapters.adapter import Adapter, Asking, Turn, object_of, text_of
+from routeiq.a2a.adapters.kinds import adapter
 from routeiq.a2a.cards import Interface
+from routeiq.a2a.exchange import Exchange
 from routeiq.a2a.tasks import fold
 from routeiq.a2a.upstream import Headers, Upstream
 from routeiq.a2a.wire import ARTIFACT, STATUS, TASK, A2aError, Json, Unavailable, stamp, task_not_found
 from routeiq.core.a2a import JSONRPC, NEW, A2a, Agent
+from routeiq.core.errors import UpstreamError
+from routeiq.providers.signing import CredentialSource
 from routeiq.transport.pool import Origin
 
 INTERFACE = Interface(NEW, JSONRPC, "")
@@ -23,7 +27,8 @@ EARLIER = "earlier"
 ARTIFACT_ID = "answer"
 RUNNING = 10_000
 """Tasks at once."""
-
+REMEMBERED = 1000
+"""Conversations whose names at their provider are known."""
 LINGER_SECONDS = 5.0
 """How long a task that is over is answered for here."""
 
@@ -81,10 +86,12 @@ class Made(Upstream):
 
     makes_tasks = True
 
-    def __init__(self, agent: Agent, a2a: A2a, origin: Origin, ended: Ended) -> None:
+    def __init__(self, agent: Agent, a2a: A2a, origin: Origin, credentials: CredentialSource, ended: Ended) -> None:
         """`ended` is told every task that is over."""
         super().__init__(agent, a2a, origin)
+        self._credentials = credentials
         self._ended = ended
+        self._opened: dict[str, str] = {}
         self._works: dict[str, Work] = {}
 
     async def card(self) -> tuple[Json, bytes]:
@@ -149,7 +156,7 @@ class Made(Upstream):
         try:
             work.tell(STATUS, status=_status("TASK_STATE_WORKING"))
             count = 0
-            async for text in self._texts(turns, headers):
+            async for text in self._texts(work.task["contextId"], turns, headers):
                 artifact = {"artifactId": ARTIFACT_ID, "parts": [{"text": text}]}
                 work.tell(ARTIFACT, artifact=artifact, append=count > 0)
                 count += 1
@@ -167,21 +174,56 @@ class Made(Upstream):
         self._ended(work.task)
         del self._works[work.task["id"]]
 
-    async def _texts(self, turns: list[Turn], headers: Headers) -> AsyncIterator[str]:
+    async def _texts(self, context: str, turns: list[Turn], headers: Headers) -> AsyncIterator[str]:
         reader = adapter(self.agent)
-        path, body = reader.request(turns)
-        headers = {**headers, "Accept": "text/event-stream"}
-        exchange = self.exchange("POST", self.agent.path + path, wire.encode(body), headers, self.a2a.max_message)
+        conversation = await self._conversation(reader, str(uuid.uuid5(uuid.NAMESPACE_OID, context)), headers)
+        exchange = await self._asked(reader.request(turns, conversation), headers)
         try:
             async for data in exchange.events():
-                if exchange.status >= 300:
-                    raise Unavailable(f"The agent answered with the status {exchange.status}.")
+                _check(exchange)
                 text = reader.read(data)
                 if text:
                     yield text
             reader.ended()
         finally:
             self.done(exchange)
+
+    async def _conversation(self, reader: Adapter, name: str, headers: Headers) -> str:
+        """What the provider calls a conversation: opened with it where it wants that, and where it is not known."""
+        if name in self._opened or (opening := reader.opening(name)) is None:
+            return self._opened.get(name, name)
+        exchange = await self._asked(opening, headers)
+        try:
+            answer = await exchange.body()
+            _check(exchange)
+        finally:
+            self.done(exchange)
+        if len(self._opened) >= REMEMBERED:
+            del self._opened[next(iter(self._opened))]
+        self._opened[name] = reader.opened(object_of(answer))
+        return self._opened[name]
+
+    async def _asked(self, asking: Asking, headers: Headers) -> Exchange:
+        """One request, to be given back to `done`."""
+        target, body = self.agent.path + asking.target, wire.encode(asking.body)
+        headers = {**headers, **asking.headers, "Accept": "text/event-stream", **await self._signed(target, body)}
+        return self.exchange("POST", target, body, headers, self.a2a.max_message)
+
+    async def _signed(self, target: str, body: bytes) -> Headers:
+        """The headers that prove who asks, where they are made anew for each request."""
+        if self.agent.signing is None:
+            return {}
+        try:
+            signer = self._credentials.signer(self.agent) or await self._credentials.fetch(self.agent)
+        except UpstreamError as error:
+            raise Unavailable(error.message) from None
+        lines = signer.lines(b"POST", target.encode(), self.agent.host_header.encode(), (body,))
+        return dict(line.split(": ", 1) for line in lines.decode("latin-1").split("\r\n") if line)
+
+
+def _check(exchange: Exchange) -> None:
+    if exchange.status >= 300:
+        raise Unavailable(f"The agent answered with the status {exchange.status}.")
 
 
 def _status(state: str, why: str = "") -> Json:

@@ -7,20 +7,21 @@ import re
 
 import msgspec
 
+from routeiq.config import agent_providers
 from routeiq.config.address import Address, parse_base
 from routeiq.config.context import Context, flag_of
 from routeiq.config.outbound import headers_of
 from routeiq.config.report import Path
 from routeiq.config.schema.a2a import AgentSettings
-from routeiq.core.a2a import LANGGRAPH, OPENAI, A2a, Agent
+from routeiq.core.a2a import PYDANTIC_AI, A2a, Agent
 from routeiq.core.money import nano
 
 ENABLED_ENV = "A2A_GATEWAY_ENABLED"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TAKEN = frozenset(("agents", ".", "..", ".well-known"))
 """Names under `/a2a/` that are no agent's."""
-_PROVIDERS = {"": "", "a2a": "", "pydantic_ai_agents": "", "openai": OPENAI, "langgraph": LANGGRAPH}
-"""What they are by `custom_llm_provider`: Pydantic AI's speak A2A."""
+_OWN = ("", "a2a", PYDANTIC_AI)
+"""`custom_llm_provider` of agents that speak A2A themselves."""
 _DEFAULT = Agent(id="", name="")
 
 
@@ -79,19 +80,26 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
         message = "is not a name for an agent: 1 to 64 letters, digits, dots, dashes and underscores"
         ctx.error((*path, "agent_name"), message, hint)
         return None
-    if (params.custom_llm_provider or "") not in _PROVIDERS:
+    provider = params.custom_llm_provider or ""
+    if provider not in _OWN and provider not in agent_providers.NAMES:
         where = (*path, "litellm_params", "custom_llm_provider")
-        ctx.warning(where, f"{params.custom_llm_provider} is not served yet; the agent is left out")
+        ctx.error(where, "is not known", f"one of {', '.join((*_OWN[1:], *agent_providers.NAMES))}")
         return None
-    provider = _PROVIDERS[params.custom_llm_provider or ""]
-    if provider and not params.model:
-        ctx.error((*path, "litellm_params", "model"), f"is required for {provider}")
-    address = _address(ctx, path, settings)
-    if address is None:
+    address, right = _address(ctx, path, settings, required=provider in _OWN)
+    if not right:
         return None
+    provided = None
+    if provider in agent_providers.NAMES:
+        provided = agent_providers.compile_provided(ctx, path, settings, address)
+        if provided is None:
+            return None
+        address, credential = provided.address, provided.access.header
+    else:
+        credential = ("Authorization", f"Bearer {params.api_key}") if params.api_key is not None else None
+    assert address is not None
     headers = headers_of(ctx, settings, path)
-    if params.api_key is not None:
-        headers.setdefault("Authorization", f"Bearer {params.api_key}")
+    if credential is not None:
+        headers.setdefault(*credential)
     if address.scheme == "http" and address.public and headers:
         ctx.warning((*path, "url"), "sends credentials without TLS")
     verify = ctx.config.litellm.ssl_verify
@@ -99,8 +107,9 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
     return Agent(
         id=settings.agent_id or _digest(f"{name}|{address.url}".encode())[:32],
         name=name,
-        provider=provider,
-        model=(params.model or "").removeprefix(f"{provider}/"),
+        provider="" if provider == "a2a" else provider,
+        model=provided.model if provided is not None else "",
+        signing=provided.access.signing if provided is not None else None,
         scheme=address.scheme,
         host=address.host,
         port=address.port,
@@ -125,15 +134,15 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
     )
 
 
-def _address(ctx: Context, path: Path, settings: AgentSettings) -> Address | None:
-    """Where the agent is: its `url`, else `litellm_params.api_base`, else that of its card."""
+def _address(ctx: Context, path: Path, settings: AgentSettings, *, required: bool) -> tuple[Address | None, bool]:
+    """Where the agent is: `url`, else `litellm_params.api_base`, else `url` of its card; and whether that is right."""
     told = settings.url or settings.litellm_params.api_base or settings.agent_card_params.get("url")
     if not isinstance(told, str) or not told:
-        if not ctx.broken((*path, "url")):
+        if required and not ctx.broken((*path, "url")):
             ctx.error((*path, "url"), "is required")
-        return None
+        return None, not required
     try:
-        return parse_base(told)
+        return parse_base(told), True
     except ValueError as error:
         ctx.error((*path, "url"), str(error))
-        return None
+        return None, False

@@ -24,6 +24,7 @@ from routeiq.config.report import Path
 from routeiq.config.shared import compile_shared
 from routeiq.config.stored import policies, stores_models, subjects
 from routeiq.core.money import nano
+from routeiq.core.signing import Signing
 from routeiq.core.snapshot import (
     Alerting,
     Auth,
@@ -36,7 +37,6 @@ from routeiq.core.snapshot import (
     Prompts,
     Resilience,
     Responses,
-    Signing,
     Snapshot,
     Timeouts,
 )

@@ -22,10 +22,12 @@ from routeiq.config.report import Path
 from routeiq.config.schema.model_list import LitellmParams
 from routeiq.config.upstream import find_key
 from routeiq.core.provider import SIGNED, ProviderSpec
-from routeiq.core.snapshot import Signing
+from routeiq.core.signing import Signing
 
 _LIBRARIES = {"aws": ("botocore", "aws"), "google": ("google.auth", "gcp"), "azure_ad": ("azure.identity", "azure")}
 """Module and extra that a scheme needs in the control plane."""
+_SERVICES = {"sagemaker": "sagemaker", "bedrock": "bedrock"}
+"""What requests are signed for, by the first word of a provider's name; of others by that name."""
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -114,7 +116,7 @@ def _aws(asked: Asked) -> Access:
         return Access()
     made = _given(
         region=values["aws_region_name"],
-        service="sagemaker" if spec.name.startswith("sagemaker") else "bedrock",
+        service=_SERVICES.get(spec.name.partition("_")[0], spec.name),
         access_key=params.aws_access_key_id,
         secret_key=params.aws_secret_access_key,
         session_token=params.aws_session_token,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from routeiq.core.errors import Overloaded
-from routeiq.core.snapshot import Signing
+from routeiq.core.signing import Signing
 from routeiq.providers.signing import sources
 from routeiq.providers.signing.grant import Grant, SourceError, renewal, static_grant
 

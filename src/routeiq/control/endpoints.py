@@ -83,9 +83,9 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
 
     async def get_credentials(id: str) -> Response:
         """Credentials by the id of their `Signing`, for a worker that signs with them."""
-        for deployment in plane.current().deployments:
-            if deployment.signing is not None and deployment.signing.id == id:
-                return _json(await plane.credentials.get(deployment.signing))
+        for signing in plane.current().signings():
+            if signing.id == id:
+                return _json(await plane.credentials.get(signing))
         raise UnknownPath("There are no such credentials.")
 
     return (

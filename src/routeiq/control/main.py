@@ -191,7 +191,7 @@ def _adopt(plane: Plane, encoded: bytes) -> Ready | Refused:
         return Refused(str(error))
     if plane.nodes is not None:
         plane.nodes.adopt(plane.snapshot.shared)
-    plane.credentials.follow(d.signing for d in plane.snapshot.deployments if d.signing is not None)
+    plane.credentials.follow(plane.snapshot.signings())
     return Ready(plane.snapshot.revision)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from routeiq.core.signing import Signing
+
 OLD = "0.3"
 NEW = "1.0"
 """Versions of the protocol: https://a2a-protocol.org/latest/specification/#36-versioning"""
@@ -17,7 +19,14 @@ AUTO = "auto"
 
 OPENAI = "openai"
 LANGGRAPH = "langgraph"
-"""Agents that speak no A2A: a model behind Chat Completions, an assistant of LangGraph."""
+AGENTCORE = "bedrock"
+AGENT_ENGINE = "vertex_ai"
+FOUNDRY = "azure_ai"
+"""Agents that speak no A2A: a model behind Chat Completions, an assistant of LangGraph, a runtime of Bedrock AgentCore,
+a reasoning engine of Vertex AI, an agent of Azure AI Foundry. LiteLLM's names."""
+PYDANTIC_AI = "pydantic_ai_agents"
+"""Those that speak A2A, and want to be asked after their tasks."""
+
 DROP = "drop"
 VERBATIM = "verbatim"
 """What becomes of a signed card: it is shown with the gateway's addresses and without its signatures, which would be
@@ -31,9 +40,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     """As configured, unique; the path of its own surface."""
     provider: str = ""
-    """`OPENAI` or `LANGGRAPH`; empty for one that speaks A2A."""
+    """One of these; empty for one that just speaks A2A."""
     model: str = ""
-    """What the provider is asked for: a model, an assistant."""
+    """What the provider is asked for: a model, an assistant, an ARN, a resource."""
+    signing: Signing | None = None
+    """Credentials that are made or renewed while serving."""
     scheme: str = "https"
     host: str = ""
     port: int = 443

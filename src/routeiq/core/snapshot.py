@@ -7,6 +7,7 @@ Secrets are in here (request heads hold provider keys): a Snapshot is never logg
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from routeiq.core.mcp import Mcp
 from routeiq.core.money import Prices
 from routeiq.core.policies import UsagePolicy
 from routeiq.core.routing import AutoModel, Choosing, Traits
+from routeiq.core.signing import Signing
 
 CHAT = "chat"
 COMPLETION = "completion"
@@ -39,20 +41,6 @@ that has the client's endpoint among them is sent the client's own bytes.
 
 MODEL_MARK = b"\x00model\x00"
 """In a rendered head: where the percent-encoded model of a wildcard goes."""
-
-
-class Signing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Credentials that can't be rendered into a head ahead of time: they are made or renewed as time goes by."""
-
-    id: str
-    """The same for deployments that share credentials."""
-    scheme: str
-    """`aws` (SigV4 over the body), or a bearer token that is renewed: `google`, `azure_ad`, `watsonx`, `databricks`."""
-    params: dict[str, str] = {}
-    """What the scheme needs, as configured: may hold secrets."""
-
-    def __repr__(self) -> str:
-        return f"Signing(id={self.id!r}, scheme={self.scheme!r})"
 
 
 class Longtail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -396,6 +384,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     a2a: A2a | None = None
     drop_unpriced: bool = False
     """Refuse models without a price for keys with a budget (`routeiq.unpriced_models: reject`)."""
+
+    def signings(self) -> Iterator[Signing]:
+        """All credentials that are made or renewed while serving."""
+        found = [deployment.signing for deployment in self.deployments]
+        if self.a2a is not None:
+            found += [agent.signing for agent in self.a2a.agents]
+        return (signing for signing in found if signing is not None)
 
 
 encode = msgspec.msgpack.Encoder().encode

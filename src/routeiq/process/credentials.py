@@ -10,9 +10,9 @@ from collections.abc import Callable
 import msgspec
 
 from routeiq.core.errors import ErrorBody, ErrorObject, UpstreamError
-from routeiq.core.snapshot import Deployment, Signing
+from routeiq.core.signing import Signing
 from routeiq.process.ask import ask
-from routeiq.providers.signing import Signer
+from routeiq.providers.signing import Signed, Signer
 from routeiq.providers.signing.grant import Grant, SourceError, make_signer, renewal, static_grant
 from routeiq.transport.pool import Origin
 
@@ -58,9 +58,9 @@ class Credentials:
         self._under_way: dict[str, asyncio.Task[Signer]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    def signer(self, deployment: Deployment) -> Signer | None:
-        """The signer of a deployment that has `signing`, or `None` when `fetch` has to be awaited."""
-        signing = deployment.signing
+    def signer(self, whose: Signed) -> Signer | None:
+        """The signer of who has `signing`, or `None` when `fetch` has to be awaited."""
+        signing = whose.signing
         assert signing is not None
         held = self._held.get(signing.id)
         if held is None:
@@ -73,15 +73,15 @@ class Credentials:
         held.used = True
         return held.signer
 
-    async def fetch(self, deployment: Deployment) -> Signer:
+    async def fetch(self, whose: Signed) -> Signer:
         """The signer, from the control plane when it is not known here.
 
         Requests that wait for the same credentials share one question. Raises `UpstreamError` (503,
         `credentials_unavailable`) with the reason.
         """
-        signing = deployment.signing
+        signing = whose.signing
         assert signing is not None
-        signer = self.signer(deployment)
+        signer = self.signer(whose)
         if signer is not None:
             return signer
         task = self._under_way.get(signing.id)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from routeiq.core.errors import UpstreamError
-from routeiq.core.snapshot import Deployment, Signing
-from routeiq.providers.signing import Signer, sources
+from routeiq.core.signing import Signing
+from routeiq.providers.signing import Signed, Signer, sources
 from routeiq.providers.signing.grant import Grant, SourceError, make_signer, renewal, static_grant
 
 log = logging.getLogger("routeiq.sdk")
@@ -43,9 +43,9 @@ class DirectCredentials:
         self._held: dict[str, _Held] = {}
         self._under_way: dict[str, asyncio.Task[Signer]] = {}
 
-    def signer(self, deployment: Deployment) -> Signer | None:
-        """The signer of a deployment that has `signing`, or `None` when `fetch` has to be awaited."""
-        signing = deployment.signing
+    def signer(self, whose: Signed) -> Signer | None:
+        """The signer of who has `signing`, or `None` when `fetch` has to be awaited."""
+        signing = whose.signing
         assert signing is not None
         held = self._held.get(signing.id)
         now = self._clock()
@@ -62,12 +62,12 @@ class DirectCredentials:
             self._begin(signing).add_done_callback(_renewed)
         return held.signer
 
-    async def fetch(self, deployment: Deployment) -> Signer:
+    async def fetch(self, whose: Signed) -> Signer:
         """The same, waiting for the source. Raises `UpstreamError` (503, `credentials_unavailable`) with the reason."""
-        signer = self.signer(deployment)
+        signer = self.signer(whose)
         if signer is not None:
             return signer
-        signing = deployment.signing
+        signing = whose.signing
         assert signing is not None
         try:
             return await asyncio.shield(self._begin(signing))

@@ -6,16 +6,33 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
+from routeiq.config.schema.model_list import Credential
 from routeiq.config.schema.types import Amount, Bytes, Flag, Name, Positive, PositiveSeconds, Section, Text
 
 
 class AgentParams(Section):
     """`litellm_params` of an agent."""
 
-    model: Text | None = None
     api_base: Text | None = None
     api_key: Text | None = None
     custom_llm_provider: Name | None = None
+    model: Name | None = None
+    """What a provider of another protocol knows it as."""
+    api_version: Name | None = None
+    aws_access_key_id: Name | None = None
+    aws_secret_access_key: Name | None = None
+    aws_session_token: Credential | None = None
+    aws_profile_name: Name | None = None
+    aws_role_name: Name | None = None
+    aws_session_name: Name | None = None
+    aws_web_identity_token: Text | None = None
+    vertex_project: Name | None = None
+    vertex_location: Name | None = None
+    vertex_credentials: Text | dict[str, Any] | None = None
+    azure_ad_token: Text | None = None
+    tenant_id: Name | None = None
+    client_id: Name | None = None
+    client_secret: Text | None = None
     cost_per_query: Amount = 0.0
 
 

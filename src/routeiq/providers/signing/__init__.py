@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from routeiq.core.snapshot import Deployment
+from routeiq.core.signing import Signing
+
+
+class Signed(Protocol):
+    """What has credentials of this kind: a deployment, an agent."""
+
+    @property
+    def signing(self) -> Signing | None: ...
 
 
 class Signer(Protocol):
@@ -26,8 +33,8 @@ class Signer(Protocol):
 class CredentialSource(Protocol):
     """Where the pipeline takes signers from."""
 
-    def signer(self, deployment: Deployment) -> Signer | None:
-        """The signer of a deployment with `signing`, when its credentials are known and not expired."""
+    def signer(self, whose: Signed) -> Signer | None:
+        """The signer of who has `signing`, when its credentials are known and not expired."""
 
-    async def fetch(self, deployment: Deployment) -> Signer:
+    async def fetch(self, whose: Signed) -> Signer:
         """The same, asking the control plane when it has to. Raises `UpstreamError` (503) with the reason."""

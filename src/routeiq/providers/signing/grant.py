@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from routeiq.core.snapshot import Signing
+from routeiq.core.signing import Signing
 from routeiq.providers.signing import Signer
 from routeiq.providers.signing.sigv4 import SigV4
 

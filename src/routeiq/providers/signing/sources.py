@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from routeiq.core.snapshot import Signing
+from routeiq.core.signing import Signing
 from routeiq.observe.redact import MASK, redact
 from routeiq.providers.signing.grant import Grant, SourceError, static_grant
 

@@ -1,0 +1,1 @@
+"""Agents that speak no A2A: how each is asked, and what it says."""
