@@ -187,10 +187,15 @@ def plain(found: Any) -> Any:
         return [plain(one) for one in found]
     if not isinstance(found, dict):
         return found
-    made = {name: plain(value) for name, value in found.items() if name not in ("referenceTaskIds", "somethingNew")}
-    if "data" in found and not isinstance(found["data"], dict):
-        made["data"] = {"value": found["data"]}
-    return {name: value for name, value in made.items() if value not in ([], {}) or name in ("data", "metadata")}
+    made = {}
+    for name, value in found.items():
+        if name == "data":
+            made[name] = value if isinstance(value, dict) else {"value": value}
+        elif name == "metadata":
+            made[name] = value
+        elif name not in ("referenceTaskIds", "somethingNew") and plain(value) not in ([], {}):
+            made[name] = plain(value)
+    return made
 
 
 @pytest.mark.parametrize("snake", [True, False])
