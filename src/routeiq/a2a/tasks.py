@@ -187,8 +187,20 @@ def fold(task: Json, event: Json) -> None:
         if isinstance(one, dict) and one.get("artifactId") == ident:
             before = one.get("parts")
             if event.get("append") and isinstance(before, list):
-                before += own["parts"]
+                _add(before, own["parts"])
             else:
                 artifacts[index] = own
             return
     artifacts.append(own)
+
+
+def _add(parts: list[Any], more: list[Any]) -> None:
+    """More parts of an artifact; words that come piece by piece are one text."""
+    if parts and more and _is_words(parts[-1]) and _is_words(more[0]):
+        parts[-1] = {"text": parts[-1]["text"] + more[0]["text"]}
+        more = more[1:]
+    parts += more
+
+
+def _is_words(part: Any) -> bool:
+    return isinstance(part, dict) and len(part) == 1 and isinstance(part.get("text"), str)
