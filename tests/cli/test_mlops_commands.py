@@ -85,6 +85,12 @@ def test_val_and_test_differ(artifact: Path, data: Path) -> None:
     assert counts[0] != counts[1]
 
 
+def test_tasks_may_be_left_out(data: Path) -> None:
+    result = told("evaluate", "--leave-out", "task", "--data", data, "--strategy", "llmrouter-mf", "--targets", "0.98")
+    assert set(result["tasks"]) == {"chat", "code", "law"}
+    assert result["targets"]["0.98"]["quality_pct"] > 80
+
+
 def test_people_read_tables(artifact: Path, data: Path) -> None:
     shown = run("evaluate", "--artifact", artifact, "--data", data).stdout
     assert "acme/large" in shown
@@ -167,6 +173,8 @@ def test_promote_replaces_no_directory(artifact: Path, tmp_path: Path) -> None:
         (("evaluate", "--artifact", "{artifact}", "--data", "{data}", "--split", "dev"), "there are: test, train, val"),
         (("evaluate", "--artifact", "{artifact}", "--data", "{data}", "--targets", "98"), "--targets must be"),
         (("evaluate", "--artifact", "{artifact}", "--data", "{data}", "--targets", "a,b"), "--targets must be"),
+        (("evaluate", "--data", "{data}"), "give either --artifact or --leave-out"),
+        (("evaluate", "--data", "{data}", "--leave-out", "task", "--strategy", "llmrouter-nope"), "these are: "),
         (("sign", "--artifact", "{artifact}"), "give one of"),
         (("sign", "--artifact", "nowhere", "--key", __file__), "is nowhere an artifact?"),
         (("sign", "--artifact", "{artifact}", "--key", __file__), "no private key"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,8 @@ from routeiq.mlops.dataset import BadData, Dataset, read_dataset, split_of, writ
 from routeiq.mlops.evaluate import area, cost_at, evaluate, hull, predict
 from routeiq.mlops.replay import leave_out, replay
 from routeiq.mlops.stack import stacked
-from routeiq.mlops.train import describe, encode, segments_of, train
+from routeiq.mlops.train import describe, encode, segments_of, silent, train
+from routeiq.mlops.unseen import evaluate_unseen
 from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.learned.batch import Scale
 from routeiq.routing.learned.familiar import Familiar
@@ -109,6 +111,22 @@ def test_feedback_makes_up_for_what_was_not_trained(artifact: Artifact) -> None:
         assert result["reference"]["after"]["quality_pct"] > 85
     with pytest.raises(ValueError, match="leave none to measure"):
         replay(artifact, played, 500, 0.98, {})
+
+
+def test_tasks_left_out_of_training_are_measured() -> None:
+    played = outcomes(360, seed=5)
+    found = evaluate_unseen(played, "llmrouter-elo", [1.0], silent)
+    assert {task: one["prompts"] for task, one in found["tasks"].items()} == dict(Counter(played.tasks.tolist()))
+    # It says the same of every prompt: at the highest target the model that is best of all.
+    assert found["best_single"] == LARGE
+    assert found["targets"]["1.0"] == pytest.approx({"quality_pct": 100, "cost_pct": 100}, abs=0.01)
+    # Law is unlike the rest: whoever has not seen it asks the best model, at its price.
+    unseen = evaluate_unseen(played, FAST, [0.9], silent)["tasks"]["law"]["targets"]["0.9"]
+    seen = evaluate(train(played, FAST, {}), played.take(played.tasks == "law"), [0.9])["targets"]["0.9"]
+    assert unseen["quality_pct"] > 98
+    assert unseen["cost_pct"] > seen["cost_pct"] + 2
+    with pytest.raises(BadData, match="column `task`"):
+        evaluate_unseen(played.take(played.tasks == "law"), FAST, [0.9], silent)
 
 
 @given(st.integers(2, 40), st.integers(2, 6), st.integers(0, 5))

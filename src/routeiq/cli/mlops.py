@@ -65,9 +65,11 @@ def train(*, data: Data, out: Path, strategy: str = "routeiq-ridge", json: Json 
 @mlops_app.command
 def evaluate(
     *,
-    artifact: Trained,
     data: Data,
+    artifact: Trained | None = None,
     split: str = "test",
+    leave_out: Literal["task"] | None = None,
+    strategy: str = "routeiq-ridge",
     targets: str = "1.0,0.98,0.95",
     json: Json = False,
 ) -> int:
@@ -75,15 +77,24 @@ def evaluate(
 
     Parameters
     ----------
+    artifact
+        Not needed with --leave-out.
     split
         The split's name.
+    leave_out
+        For each task, train on all others (their train and val), then measure all of the task's own prompts.
+    strategy
+        What is trained with --leave-out.
     targets
         Shares of the best single model's quality, with commas between them.
     """
     from routeiq.mlops.dataset import BadData, read_dataset
     from routeiq.mlops.evaluate import evaluate as measure
+    from routeiq.mlops.unseen import evaluate_unseen
     from routeiq.routing.learned.artifact import BadArtifact, read_artifact
 
+    if (artifact is None) == (leave_out is None):
+        return fail("give either --artifact or --leave-out task")
     try:
         wanted = [float(target) for target in targets.split(",")]
         if not all(0 < target <= 1 for target in wanted):
@@ -91,11 +102,22 @@ def evaluate(
     except ValueError:
         return fail(f"--targets must be numbers above 0 and up to 1 with commas between them, not {targets!r}")
     try:
-        result = measure(read_artifact(artifact), read_dataset(data).split(split), wanted)
-    except (BadArtifact, BadData) as error:
+        if artifact is None:
+            with progress(json) as tell:
+                result = evaluate_unseen(read_dataset(data), strategy, wanted, tell)
+        else:
+            result = measure(read_artifact(artifact), read_dataset(data).split(split), wanted)
+    except (BadArtifact, BadData, ValueError) as error:
         return fail(str(error))
     if json:
         print(msgspec.json.encode(result).decode())
+        return 0
+    if artifact is None:
+        for task, one in result["tasks"].items():
+            print(f"{task}, {one['prompts']} prompts; 100 % is {one['baselines']['best_single']['model']}")
+            _table(one["targets"])
+        print(f"all together; 100 % is {result['best_single']}")
+        _table(result["targets"])
         return 0
     best = result["baselines"]["best_single"]
     print(f"{result['strategy']} on {result['prompts']} prompts; 100 % is {best['model']}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from routeiq.mlops.dataset import Matrix
 
@@ -70,9 +71,7 @@ def measure(outcomes: Sequence[Outcome]) -> Curve:
 
 def falling(values: Doubles) -> Doubles:
     """The nearest curve, in least squares, that never rises: who pays less gets no more. What rises is chance."""
-    from sklearn.isotonic import isotonic_regression
-
-    fitted: Doubles = isotonic_regression(values, increasing=False)
+    fitted: Doubles = isotonic_regression(values, increasing=False).x
     return fitted
 
 
