@@ -13,7 +13,7 @@ from typing import Any
 
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
-from fastmcp.exceptions import ToolError
+from fastmcp.exceptions import MCPError
 
 
 async def main(url: str, key: str) -> None:
@@ -39,7 +39,7 @@ async def main(url: str, key: str) -> None:
         seen["prompts"] = [prompt.name for prompt in await client.list_prompts()]
         try:
             await client.call_tool("all-no_such_tool", {})
-        except ToolError as error:
+        except MCPError as error:
             seen["unknown"] = str(error)
     print(json.dumps(seen))
 
