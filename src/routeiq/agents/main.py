@@ -122,8 +122,8 @@ def build(args: argparse.Namespace, snapshot: Snapshot, loop: asyncio.AbstractEv
         a2a = A2aFace(agents, services.pool.origin(address))
         return [
             InsideFace(agents, mcp.gateway),
-            OAuthFace(agents, mcp.gateway),
-            RestFace(agents, mcp.gateway, mcp.sessions),
+            OAuthFace(mcp.gateway, mcp.callers),
+            RestFace(mcp.gateway, mcp.sessions, mcp.callers),
             a2a,
             mcp,
         ]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routeiq.agents.callers import caller_of
 from routeiq.agents.envelope import check_origin, is_modern
 from routeiq.agents.mcp_sse import SseEndpoint
 from routeiq.agents.places import EVERYTHING, place_of
 from routeiq.agents.responder import Responder
 from routeiq.agents.stateful import KEEP_ALIVE_SECONDS, SESSION, Stateful
 from routeiq.agents.stateless import Stateless
-from routeiq.core.errors import GatewayError
+from routeiq.agents.tokens import WELL_KNOWN, McpCallers
+from routeiq.core.errors import GatewayError, UnknownPath
 from routeiq.core.mcp import OPENAPI, SSE, STDIO, WEBSOCKET, Mcp, McpServer
 from routeiq.core.snapshot import Snapshot
 from routeiq.mcp import wire
@@ -49,6 +49,7 @@ class McpFace:
         self._processes = Processes()
         pins = Pins(agents.state / "mcp-pins.json", mcp)
         vault = Vault(agents.state / "mcp-tokens.sealed", agents.secret)
+        self.callers = McpCallers(agents.services, snapshot)
         self.gateway = Gateway(agents.services, snapshot, mcp, self._open, pins, vault)
         self.sessions = Sessions(self.gateway)
         self._stateful = Stateful(self.sessions)
@@ -59,6 +60,8 @@ class McpFace:
     def find(self, request: Request) -> Handler | None:
         """Everything with `mcp` in its place."""
         path = request.path
+        if path.startswith(WELL_KNOWN.encode()):
+            return self._metadata
         if path in (b"/mcp/sse", b"/mcp/messages"):
             return self._sse
         if path == b"/mcp" or path.startswith(b"/mcp/") or path.endswith(b"/mcp"):
@@ -67,6 +70,7 @@ class McpFace:
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Serve by another configuration."""
+        self.callers.adopt(snapshot)
         self.gateway.adopt(snapshot, snapshot.mcp or Mcp())
 
     def tidy(self, now: float) -> None:
@@ -99,15 +103,22 @@ class McpFace:
             return OpenApiChannel(server, origin, limit)
         return sse.channel(server, origin, limit) if server.transport == SSE else HttpChannel(server, origin, limit)
 
+    async def _metadata(self, request: Request, responder: Responder) -> None:
+        found = self.callers.metadata(request)
+        if found is None:
+            raise UnknownPath("There is no authorization server for MCP here.")
+        responder.respond(200, encode(found), headers=b"Access-Control-Allow-Origin: *\r\n")
+
     async def _streamable(self, request: Request, responder: Responder) -> None:
         ident: object = None
         try:
             check_origin(self.gateway.mcp, request.headers, request.fields)
-            caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
+            caller = await self.callers.of(request)
             place = place_of(self.gateway.registry, request.path, request.fields)
             method = request.method
             if method == b"POST":
                 found = wire.decode(request.body)
+                self.callers.check_scopes(request, found)
                 if isinstance(found, list):
                     await self._stateful.batch(request, responder, caller, place, found)
                     return
@@ -134,12 +145,13 @@ class McpFace:
         ident: object = None
         try:
             check_origin(self.gateway.mcp, request.headers, request.fields)
-            caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
+            caller = await self.callers.of(request)
             if request.path == b"/mcp/sse" and request.method == b"GET":
                 await self._sse_endpoint.listen(responder, caller, EVERYTHING)
             elif request.path == b"/mcp/messages" and request.method == b"POST":
                 found = wire.decode(request.body)
                 ident = found.get("id") if isinstance(found, dict) else None
+                self.callers.check_scopes(request, found)
                 await self._sse_endpoint.post(request, responder, caller, wire.check(found))
             else:
                 method = b"GET" if request.path == b"/mcp/sse" else b"POST"
@@ -156,5 +168,5 @@ class McpFace:
 
     def _refuse(self, responder: Responder, error: GatewayError, ident: object) -> None:
         told = McpError(GATEWAY_ERROR, error.message, {"code": error.code or error.kind, "type": error.type})
-        headers = b"WWW-Authenticate: Bearer\r\n" if error.status == 401 else b""
+        headers = error.headers or (b"WWW-Authenticate: Bearer\r\n" if error.status == 401 else b"")
         responder.respond(error.status, encode(wire.refusal(ident, told)), headers=headers)

@@ -18,9 +18,9 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from routeiq.agents.callers import caller_of
 from routeiq.agents.envelope import check_origin
 from routeiq.agents.responder import Responder
+from routeiq.agents.tokens import McpCallers
 from routeiq.core.errors import BadRequest, UnknownPath
 from routeiq.mcp.gateway import Gateway
 from routeiq.mcp.oauth.client import OAuthClient, Pending
@@ -28,7 +28,7 @@ from routeiq.mcp.wire import McpError, encode
 from routeiq.process.heads import Request
 
 if TYPE_CHECKING:
-    from routeiq.agents.server import Agents, Handler
+    from routeiq.agents.server import Handler
 
 COOKIE = "routeiq-mcp-oauth"
 HTML = b"text/html; charset=utf-8"
@@ -43,8 +43,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>RouteIQ</
 class OAuthFace:
     """`agents.server.Face` of users' authorizations."""
 
-    def __init__(self, agents: Agents, gateway: Gateway) -> None:
-        self._agents = agents
+    def __init__(self, gateway: Gateway, callers: McpCallers) -> None:
+        self._callers = callers
         self._gateway = gateway
 
     def find(self, request: Request) -> Handler | None:
@@ -62,7 +62,7 @@ class OAuthFace:
     async def _begin(self, request: Request, responder: Responder, word: str) -> None:
         try:
             check_origin(self._gateway.mcp, request.headers, request.fields)
-            caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
+            caller = await self._callers.of(request)
             grants = dict(self._gateway.registry.grants(caller.key, everything=self._gateway.open))
             for upstream in self._gateway.registry.upstreams.values():
                 server = upstream.server

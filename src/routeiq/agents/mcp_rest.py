@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from routeiq import __version__
-from routeiq.agents.callers import caller_of
 from routeiq.agents.envelope import check_origin
 from routeiq.agents.responder import Responder
+from routeiq.agents.tokens import CALL, McpCallers
 from routeiq.core.errors import BadRequest, Forbidden, GatewayError, Overloaded, UnknownPath, UpstreamUnreachable
 from routeiq.core.mcp import McpServer
 from routeiq.governance.keys import Caller
@@ -31,7 +31,7 @@ from routeiq.mcp.wire import INVALID_PARAMS, McpError, Message, Unavailable, enc
 from routeiq.process.heads import Request
 
 if TYPE_CHECKING:
-    from routeiq.agents.server import Agents, Handler
+    from routeiq.agents.server import Handler
 
 HEALTH_SECONDS = 10.0
 """How long a server may take to show that it is well."""
@@ -87,8 +87,8 @@ class _Asked:
 class RestFace:
     """`agents.server.Face` of what is not JSON-RPC."""
 
-    def __init__(self, agents: Agents, gateway: Gateway, sessions: Sessions) -> None:
-        self._agents = agents
+    def __init__(self, gateway: Gateway, sessions: Sessions, callers: McpCallers) -> None:
+        self._callers = callers
         self._gateway = gateway
         self._sessions = sessions
         own = "/llmrouter/mcp"
@@ -138,7 +138,9 @@ class RestFace:
     async def _serve(self, request: Request, responder: Responder, words: tuple[str, ...], answer: Answer) -> None:
         try:
             check_origin(self._gateway.mcp, request.headers, request.fields)
-            caller = await caller_of(self._agents.services, self._agents.snapshot.auth, request.fields)
+            caller = await self._callers.of(request)
+            if request.path.endswith(b"/tools/call"):
+                self._callers.check_scopes(request, {"method": CALL})
             result = await answer(_Asked(request, caller, words))
         except McpError as error:
             raise told(error) from None

@@ -17,7 +17,7 @@ from routeiq.config.outbound import TOKENS, headers_of
 from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.mcp import McpCost, McpServerSettings
 from routeiq.core import mcp
-from routeiq.core.mcp import Mcp, McpServer, OAuth, ToolLoop
+from routeiq.core.mcp import Jwt, Mcp, McpServer, OAuth, ToolLoop
 from routeiq.core.money import nano
 
 ENABLED_ENV = "MCP_GATEWAY_ENABLED"
@@ -61,12 +61,45 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
         calls=calls,
         hosts=tuple(name.strip("[]").lower() for name in hosts),
         toolsets=_toolsets(ctx, servers),
+        jwt=_jwt(ctx),
         loop=ToolLoop(
             rounds=own.tool_loop.max_rounds or ToolLoop().rounds,
             cost=nano(own.tool_loop.max_cost) if own.tool_loop.max_cost is not None else None,
         ),
         origins=tuple(origin.rstrip("/").lower() for origin in own.allowed_origins),
         **{name: value for name in names if (value := getattr(own, name)) is not None},
+    )
+
+
+def _jwt(ctx: Context) -> Jwt | None:
+    own, path = ctx.config.routeiq.mcp, ("routeiq", "mcp", "jwt")
+    settings = own.jwt
+    if settings is None:
+        return None
+    if settings.issuer is None or settings.jwks_url is None:
+        ctx.error(path, "needs an issuer and a jwks_url")
+        return None
+    try:
+        address = parse_base(settings.jwks_url.partition("?")[0])
+    except ValueError as error:
+        ctx.error((*path, "jwks_url"), str(error))
+        return None
+    if address.scheme == "http" and not address.loopback:
+        ctx.error((*path, "jwks_url"), "must be https: whoever can change the keys can be anybody")
+    if not settings.audience and not own.public_url:
+        ctx.error(path, "needs an audience, or routeiq.mcp.public_url", "a token for another service must not do here")
+    if find_spec("joserfc") is None:
+        ctx.error(path, "needs the extra: pip install 'routeiq[mcp]'")
+    return Jwt(
+        issuer=settings.issuer,
+        jwks_url=settings.jwks_url,
+        jwks_host=address.host,
+        audience=tuple(settings.audience),
+        algorithms=tuple(settings.algorithms),
+        user_claim=settings.user_id_jwt_field or Jwt(issuer="", jwks_url="", jwks_host="").user_claim,
+        team_claim=settings.team_id_jwt_field or "",
+        scopes=tuple(settings.scopes),
+        call_scopes=tuple(settings.call_scopes),
     )
 
 

@@ -29,6 +29,13 @@ def routes(plane: Plane) -> tuple[Route, ...]:
             raise UnknownPath("There is no such key.")
         return _json(plane.leases.grant(key, plane.current().auth.timezone) if plane.leases is not None else key)
 
+    def get_principal(user_id: str = "", team_id: str = "") -> Response:
+        """What stands for the user and the team of a token."""
+        key = plane.keys.find_principal(user_id, team_id)
+        if key is None:
+            raise UnknownPath("There is nobody so called.")
+        return _json(plane.leases.grant(key, plane.current().auth.timezone) if plane.leases is not None else key)
+
     def get_end_user(id: str) -> Response:
         """An end user with limits; 404 for one nobody has limited."""
         found = plane.keys.find_end_user(id)
@@ -54,6 +61,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
 
     return (
         Route("GET", "/internal/keys/{digest}", Access.INTERNAL, get_key),
+        Route("GET", "/internal/principals", Access.INTERNAL, get_principal),
         Route("GET", "/internal/end_users", Access.INTERNAL, get_end_user),
         Route("GET", "/internal/runs", Access.INTERNAL, get_run),
         Route("GET", "/internal/policies", Access.INTERNAL, get_policy),

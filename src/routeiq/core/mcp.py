@@ -51,6 +51,23 @@ class InsideAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Nano-dollars."""
 
 
+class Jwt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The authorization server whose tokens MCP clients may come with."""
+
+    issuer: str
+    jwks_url: str
+    jwks_host: str
+    audience: tuple[str, ...] = ()
+    """Empty is the gateway's own URLs."""
+    algorithms: tuple[str, ...] = ()
+    user_claim: str = "sub"
+    team_claim: str = ""
+    scopes: tuple[str, ...] = ()
+    """For anything."""
+    call_scopes: tuple[str, ...] = ()
+    """And for calls of tools."""
+
+
 class ToolLoop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far models may go with tools in one request."""
 
@@ -174,6 +191,7 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: bool = False
     """Whether tools may be called."""
     loop: ToolLoop = ToolLoop()
+    jwt: Jwt | None = None
     prefix: str = ALWAYS
     separator: str = "-"
     hosts: tuple[str, ...] = ()

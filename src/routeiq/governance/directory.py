@@ -13,6 +13,9 @@ class Directory(Protocol):
     async def key(self, digest: str) -> Key | None:
         """The key with this hex SHA-256."""
 
+    async def principal(self, user_id: str, team_id: str) -> Key | None:
+        """What stands for a user, a team, or a user in a team, where no key does."""
+
     async def end_user(self, id: str) -> EndUser | None:
         """The end user a client calls so, where somebody has limited it."""
 
@@ -27,6 +30,10 @@ class Nobody:
     """Where there is no control plane."""
 
     async def key(self, digest: str) -> Key | None:
+        """None."""
+        return None
+
+    async def principal(self, user_id: str, team_id: str) -> Key | None:
         """None."""
         return None
 

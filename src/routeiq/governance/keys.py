@@ -159,6 +159,9 @@ class KeyRing:
         self._asked: Asked[bytes, Caller] = Asked(
             self._ask, lambda caller: caller.fresh, "The key can't be checked right now."
         )
+        self._principals: Asked[tuple[str, str], Caller] = Asked(
+            self._ask_principal, lambda caller: caller.fresh, "The user of the token can't be checked right now."
+        )
         self._recent: dict[int, tuple[dict[bytes, bytes], Caller, float]] = {}
         self.anonymous = Caller(ANONYMOUS, book, stocks)
 
@@ -175,6 +178,7 @@ class KeyRing:
         moved = self._book.zone != auth.timezone
         if moved or self._groups != groups:
             self._asked.clear()
+            self._principals.clear()
         self._book.zone = auth.timezone
         self._groups = groups
         callers: dict[bytes, Caller] = {}
@@ -224,6 +228,16 @@ class KeyRing:
         """Ask again about a key that is known."""
         await self._asked.refresh(sha256(token).digest(), now)
 
+    async def principal(self, user_id: str, team_id: str, now: float) -> Caller | None:
+        """Who a token stands for: a user, a team, or a user in a team. Raises `Overloaded` when nobody can be asked."""
+        who = (user_id, team_id)
+        known, again, caller = self._principals.get(who, now)
+        if not known:
+            return await self._principals.ask(who, now)
+        if again:
+            await self._principals.refresh(who, now)
+        return caller
+
     def forget(self, keys: Iterable[str], subjects: Iterable[str]) -> None:
         """Forget keys that were looked up: these (hex SHA-256) and who counts for one of `subjects`; all when empty."""
         self._recent.clear()
@@ -231,9 +245,15 @@ class KeyRing:
         names = set(subjects)
         if not digests and not names:
             self._asked.clear()
+            self._principals.clear()
         self._asked.forget(digests)
         if names:
-            self._asked.forget_where(lambda caller: any(one.name in names for one in caller.key.subjects))
+            for asked in (self._asked, self._principals):
+                asked.forget_where(lambda caller: any(one.name in names for one in caller.key.subjects))
+
+    async def _ask_principal(self, who: tuple[str, str]) -> Caller | None:
+        key = await self._directory.principal(*who)
+        return Caller(key, self._book, self._stocks) if key is not None else None
 
     async def _ask(self, digest: bytes) -> Caller | None:
         key = await self._directory.key(digest.hex())

@@ -133,7 +133,7 @@ def error_head(exchange: Exchange | None, error: GatewayError) -> bytes:
     lines = [b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\n" % (error.status, reason(error.status))]
     if error.retry_after is not None:
         lines.append(b"Retry-After: %d\r\n" % max(1, int(error.retry_after + 0.999)))
-    if error.status == 401:
+    if error.status == 401 and not error.headers:
         lines.append(b"WWW-Authenticate: Bearer\r\n")
     lines.append(error.headers)
     if exchange is not None:

@@ -29,6 +29,11 @@ class ControlDirectory:
         """The key with this hex SHA-256. Raises `OSError` when the control plane can't tell."""
         return await self._ask(f"/internal/keys/{digest}", _key)
 
+    async def principal(self, user_id: str, team_id: str) -> Key | None:
+        """Somebody without a key. Raises `OSError` when the control plane can't tell."""
+        query = f"user_id={quote(user_id, safe='')}&team_id={quote(team_id, safe='')}"
+        return await self._ask(f"/internal/principals?{query}", _key)
+
     async def end_user(self, id: str) -> EndUser | None:
         """A limited end user. Raises `OSError` when the control plane can't tell."""
         return await self._ask(f"/internal/end_users?id={quote(id, safe='')}", _end_user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from sqlalchemy import and_, bindparam, func, select
 from routeiq.core.keys import EndUser, Key
 from routeiq.store.accounts import BUDGETS, END_USERS, ORGANIZATIONS, TEAM_MEMBERS, TEAMS, USERS, WORKSPACES
 from routeiq.store.compiled import Chain, Rules, budget_ids, compile_end_user, compile_key
-from routeiq.store.records import Budget
+from routeiq.store.records import Budget, VirtualKey
 from routeiq.store.tables import virtual_keys
 from routeiq.store.tables_accounts import (
     budgets,
@@ -57,6 +58,19 @@ _CHAIN = (
     .outerjoin(workspaces, workspaces.c.workspace_id == virtual_keys.c.workspace_id)
     .where(virtual_keys.c.digest == bindparam("digest"))
 )
+_TEAM = select(teams.c.data, teams.c.organization_id).where(teams.c.team_id == bindparam("team_id")).subquery("team")
+_PRINCIPAL = select(
+    select(users.c.data).where(users.c.user_id == bindparam("user_id")).scalar_subquery().label("user"),
+    select(_TEAM.c.data).scalar_subquery().label("team"),
+    select(team_memberships.c.data)
+    .where(team_memberships.c.team_id == bindparam("team_id"), team_memberships.c.user_id == bindparam("user_id"))
+    .scalar_subquery()
+    .label("member"),
+    select(organizations.c.data)
+    .where(organizations.c.organization_id == select(_TEAM.c.organization_id).scalar_subquery())
+    .scalar_subquery()
+    .label("organization"),
+)
 _SUCCESSOR = select(retired_keys.c.successor, retired_keys.c.until).where(retired_keys.c.digest == bindparam("digest"))
 _BUDGETS = select(budgets.c.budget_id, budgets.c.data).where(budgets.c.budget_id.in_(bindparam("ids", expanding=True)))
 _END_USER = select(end_users.c.data).where(end_users.c.user_id == bindparam("id"))
@@ -94,6 +108,29 @@ class Lookup:
         if until is not None and (key.expires is None or until < key.expires):
             key = msgspec.structs.replace(key, expires=until)
         return key
+
+    def find_principal(self, user_id: str, team_id: str) -> Key | None:
+        """What stands for a user, a team, or a user in a team, where no key does; `None` where neither is known.
+
+        A user who is not a member of the team is not let in as one.
+        """
+        digest = hashlib.sha256(f"principal:{len(user_id)}:{user_id}:{team_id}".encode()).hexdigest()
+        with self._engine.connect() as connection:
+            row = connection.execute(_PRINCIPAL, {"user_id": user_id, "team_id": team_id}).one()
+            user = USERS.decode(row.user) if row.user is not None else None
+            team = TEAMS.decode(row.team) if row.team is not None else None
+            member = TEAM_MEMBERS.decode(row.member) if row.member is not None else None
+            if (team is None if team_id else user is None) or (team_id and user is not None and member is None):
+                return None
+            organization = ORGANIZATIONS.decode(row.organization) if row.organization is not None else None
+            key = VirtualKey(
+                digest=digest, name="token", user_id=user_id if user is not None else "", team_id=team_id,
+                organization_id=organization.organization_id if organization is not None else "",
+            )  # fmt: skip
+            found = self._budgets(connection, budget_ids(key, member, team, organization))
+        return compile_key(
+            Chain(digest, key, user, member, team, organization, found, None), self._rules(), self._clock()
+        )
 
     def find_end_user(self, id: str) -> EndUser | None:
         """The end user with this id; `None` for one nobody has limited."""

@@ -10,6 +10,8 @@ from routeiq.config.schema.types import Amount, Bytes, Flag, Name, Positive, Pos
 
 Versions = Literal["auto", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
 
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
+
 
 class McpCost(Section):
     """`mcp_info.mcp_server_cost_info`, in US dollars."""
@@ -73,6 +75,19 @@ class ToolLoopSettings(Section):
     max_cost: Amount | None = None
 
 
+class McpJwtSettings(Section):
+    """`routeiq.mcp.jwt`."""
+
+    issuer: Text | None = None
+    jwks_url: Text | None = None
+    audience: list[Text] = Field(default_factory=list)
+    algorithms: list[Algorithm] = Field(default=["RS256", "ES256"])
+    user_id_jwt_field: Text | None = None
+    team_id_jwt_field: Text | None = None
+    scopes: list[Text] = Field(default_factory=list)
+    call_scopes: list[Text] = Field(default_factory=list)
+
+
 class McpSettings(Section):
     """`routeiq.mcp`."""
 
@@ -89,6 +104,7 @@ class McpSettings(Section):
     session_seconds: PositiveSeconds | None = None
     max_sessions: Positive | None = None
     public_url: Text | None = None
+    jwt: McpJwtSettings | None = None
     client_metadata_url: Text | None = None
     stdio_commands: list[Text] = Field(default_factory=list)
     stored_stdio: Flag = False
