@@ -7,9 +7,7 @@ import signal
 import threading
 import time
 
-import psutil
-
-from support.a2a_client import ADMIN, ALICE, A2aClient, said, wait_for_control
+from support.a2a_client import ADMIN, ALICE, A2aClient, process_of, said, wait_for_control
 from support.a2a_script import Script
 from support.gateway import Gateway
 
@@ -42,13 +40,6 @@ def test_the_flag_switches_it_all_off() -> None:
     with Gateway(config, key=ADMIN, env={"A2A_GATEWAY_ENABLED": "false"}) as running:
         wait_for_control(running)
         assert A2aClient(running, ADMIN, "one").call("GET", "/a2a/agents")[0] == 404
-
-
-def process_of(gateway: Gateway) -> psutil.Process:
-    """The process with A2A."""
-    assert gateway.process is not None
-    children = psutil.Process(gateway.process.pid).children(recursive=True)
-    return next(child for child in children if "routeiq.agents" in child.cmdline())
 
 
 def wait_list(client: A2aClient) -> list[dict[str, object]]:

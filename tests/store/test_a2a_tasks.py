@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from routeiq.core.a2a_push import Delivery, KeptHook
 from routeiq.core.a2a_tasks import KeptTask, TaskQuery
 from routeiq.core.database import Database
+from routeiq.store.a2a_push import CLAIM_SECONDS
 from routeiq.store.a2a_tasks import A2aTaskRepository
 from routeiq.store.database import engine
 from routeiq.store.migrate import migrate
@@ -99,3 +101,37 @@ def test_what_has_expired_is_gone(kept: Kept) -> None:
     with kept.engine.connect() as connection:
         for table in ("a2a_tasks", "a2a_contexts"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
+
+
+def test_webhooks_and_what_is_to_be_told_there(kept: Kept) -> None:
+    pushes = kept.repository.pushes
+
+    def hook(token: str, task: str = "t", name: str = "h") -> KeptHook:
+        return KeptHook(token=token, agent="agent", owner=ALICE, id=name, task=task, sealed=b"secret")
+
+    pushes.put_hook(hook("one", ""), 100.0)
+    pushes.put_hook(hook("one"), 100.0)
+    pushes.put_hook(hook("two", name="b"), 100.0)
+    assert pushes.hooks("agent", ALICE, "t") == [hook("two", name="b"), hook("one")]
+    pushes.put_hook(hook("three"), 100.0)
+    assert pushes.hook("one") is None  # of the same name
+    assert pushes.hook("three") == hook("three")
+    assert pushes.hooks("agent", BOB, "t") == []
+
+    pushes.add(Delivery(id="d", token="three", body=b"{}"))
+    assert pushes.due(10) == []  # who has added it tells it
+    kept.now += CLAIM_SECONDS
+    [taken] = pushes.due(10)
+    assert taken == Delivery(id="d", token="three", body=b"{}", sealed=b"secret")
+    assert pushes.due(10) == []
+    pushes.done("d", 5.0)
+    kept.now += 5
+    assert [one.attempts for one in pushes.due(10)] == [1]
+    pushes.done("d", None)
+    pushes.add(Delivery(id="e", token="three", body=b"{}"))
+    pushes.remove_hook("three")
+    kept.now += CLAIM_SECONDS
+    assert pushes.due(10) == []
+    kept.now += 100
+    kept.repository.purge()
+    assert pushes.hooks("agent", ALICE, "t") == []

@@ -7,13 +7,19 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import uvicorn
 from a2a.helpers import new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.tasks import InMemoryPushNotificationConfigStore, InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    BasePushNotificationSender,
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Message, Role, Task, TaskState
 from a2a.types import TaskStatus as Status
 from starlette.applications import Starlette
@@ -89,11 +95,13 @@ class Agent:
         self.url = f"http://127.0.0.1:{self.port}"
         self.seen: list[dict[str, str]] = []
         card = card_of(f"{self.url}/rpc", interfaces)
+        self.hooks = InMemoryPushNotificationConfigStore()
         handler = DefaultRequestHandler(
             Doer(),
             InMemoryTaskStore(),
             card,
-            push_config_store=InMemoryPushNotificationConfigStore(),
+            push_config_store=self.hooks,
+            push_sender=BasePushNotificationSender(httpx.AsyncClient(), self.hooks),
             extended_agent_card=card,
         )
         app = Starlette(

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import psutil
+
 from support.gateway import Gateway
 
 Json = dict[str, Any]
@@ -121,3 +123,10 @@ def wait_for_control(gateway: Gateway) -> None:
     """Until the control plane, which starts last and keeps tasks, answers."""
     while b'"db":"connected"' not in gateway.get("/health/readiness")[2]:
         time.sleep(0.05)
+
+
+def process_of(gateway: Gateway) -> psutil.Process:
+    """The process with A2A."""
+    assert gateway.process is not None
+    children = psutil.Process(gateway.process.pid).children(recursive=True)
+    return next(child for child in children if "routeiq.agents" in child.cmdline())

@@ -24,6 +24,7 @@ from routeiq.a2a.translate import (
 from routeiq.a2a.upstream import Upstream
 from routeiq.a2a.wire import TASK, Json, stamp
 from routeiq.core.a2a import NEW, OLD
+from routeiq.core.a2a_push import KeptHook
 from routeiq.core.a2a_tasks import KeptTask
 from routeiq.governance.keys import Caller
 
@@ -35,8 +36,8 @@ class Ask:
     """A request. `params` are in the client's version."""
 
     __slots__ = (
-        "caller", "context", "fields", "headers", "inner", "old", "operation", "owner", "params", "upstream", "url",
-        "version",
+        "caller", "context", "fields", "headers", "hook", "inner", "old", "operation", "owner", "params", "upstream",
+        "url", "version",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,8 @@ class Ask:
         self.context = ""
         """The conversation as the client names it, and as the agent knows it."""
         self.inner = ""
+        self.hook: KeptHook | None = None
+        """The webhook that came with a message."""
 
     def task_id(self) -> Any:
         """Of an operation on a task."""
@@ -88,7 +91,7 @@ class Ask:
     def told(self, name: str, body: Json, kept: KeptTask | None) -> Any:
         """One of the four, in the client's version, with its name for the conversation."""
         inner, context = (self.inner, self.context) if kept is None else (kept.inner, kept.context)
-        return closed(name, self._converted(name, renamed(name, body, inner, context)), old=self.old)
+        return told(name, body, inner, context, old=self.old)
 
     def told_task(self, task: Json, kept: KeptTask) -> Json:
         """A task that is a result by itself."""
@@ -103,10 +106,13 @@ class Ask:
             return result
         return result_old(self.operation, result) if self.old else result_new(self.operation, result)
 
-    def _converted(self, name: str, body: Json) -> Json:
-        if self.old:
-            return body if is_old(body) else to_old(name, body)
-        return to_new(name, body) if is_old(body) else body
+
+def told(name: str, body: Json, inner: str, context: str, *, old: bool) -> Any:
+    """One of the four in a version, `inner` being what the agent calls the client's `context`."""
+    body = renamed(name, body, inner, context)
+    if is_old(body) != old:
+        body = to_old(name, body) if old else to_new(name, body)
+    return closed(name, body, old=old)
 
 
 def failed_status(kept: KeptTask, why: str) -> Json:

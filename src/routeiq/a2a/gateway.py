@@ -8,12 +8,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from routeiq.a2a import cards, listing, webhooks, wire
+from routeiq.a2a import cards, listing, wire
 from routeiq.a2a.ask import Ask, failed_status
 from routeiq.a2a.asked import Asked
 from routeiq.a2a.cards import Interface
 from routeiq.a2a.grants import granted
 from routeiq.a2a.made import EARLIER, Made
+from routeiq.a2a.pushes import Pushes
+from routeiq.a2a.relay import Relay
 from routeiq.a2a.tasks import Tasks, TaskStore, Watch
 from routeiq.a2a.translate import opened, state_of
 from routeiq.a2a.upstream import Upstream
@@ -40,8 +42,9 @@ log = logging.getLogger("routeiq.a2a")
 class Gateway:
     """State of the gateway."""
 
-    def __init__(self, services: Services, snapshot: Snapshot, a2a: A2a, store: TaskStore) -> None:
+    def __init__(self, services: Services, snapshot: Snapshot, a2a: A2a, store: TaskStore, relay: Relay) -> None:
         self.services = services
+        self.pushes = Pushes(relay, services.pool.resolver, self._tasks_of)
         self.books = Books(services, snapshot, ENDPOINT)
         self.a2a = a2a
         self._store = store
@@ -52,7 +55,7 @@ class Gateway:
 
     def adopt(self, snapshot: Snapshot, a2a: A2a) -> None:
         """Serve by another configuration: what is under way with an agent that is gone, or off, is ended."""
-        self.a2a = a2a
+        self.a2a = self.pushes.relay.a2a = a2a
         self._open = snapshot.auth.open
         self.books.snapshot = snapshot
         before, self._upstreams = self._upstreams, {}
@@ -76,7 +79,7 @@ class Gateway:
             return Asked(agent, self.a2a, origin)
 
         def ended(task: Json) -> None:
-            kept = self._tasks_of(agent).known(task["id"])
+            kept = self._tasks_of(agent.id).known(task["id"])
             if kept is not None and kept.state not in TERMINAL:
                 self.services.start(self._keep_end(agent, Watch(kept, task, 0)))
 
@@ -86,7 +89,7 @@ class Gateway:
         """Put down how a task of the gateway's own has ended, whoever waits for it."""
         watch.take(TASK, watch.task, 0)
         with contextlib.suppress(GatewayError):
-            await self._tasks_of(agent).keep(watch.seal())
+            await self._tasks_of(agent.id).keep(watch.seal())
 
     # who may ask whom
 
@@ -111,7 +114,7 @@ class Gateway:
         if operation == wire.GET:
             return await self._get(ask)
         if operation == wire.LIST:
-            return await listing.answer(ask, self._tasks_of(ask.upstream.agent), self._fresh)
+            return await listing.answer(ask, self._tasks_of(ask.upstream.agent.id), self._fresh)
         if operation == wire.CANCEL:
             return await self._cancel(ask)
         if operation == wire.CARD:
@@ -119,7 +122,8 @@ class Gateway:
             if not isinstance(found, dict):
                 raise Garbled("The agent's card is not an object.")
             return cards.shown(found, ask.url)
-        return await self._push(ask)
+        kept = await self._owned(ask)
+        return await self.pushes.answer(ask, kept, await self._interface(ask))
 
     def stream(self, ask: Ask) -> AsyncIterator[Any]:
         """The results of an operation that streams. Raises the same before the first one; what goes wrong later is a
@@ -138,7 +142,7 @@ class Gateway:
                 raise Garbled("The agent's answer is neither a task nor a message.")
             watch = await self._watch(ask, name, body)
             watch.take(name, body, 0)
-            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
             return ask.told(name, body, watch.kept)
 
         return await self._accounted(ask, send)
@@ -147,7 +151,7 @@ class Gateway:
         """A message in answer: no task comes of it, perhaps a conversation."""
         context = body.get("contextId")
         if isinstance(context, str) and context and context != ask.inner:
-            self._tasks_of(ask.upstream.agent).named(ask.owner, context)
+            self._tasks_of(ask.upstream.agent.id).named(ask.owner, context)
         return ask.told(MESSAGE, body, None)
 
     async def _get(self, ask: Ask) -> Any:
@@ -175,7 +179,7 @@ class Gateway:
         if state and state != kept.state and not params.get("historyLength"):
             watch = Watch(kept, result, 0)
             watch.take(TASK, result, 0)
-            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
         return result
 
     async def _cancel(self, ask: Ask) -> Any:
@@ -189,17 +193,8 @@ class Gateway:
             raise Garbled("The agent's answer is not the task that was to be cancelled.")
         watch = Watch(kept, result, 0)
         watch.take(TASK, result, 0)
-        await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+        await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
         return ask.told_task(result, kept)
-
-    async def _push(self, ask: Ask) -> Any:
-        await self._owned(ask)
-        if ask.operation == wire.PUSH_CREATE:
-            found = ask.params.get("pushNotificationConfig") if ask.old else ask.params
-            await webhooks.check(found, self.services.pool.resolver, private=self.a2a.private_webhooks)
-        interface = await self._interface(ask)
-        params = ask.for_agent(ask.operation, ask.params, interface)
-        return ask.result(await ask.upstream.ask(interface, ask.operation, params, ask.headers), interface)
 
     # streams
 
@@ -280,7 +275,7 @@ class Gateway:
         if body.get("id" if name == TASK else "taskId") != watch.kept.id:
             raise Garbled("The agent's stream tells of another task.")
         if watch.take(name, body, len(wire.encode(body)) if name == wire.ARTIFACT else 0):
-            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
         return watch
 
     async def _recovered(self, ask: Ask, watch: Watch) -> bool:
@@ -292,7 +287,7 @@ class Gateway:
                 result = await ask.upstream.ask(interface, wire.GET, params, ask.headers)
             if isinstance(result, dict) and result.get("id") == watch.kept.id:
                 watch.take(TASK, result, 0)
-                await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+                await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
                 return True
         return False
 
@@ -301,19 +296,19 @@ class Gateway:
         log.warning("agent %s: a task has failed: %s", ask.upstream.agent.name, failure.message)
         watch.task["status"] = failed_status(watch.kept, failure.message)
         watch.kept.state, watch.kept.final = wire.FAILED, True
-        await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+        await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
         return ask.told(STATUS, _status_event(watch), watch.kept)
 
     # what they share
 
-    def _tasks_of(self, agent: Agent) -> Tasks:
-        tasks = self._tasks.get(agent.id)
+    def _tasks_of(self, agent: str) -> Tasks:
+        tasks = self._tasks.get(agent)
         if tasks is None:
-            tasks = self._tasks[agent.id] = Tasks(agent.id, self._store, self.services.start)
+            tasks = self._tasks[agent] = Tasks(agent, self._store, self.services.start)
         return tasks
 
     async def _owned(self, ask: Ask) -> KeptTask:
-        return await self._tasks_of(ask.upstream.agent).of(ask.owner, ask.task_id())
+        return await self._tasks_of(ask.upstream.agent.id).of(ask.owner, ask.task_id())
 
     async def _interface(self, ask: Ask) -> Interface:
         return await ask.upstream.interface(ask.version)
@@ -324,7 +319,7 @@ class Gateway:
         if not isinstance(message, dict):
             raise A2aError(wire.INVALID_PARAMS, "params.message must be an object.")
         message = dict(message)
-        tasks = self._tasks_of(ask.upstream.agent)
+        tasks = self._tasks_of(ask.upstream.agent.id)
         kept = await tasks.of(ask.owner, message["taskId"]) if message.get("taskId") else None
         if kept is not None and kept.final:
             raise A2aError(wire.UNSUPPORTED_OPERATION, "The task has failed: nothing can be added to it.")
@@ -341,11 +336,9 @@ class Gateway:
                 else await tasks.inner_context(ask.owner, context)
             )
             message["contextId"] = ask.inner
-        webhook = webhooks.webhook_of(ask.params)
-        if webhook is not None:
-            await webhooks.check(webhook, self.services.pool.resolver, private=self.a2a.private_webhooks)
         interface = await self._interface(ask)
-        params = ask.for_agent(ask.operation, {**ask.params, "message": message}, interface)
+        params = await self.pushes.attach(ask, {**ask.params, "message": message})
+        params = ask.for_agent(ask.operation, params, interface)
         if ask.upstream.makes_tasks:
             params = {**params, EARLIER: await listing.turns(tasks, ask.upstream.agent.id, ask.owner, ask.context)}
         return interface, params
@@ -355,18 +348,20 @@ class Gateway:
         ident, inner = body.get("id" if name == TASK else "taskId"), body.get("contextId") or ""
         if not isinstance(ident, str) or not ident or not isinstance(inner, str):
             raise Garbled("The agent's answer has no task id.")
+        if ask.hook is not None:
+            await self.pushes.relay.bind(ask.hook, ident)
         context = ask.context if inner == ask.inner and ask.context else inner
         kept = KeptTask(
             agent=ask.upstream.agent.id, id=ident, owner=ask.owner, context=context, inner=inner,
             state=state_of(body.get("status")) or "TASK_STATE_SUBMITTED",
         )  # fmt: skip
         if ask.params["message"].get("taskId") == ident:
-            before = await self._tasks_of(ask.upstream.agent).of(ask.owner, ident)
+            before = await self._tasks_of(ask.upstream.agent.id).of(ask.owner, ident)
             kept.context, kept.inner = before.context, before.inner
             return Watch(kept, wire.decode(bytes(before.task)), self.a2a.max_message)
         watch = Watch(kept, {"id": ident, "contextId": inner, "status": {"state": kept.state}}, self.a2a.max_message)
         if name != TASK:
-            await self._tasks_of(ask.upstream.agent).keep(watch.seal())
+            await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())
         return watch
 
     async def _admit(self, ask: Ask, account: Account) -> None:

@@ -13,9 +13,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from routeiq.a2a import cards, old_http, rest, wire
+from routeiq.a2a import cards, old_http, relay, rest, wire
 from routeiq.a2a.ask import Ask
 from routeiq.a2a.gateway import Gateway
+from routeiq.a2a.relay import Relay
 from routeiq.a2a.upstream import Upstream
 from routeiq.a2a.wire import (
     INVALID_REQUEST,
@@ -27,9 +28,10 @@ from routeiq.a2a.wire import (
     Unavailable,
     encode,
 )
-from routeiq.agents.a2a_store import ControlTasks
+from routeiq.agents.a2a_store import ControlPushes, ControlTasks
 from routeiq.agents.callers import caller_of
 from routeiq.agents.responder import Responder
+from routeiq.agents.sealing import Cipher
 from routeiq.core.a2a import NEW, OLD, VERBATIM, A2a
 from routeiq.core.errors import GatewayError, UnknownPath
 from routeiq.core.snapshot import Snapshot
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 VERSION = b"a2a-version"
 _LITELLM = {"/message/send": wire.SEND, "/message/stream": wire.STREAM}
 """Paths below an agent's that are JSON-RPC too, with what they are for."""
+_PURPOSE = b"routeiq a2a webhooks 1"
 _EVENT = b"data: %b\n\n"
 _POST = b"Allow: POST\r\n"
 _GET = b"Allow: GET\r\n"
@@ -56,7 +59,10 @@ class A2aFace:
         snapshot = agents.snapshot
         self._agents = agents
         self._there = snapshot.a2a is not None
-        self.gateway = Gateway(agents.services, snapshot, snapshot.a2a or A2a(), ControlTasks(control))
+        a2a = snapshot.a2a or A2a()
+        seal = Cipher(agents.secret, _PURPOSE) if agents.secret else None
+        self._relay = Relay(agents.services, a2a, ControlPushes(control), seal)
+        self.gateway = Gateway(agents.services, snapshot, a2a, ControlTasks(control), self._relay)
 
     def find(self, request: Request) -> Handler | None:
         """Everything with `a2a` in front, and the list of agents."""
@@ -67,6 +73,8 @@ class A2aFace:
             return self._gateway_card
         if path in (b"/a2a/agents", b"/v1/agents"):
             return self._list
+        if path.startswith(relay.PATH.encode()):
+            return self._called
         path = path.removeprefix(b"/v1")
         return self._serve if path == b"/a2a" or path.startswith(b"/a2a/") else None
 
@@ -76,7 +84,8 @@ class A2aFace:
         self.gateway.adopt(snapshot, snapshot.a2a or A2a())
 
     def tidy(self, now: float) -> None:
-        """Nothing is due."""
+        """Tell clients what they have not heard yet."""
+        self._relay.tidy(now)
 
     async def close(self) -> None:
         """Streams end with their agents, or with the drain."""
@@ -139,6 +148,19 @@ class A2aFace:
         return f"{self._base(request)}/a2a/{upstream.agent.name}"
 
     # agents
+
+    async def _called(self, request: Request, responder: Responder) -> None:
+        """An agent tells of a task: what its address ends with is all it needs to know."""
+        if request.method != b"POST":
+            responder.respond(405, b"", headers=_POST)
+            return
+        token = request.path.decode("latin-1").removeprefix(relay.PATH)
+        try:
+            await self.gateway.pushes.received(token, request.body)
+        except A2aError as error:
+            Http().refuse(responder, error)
+        else:
+            responder.respond(200, b"{}")
 
     async def _serve(self, request: Request, responder: Responder) -> None:
         """What is below /a2a."""

@@ -1,11 +1,12 @@
-"""Keeps tasks of agents with the control plane."""
+"""Keeps tasks of agents, and webhooks of their clients, with the control plane."""
 
 from __future__ import annotations
 
 import asyncio
 from urllib.parse import urlencode
 
-from routeiq.core import a2a_tasks
+from routeiq.core import a2a_push, a2a_tasks
+from routeiq.core.a2a_push import Delivery, KeptHook
 from routeiq.core.a2a_tasks import KeptTask, TaskPage, TaskQuery
 from routeiq.core.errors import GatewayError
 from routeiq.process.patient import Patient
@@ -66,6 +67,44 @@ class ControlTasks:
     async def has_context(self, agent: str, owner: str, context: str) -> bool:
         """Whether it has."""
         return await self._control.ask("GET", _path("contexts", agent, owner, context)) is not None
+
+
+class ControlPushes:
+    """`a2a.relay.PushStore` over the same."""
+
+    def __init__(self, control: Origin) -> None:
+        self._control = Patient(control, "webhooks")
+
+    async def put_hook(self, hook: KeptHook) -> None:
+        """Keep one."""
+        await self._control.ask("PUT", "/internal/a2a/hooks", a2a_push.encode(hook))
+
+    async def hooks(self, agent: str, owner: str, task: str) -> list[KeptHook]:
+        """Those of one task."""
+        query = urlencode({"agent": agent, "owner": owner, "task": task})
+        return a2a_push.decode_hooks(await self._control.ask("GET", f"/internal/a2a/hooks?{query}") or b"[]")
+
+    async def hook(self, token: str) -> KeptHook | None:
+        """The one an agent calls for."""
+        body = await self._control.ask("GET", f"/internal/a2a/hooks/{token}")
+        return a2a_push.decode_hook(body) if body is not None else None
+
+    async def remove_hook(self, token: str) -> None:
+        """Forget one."""
+        await self._control.ask("DELETE", f"/internal/a2a/hooks/{token}")
+
+    async def add(self, delivery: Delivery) -> None:
+        """Something to be told."""
+        await self._control.ask("PUT", "/internal/a2a/deliveries", a2a_push.encode(delivery))
+
+    async def due(self) -> list[Delivery]:
+        """Take what is due."""
+        return a2a_push.decode_deliveries(await self._control.ask("POST", "/internal/a2a/deliveries/due") or b"[]")
+
+    async def done(self, ident: str, again: float | None) -> None:
+        """How one has ended: told, or again in so many seconds."""
+        query = "" if again is None else f"?again={again:g}"
+        await self._control.ask("POST", f"/internal/a2a/deliveries/{ident}/done{query}")
 
 
 def _path(kind: str, agent: str, owner: str, ident: str) -> str:

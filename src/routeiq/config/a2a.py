@@ -18,7 +18,7 @@ from routeiq.core.money import nano
 
 ENABLED_ENV = "A2A_GATEWAY_ENABLED"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_TAKEN = frozenset(("agents", ".", "..", ".well-known"))
+_TAKEN = frozenset(("agents", "push", ".", "..", ".well-known"))
 """Names under `/a2a/` that are no agent's."""
 _OWN = ("", "a2a", PYDANTIC_AI)
 """`custom_llm_provider` of agents that speak A2A themselves."""

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 
 import routeiq
-from routeiq.control import a2a_tasks, counted, responses
+from routeiq.control import a2a_push, a2a_tasks, counted, responses
 from routeiq.control.access import Access
 from routeiq.control.health import health
 from routeiq.control.management import table
@@ -99,6 +99,7 @@ def routes(plane: Plane, app: FastAPI) -> tuple[Route, ...]:
         *table.routes(plane),
         *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in responses.endpoints(plane)),
         *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in a2a_tasks.endpoints(plane)),
+        *(Route(method, path, Access.INTERNAL, endpoint) for method, path, endpoint in a2a_push.endpoints(plane)),
     )
 
 

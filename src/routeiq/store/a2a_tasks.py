@@ -11,6 +11,7 @@ from msgspec import Raw
 from sqlalchemy import and_, delete, func, or_, select
 
 from routeiq.core.a2a_tasks import KeptTask, TaskPage, TaskQuery
+from routeiq.store.a2a_push import A2aPushRepository
 from routeiq.store.database import insert_into
 from routeiq.store.tables_a2a import a2a_contexts, a2a_tasks
 
@@ -30,6 +31,8 @@ class A2aTaskRepository:
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
+        self.pushes = A2aPushRepository(engine, clock)
+        """What their clients are told of them."""
 
     def put(self, tasks: Sequence[KeptTask], seconds: float) -> list[bool]:
         """Keep some for `seconds`; of each whether it is kept: not where another owner has it."""
@@ -123,6 +126,7 @@ class A2aTaskRepository:
         with self._engine.begin() as connection:
             connection.execute(delete(a2a_tasks).where(a2a_tasks.c.expires_at <= now))
             connection.execute(delete(a2a_contexts).where(a2a_contexts.c.expires_at <= now))
+        self.pushes.purge()
 
 
 def _apart(tasks: Sequence[KeptTask]) -> Iterator[list[KeptTask]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, LargeBinary, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, Table
 
 from routeiq.store.tables import METADATA, Words
 
@@ -32,3 +32,28 @@ a2a_contexts = Table(
     Column("expires_at", Float, nullable=False, index=True, comment="Unix seconds"),
 )
 """Conversations without tasks that agents have named."""
+
+a2a_hooks = Table(
+    "a2a_hooks",
+    METADATA,
+    Column("token", Words, primary_key=True, comment="Hex SHA-256 of what the agent calls the gateway with"),
+    Column("agent", Words, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("id", Words, nullable=False, comment="As its client names it"),
+    Column("task", Words, nullable=False, comment="Empty until the agent has named the task"),
+    Column("sealed", LargeBinary, nullable=False, comment="Where and how the client is told, encrypted"),
+    Column("expires_at", Float, nullable=False, index=True, comment="Unix seconds"),
+    Index("ix_a2a_hooks_owner", "owner", "agent", "task"),
+)
+"""Webhooks of clients: `core.a2a_push.KeptHook`."""
+
+a2a_deliveries = Table(
+    "a2a_deliveries",
+    METADATA,
+    Column("id", Words, primary_key=True),
+    Column("token", Words, nullable=False, comment="a2a_hooks.token"),
+    Column("body", LargeBinary, nullable=False, comment="JSON"),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False, index=True, comment="Unix seconds"),
+)
+"""What clients are still to be told."""
