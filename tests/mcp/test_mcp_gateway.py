@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from support.gateway import Gateway
@@ -143,3 +145,19 @@ def test_other_revisions_and_methods_are_refused(agent: McpClient) -> None:
 def test_cursors_are_checked(agent: McpClient) -> None:
     for cursor in ("x", "-1", "99999", "0"):
         assert agent.ask("tools/list", {"cursor": cursor})["error"]["code"] == -32602
+
+
+def test_uses_are_counted_by_server(mcp_gateway: Gateway, agent: McpClient) -> None:
+    def count(outcome: str) -> float:
+        labels = f'endpoint="mcp",target="everything",outcome="{outcome}"'
+        return mcp_gateway.metrics().get(f"routeiq_uses_total{{{labels}}}", 0)
+
+    ok, refused = count("ok"), count("bad_request")
+    agent.call("all-echo", text="counted")
+    agent.ask("tools/call", {"name": "all-echo", "arguments": 7})
+    end = time.monotonic() + 10
+    while (count("ok"), count("bad_request")) != (ok + 1, refused + 1):
+        assert time.monotonic() < end, [name for name in mcp_gateway.metrics() if "uses_total" in name]
+        time.sleep(0.1)
+    buckets = 'routeiq_use_duration_seconds_count{endpoint="mcp",target="everything"}'
+    assert mcp_gateway.metrics()[buckets] >= 2

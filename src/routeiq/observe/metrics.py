@@ -111,11 +111,20 @@ ROUTING_FAILURES = Family(
     "routeiq_routing_failures_total", "counter", "Rankings that failed; the order of the configuration was taken.",
     ("strategy",),
 )  # fmt: skip
+USES = Family(
+    "routeiq_uses_total", "counter", "Uses of MCP servers and A2A agents, by outcome: ok, or the class of the error.",
+    ("endpoint", "target", "outcome"),
+)  # fmt: skip
+USE_DURATION = Family(
+    "routeiq_use_duration_seconds", "histogram", "How long uses of MCP servers and A2A agents took.",
+    ("endpoint", "target"), MICRO, BUCKETS_US,
+)  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
     REQUESTS, ERRORS, TOKENS, COST, UNPRICED, IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, TTFB, DURATION, OVERHEAD,
     ATTEMPTS, UNAVAILABLE, RETRIES, FALLBACKS, HEDGES, REFUSED, JOURNAL_DROPPED, INGESTED,
     QUARANTINED, BACKLOG, LEDGER_UP, REDIS_UP, SOFT_BUDGETS, USAGE_POLICY, ROUTED, ROUTING_FAILURES,
+    USES, USE_DURATION,
 )  # fmt: skip
 
 

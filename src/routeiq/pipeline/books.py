@@ -95,6 +95,7 @@ class Account:
         group = meters.group("")
         meters.pending[group.request(books.endpoint, status)] += 1
         group.duration.observe(meters.pending, duration)
+        meters.used(books.endpoint, self.server, error or "ok", duration)
         if cost:
             meters.pending[group.cost] += cost
         if caller.spend is not None and cost:

@@ -113,6 +113,7 @@ class Meters:
         self._groups: dict[str, GroupMeters] = {}
         self._overhead = {"": Histogram(self._counts, metrics.OVERHEAD, endpoint="")}
         self._gauges: dict[str, int] = {}
+        self._uses: dict[tuple[str, str, str], tuple[int, Histogram]] = {}
 
     def group(self, name: str) -> GroupMeters:
         """The meters of a public model name; `""` for requests that named none we have."""
@@ -131,6 +132,19 @@ class Meters:
     def attempt(self, deployment: str) -> int:
         """The place for successful calls to a deployment."""
         return self._counts.place(series(metrics.ATTEMPTS.name, deployment=deployment, outcome="ok"))
+
+    def used(self, endpoint: str, target: str, outcome: str, duration: int) -> None:
+        """Count one use of an MCP server or an agent, which took so many microseconds. A full table loses the count."""
+        found = self._uses.get((endpoint, target, outcome))
+        if found is None:
+            try:
+                place = self._counts.place(series(metrics.USES.name, endpoint=endpoint, target=target, outcome=outcome))
+                found = place, Histogram(self._counts, metrics.USE_DURATION, endpoint=endpoint, target=target)
+            except TableFull:
+                return
+            self._uses[endpoint, target, outcome] = found
+        self.pending[found[0]] += 1
+        found[1].observe(self.pending, duration)
 
     def count(self, family: Family, **labels: str) -> None:
         """Add one to a counter that is not on the hot path. A full table loses the count, not the request."""
