@@ -24,6 +24,7 @@ from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.learned.batch import Scale
 from routeiq.routing.learned.familiar import Familiar
 from routeiq.routing.learned.ridge import build
+from routeiq.routing.learned.subsets import Subsets, tried_of
 from routeiq.routing.strategy import Query, State
 from support.outcomes import COSTS, LARGE, SMALL, candidate, outcomes
 from support.trained import Trained
@@ -159,6 +160,29 @@ def test_what_rises_by_chance_is_evened_out() -> None:
     assert falling(np.array([1.0, 0.8, 0.9, 0.5, 0.5, 0.7])) == pytest.approx(
         [1.0, 0.85, 0.85, 0.17 / 0.3, 0.17 / 0.3, 0.17 / 0.3]
     )
+
+
+@given(st.integers(0, 1000), st.sets(st.integers(0, 3), min_size=2).map(sorted), st.sampled_from((1.0, 0.95, 0.8)))
+def test_some_models_reach_their_share(seed: int, models: list[int], target: float) -> None:
+    generator = np.random.default_rng(seed)
+    quality = generator.random((60, 4)) * (0.5, 0.8, 0.9, 1)
+    cost = generator.random((60, 4)) * (0.1, 0.3, 0.5, 1) + 0.01
+    arrays = tried_of(quality + generator.normal(0, 0.1, quality.shape), cost, quality, cost)
+    subsets = Subsets(arrays)
+    price = subsets.price_of_quality(tuple(models), target)
+    assert subsets.price_of_quality(tuple(models), target) == price
+    assert price <= subsets.price_of_quality(tuple(models), 0.5)
+    out = [place for place in range(4) if place not in models]
+    predicted = arrays["tried/quality"].copy()
+    predicted[:, out] = -np.inf
+    rows = np.arange(60)
+
+    def reached(price: float) -> float:
+        chosen = np.argmax(predicted - np.float32(price) * arrays["tried/cost"], axis=1)
+        return float(arrays["tried/reached"][rows, chosen].mean())
+
+    most = max(reached(0.0), reached(price))
+    assert reached(price) >= min(target * arrays["tried/reached"][:, models].mean(axis=0).max(), most) - 1e-6
 
 
 def test_parts_count_by_how_well_they_tell_models_apart() -> None:

@@ -66,6 +66,18 @@ def test_wishes_decide(strategy: LearnedStrategy) -> None:
     assert prices[0] < prices[1] < prices[2]
 
 
+def test_some_of_the_models_have_a_price_of_their_own(strategy: LearnedStrategy) -> None:
+    """The promise is a share of the best of those that are left."""
+    found = {
+        places: strategy.rank(ask("law"), [CANDIDATES[place] for place in places], STATE).features["lambda"]
+        for places in ((0, 1, 2), (0, 1), (1, 0), (0, 2), (0,))
+    }
+    assert found[0, 1] == found[1, 0] > found[0, 2] > 0, "dollars count for more where the dear model is out"
+    assert found[0, 1, 2] == strategy.artifact.price_of_quality(0.98)
+    stranger = [*CANDIDATES, candidate("acme/stranger")]
+    assert strategy.rank(ask("law"), stranger, STATE).features["lambda"] == found[0, 1, 2]
+
+
 def test_dear_candidates_stay_as_the_last(strategy: LearnedStrategy) -> None:
     assert strategy.rank(ask("law", max_cost=0.001), CANDIDATES, STATE).order[-1] == 2
 

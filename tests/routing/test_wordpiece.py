@@ -29,17 +29,22 @@ WORDS = st.sampled_from(
 )
 
 
+def plain(text: str) -> bool:
+    """Without the tokens that mean something to a BERT model, which theirs reads in any text."""
+    return not any(f"[{name}]" in text for name in ("UNK", "CLS", "SEP", "PAD", "MASK"))
+
+
 def theirs(text: str) -> list[int]:
     ids: list[int] = THEIRS.encode(text, add_special_tokens=False).ids
     return ids
 
 
-@given(st.text(OLD, max_size=60))
+@given(st.text(OLD, max_size=60).filter(plain))
 def test_any_text(text: str) -> None:
     assert OURS.encode(text) == theirs(text)
 
 
-@given(st.text(max_size=80).filter(str.isascii))
+@given(st.text(max_size=80).filter(str.isascii).filter(plain))
 def test_any_ascii(text: str) -> None:
     assert OURS.encode(text) == theirs(text)
 

@@ -25,6 +25,7 @@ from routeiq.routing.learned.encoder import Encoding, Floats, load_encoder
 from routeiq.routing.learned.familiar import familiar_of
 from routeiq.routing.learned.online import online_of
 from routeiq.routing.learned.ridge import EVEN, MIX, Ridge, mixed
+from routeiq.routing.learned.subsets import tried_of
 from routeiq.routing.learned.tensors import Array, write_tensors
 
 MANY = 4000
@@ -67,10 +68,13 @@ def _train(data: Dataset, strategy: str, origin: Mapping[str, Any], progress: Pr
     mixture: dict[str, Array] = {}
     if len(repeats[0].parts) > 1:
         mixture[MIX] = stacked([repeat.parts for repeat in repeats], rows.quality, EVEN)
-    curve = measure([outcome_of(repeat, rows, models, mixture.get(MIX), familiar) for repeat in repeats])
+    outcomes = [outcome_of(repeat, rows, models, mixture.get(MIX), familiar) for repeat in repeats]
+    curve = measure(outcomes)
     places = calibrate(curve)
     progress("fit", 0.8)
     tensors: dict[str, Array] = {**common, **trainer.fit(rows), **mixture}
+    one = outcomes[0]
+    tensors |= tried_of(one.predicted_quality, one.predicted_cost, one.quality, one.cost)
     progress("done", 1.0)
     router = Router(
         format=FORMAT,

@@ -15,6 +15,7 @@ from routeiq.routing.learned.artifact import Artifact, Model
 from routeiq.routing.learned.batch import Batch, Predictor, Scale, bounded
 from routeiq.routing.learned.encoder import COUNTED, Encoding, Floats, load_encoder
 from routeiq.routing.learned.familiar import Familiar
+from routeiq.routing.learned.subsets import Subsets
 from routeiq.routing.strategy import Candidate, Feedback, Query, Ranking, State
 
 TARGET = 0.98
@@ -53,6 +54,7 @@ class LearnedStrategy:
         given.done()
         self._scale = Scale(artifact.tensors)
         self._familiar = Familiar(artifact.tensors)
+        self._subsets = Subsets(artifact.tensors)
         self._encoder = load_encoder()
         self._columns = columns_of([model.name for model in artifact.router.models])
         self._known: dict[str, Known] = {}
@@ -134,7 +136,11 @@ class LearnedStrategy:
         if wishes.profile == "free":
             return MOST
         target = self.target if wishes.target_quality is None else wishes.target_quality
-        price = self.artifact.price_of_quality(target)
+        columns = tuple(sorted({one.column for one in known if one.column is not None}))
+        if 1 < len(columns) < len(self._means):
+            price = self._subsets.price_of_quality(columns, target)
+        else:
+            price = self.artifact.price_of_quality(target)
         best = max((one for one in known if one.model is not None), key=_quality, default=None)
         if best is None or best.model is None or not best.priced:
             return price
