@@ -156,8 +156,8 @@ def test_uses_are_counted_by_server(mcp_gateway: Gateway, agent: McpClient) -> N
     agent.call("all-echo", text="counted")
     agent.ask("tools/call", {"name": "all-echo", "arguments": 7})
     end = time.monotonic() + 10
-    while (count("ok"), count("bad_request")) != (ok + 1, refused + 1):
-        assert time.monotonic() < end, [name for name in mcp_gateway.metrics() if "uses_total" in name]
+    while count("ok") <= ok or count("bad_request") <= refused:
+        assert time.monotonic() < end, (ok, refused, count("ok"), count("bad_request"))
         time.sleep(0.1)
     buckets = 'routeiq_use_duration_seconds_count{endpoint="mcp",target="everything"}'
     assert mcp_gateway.metrics()[buckets] >= 2
