@@ -17,7 +17,7 @@ from routeiq.config.outbound import TOKENS, headers_of
 from routeiq.config.report import Path, did_you_mean
 from routeiq.config.schema.mcp import McpCost, McpServerSettings
 from routeiq.core import mcp
-from routeiq.core.mcp import Jwt, Mcp, McpServer, OAuth, ToolLoop
+from routeiq.core.mcp import Jwt, Leaks, Mcp, McpServer, OAuth, ToolLoop
 from routeiq.core.money import nano
 
 ENABLED_ENV = "MCP_GATEWAY_ENABLED"
@@ -62,6 +62,7 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
         hosts=tuple(name.strip("[]").lower() for name in hosts),
         toolsets=_toolsets(ctx, servers),
         jwt=_jwt(ctx),
+        leaks=Leaks(arguments=own.leaks.arguments, results=own.leaks.results, kinds=tuple(own.leaks.kinds)),
         loop=ToolLoop(
             rounds=own.tool_loop.max_rounds or ToolLoop().rounds,
             cost=nano(own.tool_loop.max_cost) if own.tool_loop.max_cost is not None else None,

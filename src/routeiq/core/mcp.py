@@ -51,6 +51,19 @@ class InsideAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Nano-dollars."""
 
 
+REDACT = "redact"
+"""What becomes of secrets besides: they are masked."""
+
+
+class Leaks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What becomes of secrets and personal data on their way: `OFF`, `WARN`, `REDACT`, `BLOCK`."""
+
+    arguments: str = OFF
+    results: str = OFF
+    kinds: tuple[str, ...] = ("keys", "cards")
+    """Of `observe.personal.HIDDEN`."""
+
+
 class Jwt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The authorization server whose tokens MCP clients may come with."""
 
@@ -191,6 +204,7 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: bool = False
     """Whether tools may be called."""
     loop: ToolLoop = ToolLoop()
+    leaks: Leaks = Leaks()
     jwt: Jwt | None = None
     prefix: str = ALWAYS
     separator: str = "-"

@@ -18,6 +18,7 @@ from routeiq.mcp import search, wire
 from routeiq.mcp.accounting import CANCELLED, ENDPOINT, Refused, refused
 from routeiq.mcp.catalog import Tool
 from routeiq.mcp.headers import Params, check_params
+from routeiq.mcp.leaks import screen
 from routeiq.mcp.oauth.client import AuthorizationNeeded, OAuthClient
 from routeiq.mcp.oauth.fetch import Fetcher
 from routeiq.mcp.oauth.vault import Vault
@@ -266,6 +267,9 @@ class Gateway:
         self, turn: Turn, upstream: Upstream, method: str, params: Message, repeat: Params | None = None
     ) -> Message:
         turn.aim(upstream)
+        leaks, name = self.mcp.leaks, upstream.server.name
+        if params.get("arguments"):
+            params = {**params, "arguments": screen(leaks.arguments, leaks, "arguments", name, params["arguments"])}
 
         async def ask(headers: Headers) -> Message:
             turn.headers = headers
@@ -276,7 +280,8 @@ class Gateway:
 
         try:
             owner = upstream.oauth.owner(turn.caller.key.id) if upstream.oauth is not None else ""
-            return await upstream.authorized(owner, turn.headers, ask)
+            result = await upstream.authorized(owner, turn.headers, ask)
+            return screen(leaks.results, leaks, "results", name, result)
         except AuthorizationNeeded as error:
             url = await self.authorize_url(upstream, turn.caller.key.id, turn.fields)
             told = {"mode": "url", "elicitationId": url.rpartition("=")[2], "url": url, "message": error.message}

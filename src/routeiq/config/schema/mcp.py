@@ -75,6 +75,17 @@ class ToolLoopSettings(Section):
     max_cost: Amount | None = None
 
 
+Passing = Literal["off", "warn", "redact", "block"]
+
+
+class McpLeakSettings(Section):
+    """`routeiq.mcp.leaks`."""
+
+    arguments: Passing = "off"
+    results: Passing = "off"
+    kinds: list[Literal["keys", "cards", "emails"]] = Field(default=["keys", "cards"])
+
+
 class McpJwtSettings(Section):
     """`routeiq.mcp.jwt`."""
 
@@ -105,6 +116,7 @@ class McpSettings(Section):
     max_sessions: Positive | None = None
     public_url: Text | None = None
     jwt: McpJwtSettings | None = None
+    leaks: McpLeakSettings = Field(default_factory=McpLeakSettings)
     client_metadata_url: Text | None = None
     stdio_commands: list[Text] = Field(default_factory=list)
     stored_stdio: Flag = False
