@@ -71,7 +71,10 @@ class Gateway:
             gone.halt()
 
     def _opened(self, agent: Agent) -> Upstream:
-        address = Address(agent.scheme, agent.host, agent.port, agent.verify_tls, agent.ca_file, bound=False)
+        address = Address(
+            agent.scheme, agent.host, agent.port, agent.verify_tls, agent.ca_file,
+            guarded=not agent.trusted, bound=False,
+        )  # fmt: skip
         origin = self.services.pool.origin(address)
         if not agent.provider:
             return Upstream(agent, self.a2a, origin)

@@ -3,7 +3,7 @@
 /a2a                                 the gateway: the agent is the `tenant` of the request
 /a2a/{agent}                         one agent, in JSON-RPC; below it the HTTP+JSON binding
 /a2a/{agent}/message/{send,stream}   the same in JSON-RPC, as LiteLLM has it; all of them below /v1 too
-/a2a/agents, /v1/agents              the agents a key may use
+/a2a/agents, /v1/agents              the agents a key may use; /v1/agents/{agent} is one of them
 /.well-known/agent-card.json         the gateway's card, and an agent's below its own path
 """
 
@@ -47,6 +47,7 @@ _LITELLM = {"/message/send": wire.SEND, "/message/stream": wire.STREAM}
 """Paths below an agent's that are JSON-RPC too, with what they are for."""
 _PURPOSE = b"routeiq a2a webhooks 1"
 _EVENT = b"data: %b\n\n"
+_ONE = b"/v1/agents/"
 _POST = b"Allow: POST\r\n"
 _GET = b"Allow: GET\r\n"
 _BEARER = b"WWW-Authenticate: Bearer\r\n"
@@ -71,7 +72,7 @@ class A2aFace:
             return None
         if path in (b"/.well-known/agent-card.json", b"/.well-known/agent.json"):
             return self._gateway_card
-        if path in (b"/a2a/agents", b"/v1/agents"):
+        if path in (b"/a2a/agents", b"/v1/agents") or path.startswith(_ONE):
             return self._list
         if path.startswith(relay.PATH.encode()):
             return self._called
@@ -109,8 +110,10 @@ class A2aFace:
             responder.respond(405, b"", headers=_GET)
             return
         caller = await self._caller(request)
+        path = unquote(request.path.decode("latin-1"))
+        one = path.removeprefix("/v1/agents/") if path.startswith("/v1/agents/") else ""
         out = []
-        for upstream in self.gateway.agents(caller):
+        for upstream in [self.gateway.find(caller, one)] if one else self.gateway.agents(caller):
             card = await _card_or_nothing(upstream)
             agent = upstream.agent
             shown = cards.shown({"name": agent.name, **card}, self._url(request, upstream))
@@ -120,7 +123,7 @@ class A2aFace:
                     "agent_card_params": shown, "access_groups": list(agent.access_groups), "rpm_limit": agent.rpm,
                 }
             )  # fmt: skip
-        responder.respond(200, encode(out))
+        responder.respond(200, encode(out[0] if one else out))
 
     def _card(self, request: Request, responder: Responder, body: bytes) -> None:
         etag = b'"%b"' % hashlib.sha256(body).hexdigest()[:32].encode()

@@ -97,6 +97,10 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
     else:
         credential = ("Authorization", f"Bearer {params.api_key}") if params.api_key is not None else None
     assert address is not None
+    trusted = settings.agent_id not in ctx.stored_agents or address.host in ctx.config.routeiq.a2a.stored_private_hosts
+    if not trusted and not address.public:
+        hint = "if it shall, name its host in routeiq.a2a.stored_private_hosts"
+        ctx.error((*path, "url"), "leads into a private network, where agents of the database may not be", hint)
     headers = headers_of(ctx, settings, path)
     if credential is not None:
         headers.setdefault(*credential)
@@ -115,6 +119,7 @@ def _agent(ctx: Context, path: Path, settings: AgentSettings) -> Agent | None:
         port=address.port,
         path=address.path,
         host_header=address.host_header,
+        trusted=trusted,
         verify_tls=verify is not False,
         ca_file=verify if isinstance(verify, str) else None,
         headers=headers,

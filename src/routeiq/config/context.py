@@ -27,6 +27,8 @@ class Context:
     prices: PriceTable
     report: Report
     stored_servers: frozenset[str] = frozenset()
+    stored_agents: frozenset[str] = frozenset()
+    """Ids of agents that are from the database."""
     """Names of the MCP servers that are in the database: an admin has written them, not the operator."""
     copies: Mapping[str, FilePath] = field(default_factory=dict)
     """Where what is configured as a URL of an object store has been copied to."""

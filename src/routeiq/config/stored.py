@@ -1,7 +1,7 @@
 """Puts what is in the database beside what is in the files, so that both pass the same checks.
 
 A deployment becomes an entry of `model_list`, a credential one of `credential_list`, an MCP server one of
-`mcp_servers`; where the files have an id or a
+`mcp_servers`, an agent one of `agents`; where the files have an id or a
 name too, theirs stays. Findings about them have the row in the place of a file.
 """
 
@@ -24,7 +24,7 @@ from routeiq.config.source import Node, Source, from_value
 from routeiq.core.keys import UNLIMITED, BudgetLimit, Subject
 from routeiq.core.policies import UsagePolicy
 from routeiq.core.provider import ProviderSpec
-from routeiq.core.stored import Stored, StoredCredential, StoredDeployment, StoredMcpServer, StoredTag
+from routeiq.core.stored import Stored, StoredAgent, StoredCredential, StoredDeployment, StoredMcpServer, StoredTag
 
 _SETTINGS = ("general_settings", "litellm_settings", "routeiq", "environment_variables")
 _OWN = re.compile(r"LITELLM_(MASTER|SALT)_KEY|DATABASE_URL|ADMIN_API_KEYS|REDIS_.*|ROUTEIQ_.*")
@@ -33,6 +33,8 @@ STORE_ENV = "STORE_MODEL_IN_DB"
 
 
 MCP = "mcp_servers"
+AGENTS = "agents"
+AGENT_LIST = "agent_list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Joined:
     """By the path of their entry: `model_list[3]`, `mcp_servers.notes`."""
     servers: set[str] = field(default_factory=set)
     """Names of MCP servers."""
+    agents: set[str] = field(default_factory=set)
+    """Ids of agents."""
 
 
 def settings(
@@ -86,6 +90,8 @@ def join(root: Node, stored: Stored, report: Report) -> Joined:
             secrets.append(_node(value, (CREDENTIALS, len(secrets)), _mark(credential), report))
     if stored.mcp_servers:
         _join_servers(root, stored.mcp_servers, joined, report)
+    if stored.agents:
+        _join_agents(root, stored.agents, joined, report)
     return joined
 
 
@@ -107,6 +113,29 @@ def _join_servers(root: Node, servers: tuple[StoredMcpServer, ...], joined: Join
         joined.servers.add(server.name)
         node.value[server.name] = _node({**server.settings, "server_id": server.id}, (MCP, server.name), mark, report)
         node.keys[server.name] = mark
+
+
+def _join_agents(root: Node, agents: tuple[StoredAgent, ...], joined: Joined, report: Report) -> None:
+    node = root.get((AGENT_LIST,))
+    section = AGENTS if root.get((AGENTS,)) is not None or node is None else AGENT_LIST
+    entries = _list(root, section)
+    if entries is None:
+        return  # which others tell
+    taken = {_text(entry.get((name,))) for entry in entries for name in ("agent_id", "agent_name")}
+    for agent in agents:
+        mark = _mark(agent)
+        if agent.name in taken or agent.id in taken:
+            report.warning(mark, (), "has the name or the id of an agent in the files, which is served")
+            continue
+        joined.ids[f"{section}[{len(entries)}]"] = agent_key(agent.id)
+        joined.agents.add(agent.id)
+        value = {**agent.settings, "agent_name": agent.name, "agent_id": agent.id}
+        entries.append(_node(value, (section, len(entries)), mark, report))
+
+
+def agent_key(id: str) -> str:
+    """What an agent is called among what is left out."""
+    return f"a2a:{id}"
 
 
 def server_key(id: str) -> str:
@@ -178,11 +207,12 @@ def _node(value: dict[str, Any], where: Path, mark: Mark, report: Report) -> Nod
     return node
 
 
-def _mark(row: StoredDeployment | StoredCredential | StoredMcpServer) -> Mark:
+def _mark(row: StoredDeployment | StoredCredential | StoredMcpServer | StoredAgent) -> Mark:
     if isinstance(row, StoredDeployment):
         kind, name = "deployment", row.id
     else:
-        kind, name = ("credential" if isinstance(row, StoredCredential) else "MCP server"), row.name
+        kinds: dict[type, str] = {StoredCredential: "credential", StoredMcpServer: "MCP server", StoredAgent: "agent"}
+        kind, name = kinds[type(row)], row.name
     return Mark(f"{kind} {name} in the database", 0, 0)
 
 

@@ -94,6 +94,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "model:read": _READ | {CUSTOMER},
         "model:write": _ADMIN,
         "mcp_server:write": _ADMIN,
+        "agent:write": _ADMIN,
         "credential:read": _ADMIN_VIEW,
         "credential:write": _ADMIN,
         "tag:read": _READ,

@@ -29,7 +29,7 @@ from routeiq.config.report import NOWHERE, Report
 from routeiq.config.report import Path as Place
 from routeiq.config.server import compile_server
 from routeiq.config.source import Source
-from routeiq.config.stored import join, server_key, settings, stores_models
+from routeiq.config.stored import agent_key, join, server_key, settings, stores_models
 from routeiq.control.artifacts import copies
 from routeiq.control.stored import Reading
 from routeiq.control.stored import read as read_stored
@@ -44,7 +44,7 @@ from routeiq.routing.registry import make
 
 INVALID = 2
 """Exit status when the configuration has errors."""
-_ROW = re.compile(r"model_list\[\d+\]|mcp_servers\.[^.\[]+")
+_ROW = re.compile(r"model_list\[\d+\]|mcp_servers\.[^.\[]+|agent(?:s|_list)\[\d+\]")
 
 
 class Reader(Protocol):
@@ -60,7 +60,7 @@ class Built:
 
     result: BuildResult
     left_out: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
-    """Deployments of the database that can't be served, by id, MCP servers by `config.stored.server_key`, and why."""
+    """Deployments of the database that can't be served, by id, MCP servers and agents by their keys, and why."""
 
 
 def build(
@@ -116,7 +116,12 @@ def try_build(
         joined = join(whole.root, rows, attempt)
         ctx = load(whole, environ, catalog, now, attempt)
         server = compile_server(ctx, overrides, cpus)
-        ctx = replace(ctx, stored_servers=frozenset(joined.servers), copies=copies(ctx, Path(server.state_dir)))
+        ctx = replace(
+            ctx,
+            stored_servers=frozenset(joined.servers),
+            stored_agents=frozenset(joined.agents),
+            copies=copies(ctx, Path(server.state_dir)),
+        )
         snapshot = compile_snapshot(ctx, host=server.host, now=now.timestamp(), stored=rows)
         _try_strategies(ctx, snapshot)
         faulty = _faulty(attempt.errors, joined.ids)
@@ -127,6 +132,7 @@ def try_build(
             rows,
             deployments=tuple(item for item in rows.deployments if item.id not in faulty),
             mcp_servers=tuple(item for item in rows.mcp_servers if server_key(item.id) not in faulty),
+            agents=tuple(item for item in rows.agents if agent_key(item.id) not in faulty),
         )
         for findings in faulty.values():
             report.findings += [
@@ -195,7 +201,7 @@ def try_rows(arguments: Sequence[str], environ: Mapping[str, str], rows: Stored)
 
     def given(server: ServerSettings, *, models: bool) -> Reading:  # noqa: ARG001 - a Reader
         return Reading(
-            rows if models else msgspec.structs.replace(rows, deployments=(), credentials=(), mcp_servers=())
+            rows if models else msgspec.structs.replace(rows, deployments=(), credentials=(), mcp_servers=(), agents=())
         )
 
     now = datetime.datetime.now(datetime.UTC)

@@ -128,6 +128,6 @@ def _relative(path: str) -> str:
     """`litellm_params.rpm` of `model_list[3].litellm_params.rpm`, `url` of `mcp_servers.notes.url`."""
     if path.startswith("mcp_servers."):
         path = path.partition(".")[2]
-    elif not path.startswith("model_list["):
+    elif not path.startswith(("model_list[", "agents[", "agent_list[")):
         return path
     return path.partition(".")[2]

@@ -113,5 +113,5 @@ def _remembered(file: Path, vault: Vault, why: str, *, models: bool) -> Reading:
         message = f"{trouble}, and {FILE} can't be read ({reason}): only what the configuration files say is served"
         return Reading(Stored(), (message,))
     if not models:
-        found = msgspec.structs.replace(found, deployments=(), credentials=(), mcp_servers=())
+        found = msgspec.structs.replace(found, deployments=(), credentials=(), mcp_servers=(), agents=())
     return Reading(found, (f"{trouble}: what it says is served as it was at {moment(when)}",))

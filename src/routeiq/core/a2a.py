@@ -51,6 +51,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str = ""
     """Of its address, without a slash at the end."""
     host_header: str = ""
+    trusted: bool = True
+    """Whether its address was written by the operator: others must not lead into private networks."""
     verify_tls: bool = True
     ca_file: str | None = None
     headers: dict[str, str] = {}

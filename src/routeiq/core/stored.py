@@ -1,4 +1,4 @@
-"""What the database says beside the configuration files: deployments, credentials, MCP servers, tags, access groups.
+"""What the database says beside the configuration files: deployments, credentials, MCP servers, agents, tags, groups.
 
 Money in nano-dollars, times in Unix seconds. Parameters and values may hold secrets, and are in no `repr`.
 """
@@ -63,6 +63,22 @@ class StoredMcpServer(msgspec.Struct, frozen=True, kw_only=True):
         return f"StoredMcpServer(id={self.id!r}, name={self.name!r})"
 
 
+class StoredAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of `agents` in the database."""
+
+    id: str
+    name: str
+    settings: dict[str, Any]
+    """The entry, less its name and id."""
+    created_at: float = 0.0
+    created_by: str = ""
+    updated_at: float = 0.0
+    updated_by: str = ""
+
+    def __repr__(self) -> str:
+        return f"StoredAgent(id={self.id!r}, name={self.name!r})"
+
+
 class StoredTag(msgspec.Struct, frozen=True, kw_only=True):
     """A tag of requests, with what its requests may come to. Limits of `None` are no limits."""
 
@@ -101,6 +117,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     deployments: tuple[StoredDeployment, ...] = ()
     credentials: tuple[StoredCredential, ...] = ()
     mcp_servers: tuple[StoredMcpServer, ...] = ()
+    agents: tuple[StoredAgent, ...] = ()
     tags: tuple[StoredTag, ...] = ()
     access_groups: tuple[StoredAccessGroup, ...] = ()
     policies: tuple[UsagePolicy, ...] = ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from routeiq.core.database import Postgres
 
-HEAD = "0021"
+HEAD = "0022"
 """The schema this version reads and writes: the newest revision in `migrations/`."""
 BUSY_SECONDS = 10.0
 POSTGRES_DEFAULTS = {

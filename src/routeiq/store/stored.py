@@ -14,6 +14,7 @@ from routeiq.core.policies import UsagePolicy
 from routeiq.core.stored import (
     Stored,
     StoredAccessGroup,
+    StoredAgent,
     StoredCredential,
     StoredDeployment,
     StoredMcpServer,
@@ -22,6 +23,7 @@ from routeiq.core.stored import (
 from routeiq.store.accounts import BUDGETS
 from routeiq.store.database import insert_into
 from routeiq.store.rows import Rows
+from routeiq.store.tables_a2a import agents
 from routeiq.store.tables_accounts import end_users
 from routeiq.store.tables_governance import usage_policies
 from routeiq.store.tables_mcp import mcp_servers
@@ -33,15 +35,18 @@ if TYPE_CHECKING:
 
     from routeiq.store.records import Budget
 
-T = TypeVar("T", StoredDeployment, StoredCredential, StoredMcpServer)
-S = TypeVar("S", StoredDeployment, StoredCredential, StoredMcpServer, StoredTag, StoredAccessGroup, UsagePolicy)
-FIRST_SCHEMA = "0020"
+T = TypeVar("T", StoredDeployment, StoredCredential, StoredMcpServer, StoredAgent)
+S = TypeVar(
+    "S", StoredDeployment, StoredCredential, StoredMcpServer, StoredAgent, StoredTag, StoredAccessGroup, UsagePolicy
+)
+FIRST_SCHEMA = "0022"
 """The revision of the schema that has all these tables."""
 _policy = msgspec.json.Decoder(UsagePolicy).decode
 _json = msgspec.json.Encoder().encode
 _object: Callable[[str | bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]).decode
 _names: Callable[[str | bytes], tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...]).decode
-_SEALED = ((deployments, "id", "params"), (credentials, "name", "values"), (mcp_servers, "id", "settings"))
+_SEALED = ((deployments, "id", "params"), (credentials, "name", "values"), (mcp_servers, "id", "settings"),
+           (agents, "id", "settings"))  # fmt: skip
 """Tables with secrets in them: (table, its key, the column)."""
 
 
@@ -50,7 +55,7 @@ class Sealed:
     """One value at rest."""
 
     place: str
-    """`deployments:<id>`, `credentials:<name>`, `mcp_servers:<id>`."""
+    """`deployments:<id>`, `credentials:<name>`, `mcp_servers:<id>`, `agents:<id>`."""
     key_id: str
     """Empty for what is no sealed value."""
     text: str
@@ -88,6 +93,7 @@ class StoredRepository:
             models = _whole(connection, deployments, "created_at", self._deployment, damaged) if secrets else ()
             named = _whole(connection, credentials, "name", self._credential, damaged) if secrets else ()
             servers = _whole(connection, mcp_servers, "created_at", self._mcp_server, damaged) if secrets else ()
+            others = _whole(connection, agents, "created_at", self._agent, damaged) if secrets else ()
             marks = _effective(connection, [_tag(row) for row in _rows(connection, tags, "name")])
             groups = tuple(_access_group(row) for row in _rows(connection, access_groups, "name"))
             usage = _policies(connection)
@@ -97,6 +103,7 @@ class StoredRepository:
             deployments=models,
             credentials=named,
             mcp_servers=servers,
+            agents=others,
             tags=marks,
             access_groups=groups,
             policies=usage,
@@ -118,6 +125,11 @@ class StoredRepository:
         """One by its id. Raises `SecretsError`."""
         row = self._one(mcp_servers, "id", id)
         return self._mcp_server(row) if row is not None else None
+
+    def agent(self, id: str) -> StoredAgent | None:
+        """One by its id. Raises `SecretsError`."""
+        row = self._one(agents, "id", id)
+        return self._agent(row) if row is not None else None
 
     def tags(self) -> tuple[StoredTag, ...]:
         """All, by name, as they were said."""
@@ -188,6 +200,13 @@ class StoredRepository:
         self._put(mcp_servers, "id", item.id, {"name": item.name, "settings": sealed, **_who(item)})
         return item
 
+    def put_agent(self, item: StoredAgent) -> StoredAgent:
+        """Store or replace. Raises `NoKey`."""
+        item = self._stamped(item)
+        sealed = self.vault.seal(_place(agents, item.id), _json(item.settings))
+        self._put(agents, "id", item.id, {"name": item.name, "settings": sealed, **_who(item)})
+        return item
+
     def put_tag(self, item: StoredTag, by: str = "") -> StoredTag:
         """Store or replace."""
         item = self._stamped(item)
@@ -219,6 +238,10 @@ class StoredRepository:
     def remove_mcp_server(self, id: str) -> bool:
         """Whether there was one."""
         return self._remove(mcp_servers, "id", id)
+
+    def remove_agent(self, id: str) -> bool:
+        """Whether there was one."""
+        return self._remove(agents, "id", id)
 
     def budget_changed(self) -> None:
         """A budget that tags share is another one: what is served has to be built anew."""
@@ -270,6 +293,10 @@ class StoredRepository:
     def _mcp_server(self, row: RowMapping) -> StoredMcpServer:
         plain = self.vault.open(_place(mcp_servers, row["id"]), row["settings"])
         return StoredMcpServer(id=row["id"], name=row["name"], settings=_object(plain), **_when(row))
+
+    def _agent(self, row: RowMapping) -> StoredAgent:
+        plain = self.vault.open(_place(agents, row["id"]), row["settings"])
+        return StoredAgent(id=row["id"], name=row["name"], settings=_object(plain), **_when(row))
 
     def _stamped(self, item: S) -> S:
         """As it is written now."""
@@ -336,7 +363,9 @@ def _place(table: Table, id: str) -> str:
     return f"{table.name}:{id}"
 
 
-def _who(item: StoredDeployment | StoredCredential | StoredMcpServer | StoredAccessGroup) -> dict[str, Any]:
+def _who(
+    item: StoredDeployment | StoredCredential | StoredMcpServer | StoredAgent | StoredAccessGroup,
+) -> dict[str, Any]:
     return {
         "created_at": item.created_at, "created_by": item.created_by,
         "updated_at": item.updated_at, "updated_by": item.updated_by,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text
 
 from routeiq.store.tables import METADATA, Words
 
@@ -57,3 +57,16 @@ a2a_deliveries = Table(
     Column("due_at", Float, nullable=False, index=True, comment="Unix seconds"),
 )
 """What clients are still to be told."""
+
+agents = Table(
+    "agents",
+    METADATA,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False, unique=True),
+    Column("settings", Text, nullable=False, comment="JSON object, encrypted: store.vault"),
+    Column("created_at", Float(53), nullable=False, comment="Unix seconds"),
+    Column("created_by", Words, nullable=False),
+    Column("updated_at", Float(53), nullable=False, comment="Unix seconds"),
+    Column("updated_by", Words, nullable=False),
+)
+"""Agents beside the configuration files'."""

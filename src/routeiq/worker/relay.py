@@ -25,6 +25,7 @@ AGENTS = (
 )  # fmt: skip
 """What the process with MCP and A2A owns, with all below."""
 _REGISTRY = b"/v1/mcp/server"
+_AGENTS_REGISTRY = (b"/v1/agents", b"/a2a/agents")
 _METADATA = (b"/.well-known/oauth-protected-resource", b"/.well-known/oauth-authorization-server")
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -137,6 +138,8 @@ def for_agents(method: bytes, path: bytes) -> bool:
         rest = path[len(_REGISTRY) :].strip(b"/")
         if not rest or (method == b"DELETE" and b"/" not in rest):
             return False
+    if method != b"GET" and path.startswith(_AGENTS_REGISTRY):
+        return False
     if path.startswith(AGENTS):
         return any(path == prefix or path.startswith(prefix + b"/") for prefix in AGENTS)
     slashes = 3 if path.startswith(b"/toolset/") else 2

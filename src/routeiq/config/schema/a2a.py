@@ -73,3 +73,4 @@ class A2aSettings(Section):
     card_seconds: PositiveSeconds | None = None
     task_seconds: PositiveSeconds | None = None
     private_webhooks: Flag | None = None
+    stored_private_hosts: list[Name] = Field(default_factory=list)

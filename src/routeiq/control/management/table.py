@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routeiq.control.management import (
+    a2a_agents,
     access_groups,
     activity,
     activity_keys,
@@ -39,6 +40,7 @@ def routes(plane: Plane) -> tuple[Route, ...]:
         *models.routes(plane),
         *credentials.routes(plane),
         *mcp_servers.routes(plane),
+        *a2a_agents.routes(plane),
         *tags.routes(plane),
         *access_groups.routes(plane),
         *keys.routes(plane),
