@@ -70,3 +70,13 @@ def test_cards_have_the_gateways_addresses(a2a_gateway: Gateway, a2a_agents: dic
     assert A2aClient(a2a_gateway, None, "").call("GET", "/.well-known/agent-card.json")[1]["skills"] == []
     assert client.ask("GetExtendedAgentCard")["url"] == f"{base}/both"
     assert A2aClient(a2a_gateway, BOB, "").ask("SendMessage", {**said("message"), "tenant": "new"})["message"]
+
+
+def test_agents_that_do_not_answer_are_told_apart(a2a_gateway: Gateway) -> None:
+    client = A2aClient(a2a_gateway, ALICE, "")
+    listed = [one["agent_name"] for one in client.call("GET", "/v1/agents")[1]]
+    alive = [one["agent_name"] for one in client.call("GET", "/v1/agents?health_check=true")[1]]
+    assert [name for name in listed if name not in alive] == ["dead"]
+    assert client.call("GET", "/v1/agents/both?health_check=true")[0] == 200
+    status, refused = client.call("GET", "/v1/agents/dead?health_check=true")
+    assert (status, refused["error"]["code"]) == (503, "agent_unavailable")

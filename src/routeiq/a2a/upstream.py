@@ -21,6 +21,8 @@ CARD_SECONDS = 10.0
 """How long a card may take."""
 CARD_AGAIN = 10.0
 """Before a card that could not be read is asked for again."""
+ALIVE_SECONDS = 5.0
+"""The same, to be taken for alive."""
 MAX_CARD = 1024 * 1024
 NOT_SERVED = (404, 405, 501)
 """Statuses of paths that are not there; what is not there below one comes with an error in JSON."""
@@ -77,6 +79,16 @@ class Upstream:
         """Of a client's headers those the agent is sent."""
         found = ((name, fields.get(name.encode())) for name in self.agent.forward)
         return {name: value.decode("latin-1") for name, value in found if value is not None}
+
+    async def alive(self) -> bool:
+        """Whether anything answers at its address that is not broken, asked now."""
+        try:
+            async with asyncio.timeout(ALIVE_SECONDS):
+                path = self.agent.path + (self.agent.card_path or cards.WELL_KNOWN[0])
+                status, _ = await self._whole("GET", path, b"", {}, MAX_CARD)
+        except (A2aError, TimeoutError):
+            return False
+        return status < 500
 
     # its card
 

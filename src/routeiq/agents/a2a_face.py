@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -33,7 +34,7 @@ from routeiq.agents.callers import caller_of
 from routeiq.agents.responder import Responder
 from routeiq.agents.sealing import Cipher
 from routeiq.core.a2a import NEW, OLD, VERBATIM, A2a
-from routeiq.core.errors import GatewayError, UnknownPath
+from routeiq.core.errors import GatewayError, Overloaded, UnknownPath
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import Caller
 from routeiq.process.heads import Request
@@ -48,6 +49,7 @@ _LITELLM = {"/message/send": wire.SEND, "/message/stream": wire.STREAM}
 _PURPOSE = b"routeiq a2a webhooks 1"
 _EVENT = b"data: %b\n\n"
 _ONE = b"/v1/agents/"
+_HEALTH = b"health_check=true"
 _POST = b"Allow: POST\r\n"
 _GET = b"Allow: GET\r\n"
 _BEARER = b"WWW-Authenticate: Bearer\r\n"
@@ -101,7 +103,9 @@ class A2aFace:
         found: list[tuple[Any, Json]] = []
         if self._agents.snapshot.auth.open or b"authorization" in request.fields or b"x-api-key" in request.fields:
             caller = await self._caller(request)
-            found = [(one.agent, await _card_or_nothing(one)) for one in self.gateway.agents(caller)]
+            there = self.gateway.agents(caller)
+            read = await asyncio.gather(*map(_card_or_nothing, there))
+            found = [(one.agent, card) for one, card in zip(there, read, strict=True)]
         self._card(request, responder, encode(cards.of_gateway(found, self._base(request) + "/a2a")))
 
     async def _list(self, request: Request, responder: Responder) -> None:
@@ -112,18 +116,22 @@ class A2aFace:
         caller = await self._caller(request)
         path = unquote(request.path.decode("latin-1"))
         one = path.removeprefix("/v1/agents/") if path.startswith("/v1/agents/") else ""
-        out = []
-        for upstream in [self.gateway.find(caller, one)] if one else self.gateway.agents(caller):
-            card = await _card_or_nothing(upstream)
-            agent = upstream.agent
-            shown = cards.shown({"name": agent.name, **card}, self._url(request, upstream))
-            out.append(
-                {
-                    "agent_id": agent.id, "agent_name": agent.name, "enabled": agent.enabled,
-                    "agent_card_params": shown, "access_groups": list(agent.access_groups), "rpm_limit": agent.rpm,
-                }
-            )  # fmt: skip
+        found = [self.gateway.find(caller, one)] if one else self.gateway.agents(caller)
+        if _HEALTH in request.query:
+            alive = await asyncio.gather(*(upstream.alive() for upstream in found))
+            found = [upstream for upstream, well in zip(found, alive, strict=True) if well]
+            if one and not found:
+                raise Overloaded(f"The agent {one[:100]} does not answer.", code="agent_unavailable")
+        out = await asyncio.gather(*(self._shown(request, upstream) for upstream in found))
         responder.respond(200, encode(out[0] if one else out))
+
+    async def _shown(self, request: Request, upstream: Upstream) -> Json:
+        agent = upstream.agent
+        card = cards.shown({"name": agent.name, **await _card_or_nothing(upstream)}, self._url(request, upstream))
+        return {
+            "agent_id": agent.id, "agent_name": agent.name, "enabled": agent.enabled, "agent_card_params": card,
+            "access_groups": list(agent.access_groups), "rpm_limit": agent.rpm,
+        }  # fmt: skip
 
     def _card(self, request: Request, responder: Responder, body: bytes) -> None:
         etag = b'"%b"' % hashlib.sha256(body).hexdigest()[:32].encode()
