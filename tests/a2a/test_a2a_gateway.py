@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from support.a2a_agent import Agent
@@ -80,3 +82,26 @@ def test_agents_that_do_not_answer_are_told_apart(a2a_gateway: Gateway) -> None:
     assert client.call("GET", "/v1/agents/both?health_check=true")[0] == 200
     status, refused = client.call("GET", "/v1/agents/dead?health_check=true")
     assert (status, refused["error"]["code"]) == (503, "agent_unavailable")
+
+
+def test_cards_are_cached_by_clients(a2a_gateway: Gateway) -> None:
+    client = A2aClient(a2a_gateway, BOB, "both")
+    path = f"{client.path}/.well-known/agent-card.json"
+    response, connection = client.http("GET", path)
+    with closing(connection):
+        response.read()
+    assert "max-age=" in response.headers["Cache-Control"]
+    assert response.headers["Last-Modified"].endswith("GMT")
+    again, connection = client.http("GET", path, headers={"If-None-Match": response.headers["ETag"]})
+    with closing(connection):
+        assert (again.status, again.read()) == (304, b"")
+
+
+def test_a_part_of_the_history_is_not_taken_for_all_of_it(a2a_gateway: Gateway) -> None:
+    client = A2aClient(a2a_gateway, ALICE, "both")
+    later = {"configuration": {"returnImmediately": True}}
+    task = client.ask("SendMessage", {**said("slow 0.2"), **later})["task"]["id"]
+    while client.ask("GetTask", {"id": task, "historyLength": 0})["status"]["state"] != "TASK_STATE_COMPLETED":
+        pass
+    [listed] = [one for one in client.ask("ListTasks")["tasks"] if one["id"] == task]
+    assert listed["history"][0]["messageId"] == "m-1"

@@ -179,7 +179,7 @@ class Gateway:
         if not isinstance(result, dict) or result.get("id") != kept.id:
             raise Garbled("The agent's answer is not the task that was asked for.")
         state = state_of(result.get("status"))
-        if state and state != kept.state and not params.get("historyLength"):
+        if state and state != kept.state and "historyLength" not in params:  # else there is less of it
             watch = Watch(kept, result, 0)
             watch.take(TASK, result, 0)
             await self._tasks_of(ask.upstream.agent.id).keep(watch.seal())

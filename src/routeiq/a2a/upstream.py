@@ -48,6 +48,8 @@ class Upstream:
         self._live: set[Exchange] = set()
         self._card: Json | None = None
         self._raw = b""
+        self.card_changed = time.time()
+        """When its card was first seen as it is, Unix seconds."""
         self._until = 0.0
         self._found: tuple[Interface, ...] = ()
         self._reading: asyncio.Task[None] | None = None
@@ -128,6 +130,8 @@ class Upstream:
             except (A2aError, TimeoutError):
                 continue
             if isinstance(found, dict):
+                if body != self._raw:
+                    self.card_changed = time.time()
                 self._card, self._raw = {**found, **own}, body
                 self._until = time.monotonic() + self.a2a.card_seconds
                 self._found = cards.interfaces(found, self.agent)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -133,9 +134,12 @@ class A2aFace:
             "access_groups": list(agent.access_groups), "rpm_limit": agent.rpm,
         }  # fmt: skip
 
-    def _card(self, request: Request, responder: Responder, body: bytes) -> None:
+    def _card(self, request: Request, responder: Responder, body: bytes, changed: float | None = None) -> None:
+        """Answer with a card. `changed` is in Unix seconds."""
         etag = b'"%b"' % hashlib.sha256(body).hexdigest()[:32].encode()
         headers = b"ETag: %b\r\nCache-Control: private, max-age=60\r\n" % etag
+        if changed is not None:
+            headers += b"Last-Modified: %b\r\n" % formatdate(changed, usegmt=True).encode()
         if request.fields.get(b"if-none-match", b"").strip() == etag:
             responder.respond(304, b"", headers=headers)
         else:
@@ -144,9 +148,10 @@ class A2aFace:
     async def _agent_card(self, request: Request, responder: Responder, upstream: Upstream) -> None:
         card, raw = await upstream.card()
         if upstream.agent.signatures == VERBATIM and card.get("signatures"):
-            self._card(request, responder, raw)
+            self._card(request, responder, raw, upstream.card_changed)
         else:
-            self._card(request, responder, encode(cards.shown(card, self._url(request, upstream))))
+            body = encode(cards.shown(card, self._url(request, upstream)))
+            self._card(request, responder, body, upstream.card_changed)
 
     def _base(self, request: Request) -> str:
         base = self.gateway.a2a.public_url.rstrip("/")
