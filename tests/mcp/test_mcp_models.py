@@ -22,11 +22,14 @@ ECHO = "all-echo"
 
 
 @pytest.fixture(scope="module")
-def models(everything: McpServer, provider: Upstream) -> Iterator[Gateway]:
+def models(everything: McpServer, provider: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """MCP servers and a model with a price."""
     entry = deployment(provider, "m")
     entry["model_info"] = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
-    config = config_of(everything, tool_loop={"max_rounds": 3, "max_cost": 0.8})
+    config = config_of(everything, tool_loop={"max_rounds": 3, "max_cost": 0.8}, ask_destructive=True)
+    file = tmp_path_factory.mktemp("api") / "api.json"
+    file.write_text(json.dumps({"openapi": "3.1.0", "paths": {"/all": {"delete": {"operationId": "wipe"}}}}))
+    config["mcp_servers"]["api"] = {"spec_path": str(file), "url": "http://127.0.0.1:9"}
     few = {"name": "few", "key": "sk-few", "rpm": 2, "object_permission": {"mcp_servers": ["everything"]}}
     config["routeiq"]["keys"].append(few)
     auto = {"strategy": "llmrouter-smallest"}
@@ -218,6 +221,12 @@ def test_chat_clients_run_what_they_have_to_approve(models: Gateway, upstream: U
     upstream.script(wants(function("c1", "x", "all-test_simple_text")), says("Done."))
     answer = sdk(models).chat.completions.create(model="m", messages=MESSAGES, tools=[some])
     assert answer.choices[0].message.content == "Done."
+
+
+def test_what_may_destroy_is_never_run_unasked(models: Gateway, upstream: Upstream) -> None:
+    upstream.script(wants({"id": "c1", "type": "function", "function": {"name": "wipe", "arguments": "{}"}}))
+    answer: Any = sdk(models).responses.create(model="m", input="x", tools=[tool("litellm_proxy/mcp/api")])
+    assert [item.type for item in answer.output] == ["mcp_list_tools", "mcp_approval_request"]
 
 
 def test_functions_of_the_client_stay_its_own(models: Gateway, upstream: Upstream) -> None:

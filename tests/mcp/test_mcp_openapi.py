@@ -54,7 +54,8 @@ DOCUMENT: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentsProcess, list[dict[str, Any]]]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The settings of an API, and what it was asked."""
     seen: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,10 +83,16 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentsProces
     file.write_text(yaml.safe_dump(DOCUMENT))
     settings = {"spec_path": str(file), "url": f"http://127.0.0.1:{server.server_port}/v1?version=2"}
     settings |= {"auth_type": "bearer_token", "auth_value": "secret"}
-    with AgentsProcess({"mcp_servers": {"api": settings}, "routeiq": {"mcp": {"tool_calls": True}}}) as agents:
-        yield agents, seen
+    yield settings, seen
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def api(served: tuple[dict[str, Any], list[dict[str, Any]]]) -> Iterator[tuple[AgentsProcess, list[dict[str, Any]]]]:
+    settings, seen = served
+    with AgentsProcess({"mcp_servers": {"api": settings}, "routeiq": {"mcp": {"tool_calls": True}}}) as agents:
+        yield agents, seen
 
 
 def test_operations_are_tools(api: tuple[AgentsProcess, list[dict[str, Any]]]) -> None:
@@ -112,6 +119,28 @@ def test_calls_are_requests(api: tuple[AgentsProcess, list[dict[str, Any]]]) -> 
     failed = client.call("fail_now")
     assert failed["isError"] is True
     assert "418" in failed["content"][0]["text"]
+
+
+def test_what_may_destroy_waits_for_a_yes(served: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
+    settings, seen = served
+    own = {"tool_calls": True, "ask_destructive": True}
+    with AgentsProcess({"mcp_servers": {"api": settings}, "routeiq": {"mcp": own}}) as agents:
+        client = McpClient(agents, None, "/mcp/api", elicitation={})
+        assert client.call("getItem", id="1")["structuredContent"]
+        before = len(seen)
+        call = {"name": "fail_now", "arguments": {}}
+        for action, calls in (("decline", 0), ("cancel", 0), ("accept", 1)):
+            first = client.ask("tools/call", call)["result"]
+            assert first["resultType"] == "input_required"
+            ((name, wanted),) = first["inputRequests"].items()
+            assert "fail_now" in wanted["params"]["message"]
+            answers = {"requestState": first["requestState"], "inputResponses": {name: {"action": action}}}
+            last = client.ask("tools/call", {**call, **answers})
+            assert ("result" in last) == bool(calls)
+            assert len(seen) == before + calls
+        mute = McpClient(agents, None, "/mcp/api").ask("tools/call", call)
+        assert mute["error"]["code"] == -32021
+        assert len(seen) == before + 1
 
 
 @pytest.mark.parametrize("arguments", [{"id": ".."}, {"id": ""}, {}, {"id": "x", "X-Tenant": "a\r\nHost: evil"}])

@@ -62,6 +62,7 @@ def compile_mcp(ctx: Context, host: str | None) -> Mcp | None:
         hosts=tuple(name.strip("[]").lower() for name in hosts),
         toolsets=_toolsets(ctx, servers),
         jwt=_jwt(ctx),
+        ask_destructive=own.ask_destructive,
         leaks=Leaks(arguments=own.leaks.arguments, results=own.leaks.results, kinds=tuple(own.leaks.kinds)),
         loop=ToolLoop(
             rounds=own.tool_loop.max_rounds or ToolLoop().rounds,

@@ -204,6 +204,8 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: bool = False
     """Whether tools may be called."""
     loop: ToolLoop = ToolLoop()
+    ask_destructive: bool = False
+    """Whether somebody has to say yes to a call of a tool that is marked as destructive."""
     leaks: Leaks = Leaks()
     jwt: Jwt | None = None
     prefix: str = ALWAYS
@@ -231,3 +233,12 @@ class Mcp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By name the servers of a set, by their id, and their tools in it by the server's names; none are all."""
     search_over: int | None = None
     """Places with more tools than this show three instead: to search, to describe, to call."""
+
+
+def is_destructive(tool: dict[str, Any]) -> bool:
+    """Whether a tool, as MCP lists it, says of itself that it may destroy something.
+
+    https://modelcontextprotocol.io/specification/2026-07-28/schema#toolannotations
+    """
+    annotations = tool.get("annotations")
+    return isinstance(annotations, dict) and annotations.get("destructiveHint") is True

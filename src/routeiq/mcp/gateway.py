@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from routeiq.core.errors import GatewayError, LimitExceeded
-from routeiq.core.mcp import Mcp, McpServer
+from routeiq.core.mcp import Mcp, McpServer, is_destructive
 from routeiq.core.snapshot import Snapshot
 from routeiq.governance.keys import Caller
 from routeiq.mcp import search, wire
@@ -148,6 +148,8 @@ class Gateway:
             raise Refused(
                 GATEWAY_ERROR, f"The tool may not be given {', '.join(extra)[:200]}.", {"code": "argument_not_allowed"}
             )
+        if self.mcp.ask_destructive and not turn.approved and is_destructive(tool.raw):
+            await self._approve(turn, asked)
         if not upstream.take():
             raise refused(
                 LimitExceeded(f"The MCP server {upstream.server.name} takes {upstream.server.rpm} calls a minute.")
@@ -157,6 +159,14 @@ class Gateway:
             return await self._ask(turn, upstream, "tools/call", {**params, "name": tool.name}, tool.params)
         async with upstream.slots:
             return await self._ask(turn, upstream, "tools/call", {**params, "name": tool.name}, tool.params)
+
+    async def _approve(self, turn: Turn, asked: str) -> None:
+        """Let the client ask its user. Raises `McpError` where it can't, or the user does not want it."""
+        told = {"message": f"The tool {asked} is marked as destructive. Run it?",
+                "requestedSchema": {"type": "object", "properties": {}}}  # fmt: skip
+        answer = await turn.ask("elicitation/create", told)
+        if answer.get("action") != "accept":
+            raise Refused(GATEWAY_ERROR, "The user did not approve this call.", {"code": "not_approved"})
 
     async def _find_tool(self, turn: Turn, name: str) -> tuple[Shown, Tool]:
         view = await self.view(turn)

@@ -36,6 +36,8 @@ class Turn:
         self.client: Message | None = None
         self.level: str | None = None
         self.headers: Headers = {}
+        self.approved = False
+        """Whether somebody has said yes to what it calls."""
         self.cost = 0
         """Of the tools it has called, nano-dollars."""
         self.trace: Headers = trace_of(meta_of(params), fields)

@@ -9,7 +9,7 @@ import msgspec
 
 from routeiq.core.errors import BadRequest, GatewayError, Overloaded
 from routeiq.core.exchange import Exchange, Header
-from routeiq.core.mcp import INSIDE_CALL, INSIDE_TOOLS, InsideAnswer, InsideQuestion, Mcp
+from routeiq.core.mcp import INSIDE_CALL, INSIDE_TOOLS, InsideAnswer, InsideQuestion, Mcp, is_destructive
 from routeiq.pipeline.mcp_request import Wanted
 from routeiq.providers.translate.chat import Media, Text, Tool
 from routeiq.providers.translate.toolnames import plain_name
@@ -45,14 +45,14 @@ class Result(msgspec.Struct, kw_only=True):
 class McpTool:
     """One tool, as the model knows it."""
 
-    def __init__(self, wanted: Wanted, listed: dict[str, Any], names: frozenset[str]) -> None:
-        """`names` are all it is known by."""
+    def __init__(self, wanted: Wanted, listed: dict[str, Any], names: frozenset[str], *, asks: bool) -> None:
+        """`names` are all it is known by; `asks`: whether the client has to approve it, whatever it says."""
         self.wanted = wanted
         self.listed = listed
         self.name: str = listed["name"]
         self.function = plain_name(self.name)
         self.label = wanted.label
-        self.asks = wanted.needs_approval(names)
+        self.asks = asks or wanted.needs_approval(names)
 
     def neutral(self) -> Tool:
         """As the model is given it."""
@@ -87,7 +87,7 @@ class McpTools:
             for listed in answer.tools:
                 names = self._names(listed["name"])
                 if one.allowed is None or not names.isdisjoint(one.allowed):
-                    tool = McpTool(one, listed, names)
+                    tool = McpTool(one, listed, names, asks=self._mcp.ask_destructive and is_destructive(listed))
                     tools.append(tool)
                     self.by_function.setdefault(tool.function, tool)
             self.places.append((one, tools))

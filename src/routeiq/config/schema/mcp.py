@@ -104,6 +104,7 @@ class McpSettings(Section):
 
     enabled: Flag | None = None
     tool_calls: Flag | None = None
+    ask_destructive: Flag = False
     tool_loop: ToolLoopSettings = Field(default_factory=ToolLoopSettings)
     prefix: Literal["always", "conditional", "never"] | None = None
     separator: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,4}$")] | None = None
