@@ -3,27 +3,67 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import Parse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from routeiq.control.otlp import collector_of
 from support.gateway import MASTER_KEY, Gateway, config_for, deployment
 from support.upstream import Upstream
 
 KEYS = [{"name": "one", "key": "sk-one"}, {"name": "two", "key": "sk-two", "models": ["model-8b"]}]
 
 
+class Collector(ThreadingHTTPServer):
+    """An OpenTelemetry collector; the first request it refuses."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Collecting)
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+
+
+class Collecting(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        self.send_response(503 if len(self.server.requests) == 1 else 200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
 @pytest.fixture(scope="module")
-def gateway(provider: Upstream) -> Iterator[Gateway]:
+def collector() -> Iterator[Collector]:
+    with Collector() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def gateway(provider: Upstream, collector: Collector) -> Iterator[Gateway]:
     prices = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
     models = [deployment(provider, name) for name in ("model-8b", "model-70b")]
     for entry in models:
         entry["model_info"] = prices
     own = {"auto_models": {"auto": {"strategy": "llmrouter-largest"}}, "keys": KEYS}
     config = {**config_for(provider, routeiq=own), "model_list": models}
-    with Gateway(config, workers=2) as running:
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}/otlp/",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=one%20two",
+        "OTEL_SERVICE_NAME": "gateway",
+    }
+    with Gateway(config, workers=2, env=env) as running:
         yield running
 
 
@@ -73,6 +113,57 @@ def test_a_decision_is_kept_with_its_outcome(gateway: Gateway) -> None:
     }
     assert told["input"]["query_length"] == len("a secret question")
     assert told["timings"]["total_ms"] > 0
+
+
+def test_a_collector_is_told(gateway: Gateway, collector: Collector) -> None:
+    def told(ident: str) -> tuple[Any, str, str, dict[str, str]] | None:
+        for path, headers, body in list(collector.requests):
+            request = Parse(body, ExportTraceServiceRequest())
+            for span in request.resource_spans[0].scope_spans[0].spans:
+                (event,) = span.events
+                payload = json.loads(event.attributes[0].value.string_value)
+                if payload["span_id"] == ident and collector.requests[0][2] != body:
+                    assert request.resource_spans[0].resource.attributes[0].value.string_value == "gateway"
+                    assert event.name == "routeiq.router_decision.v1"
+                    assert event.attributes[0].key == "routeiq.router_decision.payload"
+                    return span, payload, path, headers
+        return None
+
+    end, found = time.monotonic() + 20, None
+    while found is None and time.monotonic() < end:
+        ident = chat(gateway, "sk-one")["x-routeiq-decision-id"]
+        until = time.monotonic() + 4
+        while found is None and time.monotonic() < until:
+            time.sleep(0.1)
+            found = told(ident)
+    assert found is not None, "what the collector refuses is lost, what comes then is not"
+    span, payload, path, headers = found
+    assert (path, headers["x-tenant"], headers["content-type"]) == ("/otlp/v1/traces", "one two", "application/json")
+    assert payload == decision(gateway, ident)[1]["telemetry"]
+    said = {one.key: one.value for one in span.attributes}
+    assert said["router.strategy"].string_value == "llmrouter-largest"
+    assert said["router.model_selected"].string_value == "model-70b"
+    assert said["router.candidates_evaluated"].int_value == 2
+    assert said["gen_ai.usage.output_tokens"].int_value == 5
+    assert span.end_time_unix_nano > span.start_time_unix_nano > 0
+    assert span.status.code == 1
+    assert "secret question" not in str([body for _, _, body in collector.requests])
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "grpc://h:4317"}, "OTEL_EXPORTER_OTLP_ENDPOINT must be an http://"),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://h", "OTEL_EXPORTER_OTLP_HEADERS": "key"},
+            "OTEL_EXPORTER_OTLP_HEADERS must be",
+        ),
+    ],
+)
+def test_no_collector(environ: dict[str, str], problem: str) -> None:
+    assert collector_of({}) is None
+    with pytest.raises(ValueError, match=problem):
+        collector_of(environ)
 
 
 def test_decisions_are_seen_by_those_they_belong_to(gateway: Gateway) -> None:

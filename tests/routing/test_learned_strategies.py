@@ -6,14 +6,17 @@ import functools
 import random
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from routeiq.core.money import PICO_PER_DOLLAR, Prices
 from routeiq.core.routing import RANKING, Wishes
 from routeiq.mlops.strategies import TRAINED
+from routeiq.mlops.train import save
 from routeiq.routing.learned import LEARNED
 from routeiq.routing.learned.artifact import Artifact, read_artifact
 from routeiq.routing.strategy import Feedback, Query, State, Strategy
@@ -151,6 +154,13 @@ def test_linucb_tries_what_it_is_unsure_of(artifact: Callable[[str], Artifact]) 
 def test_an_artifact_of_another_strategy_is_refused(artifact: Callable[[str], Artifact]) -> None:
     with pytest.raises(ValueError, match="of routeiq-ridge, not of llmrouter-knn"):
         build("llmrouter-knn", artifact("routeiq-ridge"))
+
+
+def test_an_artifact_of_another_version_is_refused(trained: Trained, tmp_path: Path) -> None:
+    artifact = read_artifact(trained("llmrouter-mf"))
+    save(msgspec.structs.replace(artifact, tensors={"counts/mean": artifact.tensors["counts/mean"]}), tmp_path)
+    with pytest.raises(ValueError, match=r"has no array .*: train it again"):
+        build("llmrouter-mf", read_artifact(tmp_path))
 
 
 class TestWithoutAnArtifact:

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -202,9 +203,9 @@ def who(db: Session, subject: Subject) -> dict[str, Any]:
     return found
 
 
-def post(url: str, body: bytes) -> str | None:
-    """Send JSON; why that failed, where it did. The reason never has the URL in it."""
-    headers = {"Content-Type": "application/json", "User-Agent": "routeiq"}
+def post(url: str, body: bytes, more: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """Send JSON, with more headers; why that failed, where it did. The reason never has the URL in it."""
+    headers = {"Content-Type": "application/json", "User-Agent": "routeiq", **more}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - checked at start
     try:
         with once.send(request, SEND_SECONDS) as answer:

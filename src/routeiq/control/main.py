@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from routeiq.control.changes import Changes
 from routeiq.control.exporting import Exporter, write_days
 from routeiq.control.leases import SWEEP_SECONDS, Leases
 from routeiq.control.nodes import Nodes
+from routeiq.control.otlp import DecisionSpans, collector_of
 from routeiq.control.plane import DatabaseStatus, Plane
 from routeiq.control.responses import purge
 from routeiq.control.retention import let_go
@@ -123,8 +124,15 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
         leases=Leases(slots, spend),
         stored=Shelf(StoredRepository(database, Vault(os.environ.get(SECRETS_KEY_ENV, ""))), _trial),
     )
-    ingester = Ingester(journal, _migrated(where), observe=_observer(plane, table), trouble=_noted(plane, table))
     stop = threading.Event()
+    spans = _spans(os.environ)
+    ingester = Ingester(
+        journal,
+        _migrated(where),
+        observe=_observer(plane, table),
+        trouble=_noted(plane, table),
+        written=None if spans is None else spans.take,
+    )
     writer = threading.Thread(target=ingester.run, args=(stop,), name="ledger", daemon=True)
     server = make_server(create_app(plane))
     listener = listen(args.socket)
@@ -141,6 +149,8 @@ async def _serve(args: argparse.Namespace, where: Database) -> int:
     sharing = threading.Thread(target=nodes.run, args=(stop,), name="nodes", daemon=True)
     writer.start()
     sharing.start()
+    if spans is not None:
+        threading.Thread(target=spans.run, args=(stop,), name="otlp", daemon=True).start()
     seconds = await feed.follow(serving)
     for job in running:
         job.cancel()
@@ -229,6 +239,16 @@ def _noted(plane: Plane, table: CounterTable) -> Trouble:
         plane.database.trouble = trouble or None
 
     return note
+
+
+def _spans(environ: Mapping[str, str]) -> DecisionSpans | None:
+    """Who tells a collector of decisions, where there is one."""
+    try:
+        collector = collector_of(environ)
+    except ValueError as error:
+        log.error("%s; no collector is told of decisions", error)
+        return None
+    return DecisionSpans(collector) if collector is not None else None
 
 
 def _observer(plane: Plane, table: CounterTable) -> Observer:

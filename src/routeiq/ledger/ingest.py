@@ -40,6 +40,8 @@ Observer = Callable[[int, int, int], None]
 """Told after every pass: Events ingested, lines quarantined, bytes still to be read."""
 Trouble = Callable[[str], None]
 """Told by `run` when the database fails, and why; and with `""` when it is there again, or for the first time."""
+Written = Callable[[bytes], None]
+"""Told of the lines of a batch once they are in the ledger. Raises nothing."""
 
 log = logging.getLogger("routeiq.ledger")
 
@@ -54,12 +56,14 @@ class Ingester:
         *,
         observe: Observer = lambda *_: None,
         trouble: Trouble = lambda _: None,
+        written: Written | None = None,
         batch_bytes: int = BATCH_BYTES,
     ) -> None:
         self._journal = journal
         self._connect = connect
         self._observe = observe
         self._trouble = trouble
+        self._written = written
         self._batch_bytes = batch_bytes
         self._lock = -1
         self._target: Target | None = None
@@ -198,6 +202,8 @@ class Ingester:
             if bad:
                 self._quarantine(segment, bad)
             self._commit(target, segment, lambda ledger: ledger.write_rows(good), end)
+        if self._written is not None:
+            self._written(data)
 
     def _commit(self, target: Target, segment: Segment, write: Callable[[Ledger], int], end: int) -> None:
         """Rows and offset, both or none."""

@@ -58,6 +58,13 @@ class Router(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What cross-validation promises: by target, quality and cost in % of the best single model's."""
 
 
+class Arrays(dict[str, Array]):
+    """The arrays of a file."""
+
+    def __missing__(self, name: str) -> Array:
+        raise BadArtifact(f"the artifact has no array {name}: train it again with this version of RouteIQ")
+
+
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact in memory."""
 
@@ -86,7 +93,7 @@ def read_artifact(directory: Path | str, files: Mapping[str, str] | None = None)
     place = Path(directory)
     try:
         router = msgspec.json.decode(_verified(place / ROUTER, files), type=Router)
-        tensors = read_tensors(_verified(place / TENSORS, files))
+        tensors = Arrays(read_tensors(_verified(place / TENSORS, files)))
     except msgspec.DecodeError as error:
         raise BadArtifact(f"{place / ROUTER} can't be read: {error}") from None
     except BadTensors as error:
