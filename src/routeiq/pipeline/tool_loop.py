@@ -336,22 +336,25 @@ class ToolLoop:
             self._early.append(data)
 
     def _finish(self, finished: Finished) -> None:
+        """Everything that can go wrong comes before the exchange is settled."""
         exchange = self._exchange
         usage = self._asking.usage
+        if exchange.stream:
+            writer = self._showing.writer
+            body = b"".join(writer.write(last) for last in (finished, Used(usage=usage), Ended()))
+        else:
+            answer = Answer(
+                id=exchange.call_id, model=exchange.model, created=exchange.at // 1_000_000, usage=usage,
+                choices=[Choice(content=self._showing.blocks, finish=finished.reason)],
+            )  # fmt: skip
+            body = CHAT_CLIENTS[exchange.endpoint].write(answer, self._chat)
         exchange.usage, exchange.cost = Usage(0, 0), 0  # the Events of requests and calls have what was used
         settle.settle(exchange, 200, exchange.plan.services.now())
         if exchange.stream:
-            writer = self._showing.writer
-            last = [writer.write(finished), writer.write(Used(usage=usage)), writer.write(Ended())]
-            exchange.client.end(exchange, b"".join(last))
-            return
-        answer = Answer(
-            id=exchange.call_id, model=exchange.model, created=exchange.at // 1_000_000, usage=usage,
-            choices=[Choice(content=self._showing.blocks, finish=finished.reason)],
-        )  # fmt: skip
-        body = CHAT_CLIENTS[exchange.endpoint].write(answer, self._chat)
-        head = heads.played_head(exchange, self._asking.cost + self._cost)
-        exchange.client.respond(exchange, head, body)
+            exchange.client.end(exchange, body)
+        else:
+            head = heads.played_head(exchange, self._asking.cost + self._cost)
+            exchange.client.respond(exchange, head, body)
 
     def _refuse(self, error: GatewayError) -> None:
         exchange = self._exchange
