@@ -73,7 +73,7 @@ def main() -> int:
                 status, head, answer = gateway.call("/v1/chat/completions", body)
                 answered[0] += 1
                 if status != 200:
-                    failed.append(answer)
+                    failed.append(repr(answer))
                 return str(head.get("x-routeiq-selected-model"))
 
             def load() -> None:
