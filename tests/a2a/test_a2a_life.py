@@ -39,7 +39,9 @@ def test_the_flag_switches_it_all_off() -> None:
     config = {"agents": [{"agent_name": "one", "url": "http://127.0.0.1:9", "allow_all_keys": True}]}
     with Gateway(config, key=ADMIN, env={"A2A_GATEWAY_ENABLED": "false"}) as running:
         wait_for_control(running)
-        assert A2aClient(running, ADMIN, "one").call("GET", "/a2a/agents")[0] == 404
+        client = A2aClient(running, ADMIN, "one")
+        for method, path in (("POST", client.path), ("GET", f"{client.path}/.well-known/agent-card.json")):
+            assert client.call(method, path, {} if method == "POST" else None)[0] == 404
 
 
 def wait_list(client: A2aClient) -> list[dict[str, object]]:
