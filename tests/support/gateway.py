@@ -115,7 +115,8 @@ class Gateway:
 
     def start(self) -> None:
         """Start and wait until ready; another port when this one was taken in between. Raises with the log's end."""
-        put_database(self.state_dir)
+        if "database_url" not in self._config.get("general_settings", {}) and "DATABASE_URL" not in self.env:
+            put_database(self.state_dir)
         for attempt in range(3):
             self.port = self.port or free_port()
             self.write(self._config)

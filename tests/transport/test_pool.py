@@ -143,7 +143,10 @@ def test_bytes_on_an_idle_connection_close_it() -> None:
 
         async with origin(handle) as place:
             await ask(place)
-            await asyncio.sleep(0.05)
+            for _ in range(1000):
+                if not place.open:
+                    break
+                await asyncio.sleep(0.005)
             assert place.open == 0
             assert (await ask(place)).body == b"ok"
 
